@@ -1,0 +1,1 @@
+"""Configurations: what to simulate."""

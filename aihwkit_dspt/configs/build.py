@@ -1,0 +1,177 @@
+"""``build_config`` with the tracking methods beside aihwkit's own."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import fields
+from typing import Any, Callable, Dict, Type, Union
+
+from aihwkit.exceptions import ArgumentError
+from aihwkit.simulator.configs.configs import (
+    DigitalRankUpdateRPUConfig,
+    SingleRPUConfig,
+    UnitCellRPUConfig,
+)
+from aihwkit.simulator.configs.devices import PulsedDevice
+from aihwkit.simulator.configs.helpers import build_config as aihwkit_build_config
+from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagementType
+from aihwkit.simulator.parameters.io import IOParameters
+from aihwkit.simulator.parameters.training import UpdateParameters
+
+from aihwkit_dspt.configs.checks import suggestion
+from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.configs.enums import ReferenceSync, ReferenceType
+from aihwkit_dspt.configs.rpu_config import TrackingRPUConfig
+
+COMMON: Dict[str, Any] = {
+    "units_in_mbatch": True,
+    "transfer_every": 1.0,
+    "fast_lr": 0.5,
+    "transfer_lr": 0.05,
+    "scale_transfer_lr": False,
+    "auto_granularity": 1000.0,
+    "gamma": 0.1,
+}
+"""The paper's settings for E-RIDER (Tables 1 and 2), taken over by the whole family."""
+
+ALGORITHMS: Dict[str, Dict[str, Any]] = {
+    "e-rider": {
+        **COMMON,
+        "reference": ReferenceType.DYNAMIC,
+        "in_chop_prob": 0.05,
+        "tail_weightening": 5.0,
+    },
+    "rider": {
+        **COMMON,
+        "reference": ReferenceType.DYNAMIC,
+        "reference_sync": ReferenceSync.EVERY_READ,
+        "in_chop_prob": 0.0,
+        "eta": 0.05,
+    },
+    "residual": {**COMMON, "reference": ReferenceType.ZERO, "in_chop_prob": 0.0},
+    "two-stage": {**COMMON, "reference": ReferenceType.STATIC, "in_chop_prob": 0.0},
+}
+"""Settings of each tracking algorithm; every field can be overridden."""
+
+AIHWKIT_ALGORITHMS = (
+    "sgd",
+    "mp",
+    "mixed-precision",
+    "tiki-taka",
+    "ttv1",
+    "tt",
+    "ttv2",
+    "chopped-ttv2",
+    "ttv3",
+    "c-ttv2",
+    "agad",
+    "ttv4",
+)
+"""The names that aihwkit's ``build_config`` knows."""
+
+Factory = Callable[..., Any]
+
+
+def _factory(given: Union[Type[Any], Any, Callable[..., Any]], base: Type[Any]) -> Factory:
+    """Return a function that makes a changed copy of an instance, or calls a class."""
+    if not isinstance(given, base):
+        return given
+
+    def copy(**changes: Any) -> Any:
+        copied = deepcopy(given)
+        for name, value in changes.items():
+            setattr(copied, name, value)
+        return copied
+
+    return copy
+
+
+def build_config(
+    algorithm: str,
+    device: Union[Type[PulsedDevice], PulsedDevice, Callable[..., Any]],
+    io_parameters: Union[Type[IOParameters], IOParameters, Callable[..., Any]] = IOParameters,
+    up_parameters: Union[
+        Type[UpdateParameters], UpdateParameters, Callable[..., Any]
+    ] = UpdateParameters,
+    n_devices: int = 1,
+    construction_seed: int = 0,
+    **kwargs: Any,
+) -> Union[TrackingRPUConfig, UnitCellRPUConfig, SingleRPUConfig, DigitalRankUpdateRPUConfig]:
+    r"""Generate an RPU configuration for analog training.
+
+    aihwkit's :func:`~aihwkit.simulator.configs.helpers.build_config` with more algorithms.
+
+    Args:
+        algorithm: one of
+
+            * ``"e-rider"``: E-RIDER, paper Algorithm 3;
+            * ``"rider"``: RIDER, Algorithm 2 (no chopper, the reference follows each read);
+            * ``"residual"``: residual learning with the reference at zero;
+            * ``"two-stage"``: residual learning with a calibrated reference, Algorithm 4; set it
+              with :meth:`~aihwkit_dspt.TrackingTile.set_reference`;
+            * any name that aihwkit knows (``"sgd"``, ``"ttv2"``, ``"agad"``, ...), which is
+              handed on to aihwkit as it is.
+        device: device of both arrays, a class or an instance.
+        io_parameters: forward, backward and transfer reads, a class or an instance.
+        up_parameters: gradient and transfer pulses, a class or an instance. As in aihwkit's AGAD
+            the gradient update has ``desired_bl=5``; a transfer sends one pulse at most.
+        n_devices: devices in the unit cell, for aihwkit's ``"sgd"`` only.
+        construction_seed: seed of the devices; with the same seed aihwkit's compounds draw the
+            same devices.
+        kwargs: fields of :class:`~aihwkit_dspt.TrackingTransferCompound` (``gamma``,
+            ``fast_lr``, ...) or of the RPU configuration (``mapping``, ``forward``, ...). For
+            aihwkit's algorithms, fields of the RPU configuration.
+
+    Returns:
+        the RPU configuration.
+
+    Raises:
+        ArgumentError: if the algorithm or a keyword is not known.
+        ConfigError: if a setting is not valid.
+    """
+    name = algorithm.lower()
+    if name in AIHWKIT_ALGORITHMS:
+        return aihwkit_build_config(
+            algorithm, device, io_parameters, up_parameters, n_devices, construction_seed, **kwargs
+        )
+    known = [*ALGORITHMS, *AIHWKIT_ALGORITHMS]
+    if name not in ALGORITHMS:
+        raise ArgumentError(
+            f"algorithm={algorithm!r} is not known{suggestion(name, known)}; pass one of {known}"
+        )
+    if n_devices != 1:
+        raise ArgumentError(
+            f"n_devices={n_devices} is not valid for {name!r}: it has one fast and one slow "
+            "device; pass 1"
+        )
+    device_fields = {item.name for item in fields(TrackingTransferCompound)}
+    config_fields = {item.name for item in fields(TrackingRPUConfig)} - {"device", "tile_class"}
+    for key in kwargs:
+        if key not in device_fields | config_fields:
+            raise ArgumentError(
+                f"{key!r} is a field neither of TrackingTransferCompound nor of "
+                f"TrackingRPUConfig{suggestion(key, device_fields | config_fields)}"
+            )
+
+    make_device = _factory(device, PulsedDevice)
+    make_io = _factory(io_parameters, IOParameters)
+    make_up = _factory(up_parameters, UpdateParameters)
+    settings: Dict[str, Any] = {
+        "unit_cell_devices": [make_device(), make_device()],
+        "transfer_forward": make_io(
+            noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
+        ),
+        "transfer_update": make_up(
+            desired_bl=1, update_bl_management=False, update_management=False
+        ),
+        "construction_seed": construction_seed,
+        **ALGORITHMS[name],
+    }
+    settings.update({key: value for key, value in kwargs.items() if key in device_fields})
+    periphery: Dict[str, Any] = {
+        "forward": make_io(),
+        "backward": make_io(),
+        "update": make_up(desired_bl=5),
+    }
+    periphery.update({key: value for key, value in kwargs.items() if key in config_fields})
+    return TrackingRPUConfig(device=TrackingTransferCompound(**settings), **periphery)

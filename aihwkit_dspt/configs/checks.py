@@ -1,0 +1,100 @@
+"""Construction-time checks that name the field, its value and what to pass instead."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any, Callable, Iterable, Type, TypeVar
+
+from aihwkit.exceptions import ConfigError
+
+T = TypeVar("T")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the known name nearest to ``name``, or nothing."""
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def strict_fields(cls: Type[T]) -> Type[T]:
+    """Class decorator: an unknown field of a dataclass raises ``ConfigError``.
+
+    It guards the constructor and later assignments, because aihwkit's own configs accept a
+    misspelled attribute silently until the tile is built.
+    """
+    names = {item.name for item in fields(cls)}  # type: ignore[arg-type]
+    plain_init: Callable[..., None] = cls.__init__
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        for key in kwargs:
+            if key not in names:
+                raise ConfigError(f"{cls.__name__} has no field '{key}'{suggestion(key, names)}")
+        plain_init(self, *args, **kwargs)
+
+    def __setattr__(self: Any, key: str, value: Any) -> None:
+        # A subclass may add fields of its own; dunder-like names are left to Python.
+        if key not in self.__dataclass_fields__ and not key.startswith("_"):
+            raise ConfigError(
+                f"{type(self).__name__} has no field '{key}'"
+                f"{suggestion(key, self.__dataclass_fields__)}"
+            )
+        object.__setattr__(self, key, value)
+
+    cls.__init__ = __init__  # type: ignore[method-assign]
+    cls.__setattr__ = __setattr__  # type: ignore[method-assign]
+    return cls
+
+
+def require(condition: bool, field: str, value: Any, remedy: str) -> None:
+    """Raise ``ConfigError`` unless ``condition`` holds.
+
+    Args:
+        condition: what must be true.
+        field: name of the field that is checked.
+        value: its value.
+        remedy: what to pass instead.
+
+    Raises:
+        ConfigError: if ``condition`` is false.
+    """
+    if not condition:
+        raise ConfigError(f"{field}={value!r} is not valid: {remedy}")
+
+
+def require_number(
+    field: str,
+    value: Any,
+    low: float = -math.inf,
+    high: float = math.inf,
+    low_open: bool = False,
+) -> None:
+    """Raise ``ConfigError`` unless ``value`` is a finite number in ``[low, high]``.
+
+    Args:
+        field: name of the field that is checked.
+        value: its value.
+        low: smallest value allowed.
+        high: largest value allowed.
+        low_open: whether ``low`` itself is not allowed.
+
+    Raises:
+        ConfigError: if the value is of another type, not finite or out of range.
+    """
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    bracket = "(" if low_open else "["
+    remedy = f"pass a finite number in {bracket}{low}, {high}]"
+    require(is_number and math.isfinite(value), field, value, remedy)
+    require((low < value if low_open else low <= value) and value <= high, field, value, remedy)
+
+
+def require_enum(field: str, value: Any, enum: Type[Any]) -> None:
+    """Raise ``ConfigError`` unless ``value`` is a member of ``enum``."""
+    choices = ", ".join(f"{enum.__name__}.{item.name}" for item in enum)
+    require(isinstance(value, enum), field, value, f"pass one of {choices}")
+
+
+def require_bool(field: str, value: Any) -> None:
+    """Raise ``ConfigError`` unless ``value`` is a bool."""
+    require(isinstance(value, bool), field, value, "pass True or False")

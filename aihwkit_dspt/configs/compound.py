@@ -1,0 +1,272 @@
+"""The compound device that says what a tracking tile simulates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Optional
+
+from aihwkit.exceptions import ConfigError
+from aihwkit.simulator.configs.compounds import DynamicTransferCompound
+from aihwkit.simulator.configs.devices import PulsedDevice
+from aihwkit.simulator.parameters.enums import RPUDataType
+from numpy import float32
+
+from aihwkit_dspt.configs.checks import (
+    require,
+    require_bool,
+    require_enum,
+    require_number,
+    strict_fields,
+)
+from aihwkit_dspt.configs.enums import ReferenceSync, ReferenceType, TransferScope
+
+
+@strict_fields
+@dataclass
+class TrackingTransferCompound(DynamicTransferCompound):
+    r"""Two analog arrays and a tracked symmetric-point (SP) reference.
+
+    The model is evaluated at the mixed weight (paper sec. 3)
+
+    .. math:: \bar W = W + \gamma\, c \circ (P - \tilde Q)
+
+    with the slow array :math:`W`, the fast array :math:`P` that takes the gradient pulses, the
+    chopper :math:`c \in \{-1, +1\}` and the reference :math:`\tilde Q`. Reads of the fast array
+    are compared with the reference, the chopped residual is accumulated in the digital buffer
+    and truncated to whole pulses on the slow array.
+
+    All fields of aihwkit's
+    :class:`~aihwkit.simulator.configs.compounds.DynamicTransferCompound` keep their name and
+    their C++ meaning. Every published member of the family is one point of this class:
+
+    ==================  =========  ==================  ================  =========
+    method              reference  reference_sync      in_chop_prob      gamma
+    ==================  =========  ==================  ================  =========
+    TT-v2               ZERO       --                  0                 0
+    c-TTv2              ZERO       --                  p                 0
+    AGAD                DYNAMIC    CHOPPER_FLIP        p                 0
+    residual learning   ZERO       --                  0                 :math:`\gamma`
+    two-stage           STATIC     --                  0                 :math:`\gamma`
+    RIDER               DYNAMIC    EVERY_READ          0                 :math:`\gamma`
+    E-RIDER             DYNAMIC    CHOPPER_FLIP        p                 :math:`\gamma`
+    ==================  =========  ==================  ================  =========
+
+    Differences from what aihwkit does with the same fields, all deliberate:
+
+    * ``gamma`` weighs the chopped residual, not the raw fast array, and does not rescale
+      ``transfer_lr``.
+    * ``in_chop_prob=0`` is allowed (RIDER); C++ AGAD refuses it.
+    * ``out_chop_prob`` and ``no_buffer`` act with every reference; C++ AGAD ignores them.
+
+    Source: Xiao et al., ICML 2026, Algorithms 2 to 4; Rasch et al., Nat. Commun. 2024 (AGAD).
+
+    Raises:
+        ConfigError: at construction, if a setting is misspelled, out of range or contradicts
+            another one. The message names the field, its value and what to pass.
+    """
+
+    gamma: float = 0.0
+    r"""Residual scale :math:`\gamma` of the mixed weight. ``0`` evaluates the model at the slow
+    array alone (AGAD, TT-v2)."""
+
+    reference: ReferenceType = ReferenceType.DYNAMIC
+    """Where the symmetric-point reference of the fast array comes from."""
+
+    reference_sync: ReferenceSync = ReferenceSync.CHOPPER_FLIP
+    r"""When :math:`\tilde Q` takes the value of the estimate. Used with a dynamic reference."""
+
+    eta: Optional[float] = None
+    r"""Step size :math:`\eta` of the SP estimate (paper eq. (12)).
+
+    ``None`` is aihwkit's rule
+    :math:`\min(\text{tail\_weightening} / n, 1)` with
+    :math:`n = \max(\lceil 1/\text{in\_chop\_prob} \rceil, 2)` reads in a chopper period. It needs
+    a chopper; without one ``eta`` has to be given."""
+
+    reference_device: Optional[PulsedDevice] = None
+    r"""Analog device that holds :math:`\tilde Q`.
+
+    If given, each sync programs the reference with pulses on an array of this device, so that
+    it has the device's granularity, bounds and write noise, and the programming events are
+    counted. ``None`` is an exact digital register."""
+
+    transfer_scope: TransferScope = TransferScope.LINE
+    """Whether one column (row) or the whole array is read and transferred at each event."""
+
+    scale_fast_lr: bool = False
+    """Whether ``fast_lr`` is scaled with the current learning rate of the SGD.
+
+    aihwkit has this field on compounds from 1.2.0 on, with the same default; here it works
+    on both host versions."""
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    # -- derived quantities ---------------------------------------------------------------
+
+    def chop_period(self) -> int:
+        """Return the chopper period in full sweeps (aihwkit's ``getNumInChopSamples``)."""
+        if self.in_chop_prob > 0.0:
+            return max(int(ceil(float32(1.0) / float32(self.in_chop_prob))), 2)
+        return 2
+
+    def estimator_eta(self) -> float:
+        """Return the step size of the SP estimate, see :attr:`eta`."""
+        if self.eta is not None:
+            return float(self.eta)
+        return min(float(float32(self.tail_weightening) / float32(self.chop_period())), 1.0)
+
+    # -- checks ---------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Check all fields; called at construction and again when a tile is built.
+
+        Raises:
+            ConfigError: naming the first field that is not valid.
+        """
+        self._check_unit_cell()
+        self._check_numbers()
+        self._check_unsupported()
+        self._check_reference()
+
+    def _check_unit_cell(self) -> None:
+        require(
+            isinstance(self.unit_cell_devices, list) and len(self.unit_cell_devices) in (0, 2),
+            "unit_cell_devices",
+            self.unit_cell_devices,
+            "pass a list of two devices, [fast, slow]",
+        )
+        for device in self.unit_cell_devices:
+            require(
+                hasattr(device, "as_bindings") and not isinstance(device, type),
+                "unit_cell_devices",
+                device,
+                "pass device instances, e.g. [SoftBoundsDevice(), SoftBoundsDevice()]",
+            )
+
+    def _check_numbers(self) -> None:
+        require_number("gamma", self.gamma, low=0.0)
+        require_number("in_chop_prob", self.in_chop_prob, 0.0, 1.0)
+        require_number("out_chop_prob", self.out_chop_prob, 0.0, 1.0)
+        require_number("transfer_every", self.transfer_every)
+        require_number("fast_lr", self.fast_lr, low=0.0)
+        require_number("transfer_lr", self.transfer_lr, low=0.0)
+        require_number("step", self.step, low=0.0, low_open=True)
+        require_number("momentum", self.momentum, 0.0, 1.0)
+        require_number("buffer_granularity", self.buffer_granularity, low=0.0)
+        require_number("auto_granularity", self.auto_granularity, low=0.0)
+        require_number("auto_momentum", self.auto_momentum, 0.0, 1.0)
+        require_number("buffer_cap", self.buffer_cap, low=0.0)
+        require_number("tail_weightening", self.tail_weightening, low=0.0, low_open=True)
+        if self.eta is not None:
+            require_number("eta", self.eta, 0.0, 1.0, low_open=True)
+        for name in (
+            "in_chop_random",
+            "auto_scale",
+            "correct_gradient_magnitudes",
+            "forget_buffer",
+            "no_buffer",
+            "scale_fast_lr",
+            "scale_transfer_lr",
+            "transfer_columns",
+            "units_in_mbatch",
+            "experimental_correct_accumulation",
+        ):
+            require_bool(name, getattr(self, name))
+
+    def _check_unsupported(self) -> None:
+        """Refuse settings of the base classes that have no meaning for two tracked arrays."""
+        sequential = "the fast array is read line by line in sequence; pass "
+        require(
+            self.n_reads_per_transfer == 1,
+            "n_reads_per_transfer",
+            self.n_reads_per_transfer,
+            sequential + "1, or transfer_scope=TransferScope.ARRAY",
+        )
+        require(not self.random_selection, "random_selection", True, sequential + "False")
+        require(
+            self.with_reset_prob == 0.0,
+            "with_reset_prob",
+            self.with_reset_prob,
+            "a reset would move the fast array away from what the reference tracks; pass 0",
+        )
+        require(self.no_self_transfer, "no_self_transfer", False, "a device cannot receive itself")
+        for name, single in (
+            ("gamma_vec", "gamma"),
+            ("transfer_every_vec", "transfer_every"),
+            ("transfer_lr_vec", "transfer_lr"),
+        ):
+            value = getattr(self, name)
+            require(len(value) == 0, name, value, f"there is one transfer only; pass {single}")
+        require(
+            self.transfer_update.desired_bl >= 1,
+            "transfer_update.desired_bl",
+            self.transfer_update.desired_bl,
+            "at least one pulse has to fit into a transfer; pass 1 or more",
+        )
+
+    def _check_reference(self) -> None:
+        require_enum("reference", self.reference, ReferenceType)
+        require_enum("reference_sync", self.reference_sync, ReferenceSync)
+        require_enum("transfer_scope", self.transfer_scope, TransferScope)
+        dynamic = self.reference is ReferenceType.DYNAMIC
+        every_read = self.reference_sync is ReferenceSync.EVERY_READ
+        if dynamic and self.in_chop_prob == 0.0:
+            require(
+                every_read,
+                "in_chop_prob",
+                0.0,
+                "without a chopper nothing flips and the reference would never be synced; pass "
+                "in_chop_prob > 0 (E-RIDER) or reference_sync=ReferenceSync.EVERY_READ (RIDER)",
+            )
+            require(
+                self.eta is not None,
+                "eta",
+                None,
+                "without a chopper there is no period to derive it from; pass eta in (0, 1]",
+            )
+        if not dynamic:
+            require(
+                self.eta is None,
+                "eta",
+                self.eta,
+                f"nothing is estimated with reference={self.reference}; pass None or "
+                "reference=ReferenceType.DYNAMIC",
+            )
+            require(
+                not every_read,
+                "reference_sync",
+                self.reference_sync,
+                f"nothing is synced with reference={self.reference}; leave the default",
+            )
+            require(
+                not self.experimental_correct_accumulation,
+                "experimental_correct_accumulation",
+                True,
+                "it corrects the dynamic reference; pass reference=ReferenceType.DYNAMIC",
+            )
+        if self.reference_device is not None:
+            require(
+                isinstance(self.reference_device, PulsedDevice),
+                "reference_device",
+                self.reference_device,
+                "pass an instance of an aihwkit pulsed device, e.g. SoftBoundsDevice(), or None",
+            )
+            require(
+                self.reference is not ReferenceType.ZERO,
+                "reference_device",
+                type(self.reference_device).__name__,
+                "with reference=ReferenceType.ZERO there is nothing to hold; pass None",
+            )
+
+    def as_bindings(self, data_type: RPUDataType) -> Any:
+        """Refuse the conversion into a single C++ compound, which cannot track.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "TrackingTransferCompound is simulated by TrackingTile on several C++ tiles, not by "
+            "aihwkit's AnalogTile; use it in a TrackingRPUConfig (its tile_class is TrackingTile)"
+        )

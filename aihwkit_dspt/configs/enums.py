@@ -1,0 +1,37 @@
+"""The choices that distinguish one member of the tracking-transfer family from another."""
+
+from enum import Enum
+
+
+class ReferenceType(Enum):
+    """Where the symmetric-point reference of the fast array comes from."""
+
+    DYNAMIC = "Dynamic"
+    r"""Estimated while training: :math:`Q \leftarrow (1-\eta) Q + \eta P` (paper eq. (12))."""
+
+    STATIC = "Static"
+    """A calibrated constant, see :meth:`~aihwkit_dspt.TrackingTile.set_reference`. With
+    zero-shifting as the calibration this is the paper's two-stage method (Algorithm 4)."""
+
+    ZERO = "Zero"
+    """No reference: the symmetric point is taken to be at zero (TT-v2, residual learning)."""
+
+
+class ReferenceSync(Enum):
+    r"""When the reference :math:`\tilde Q` that is in use takes the value of the estimate Q."""
+
+    CHOPPER_FLIP = "ChopperFlip"
+    """When the chopper of a line flips (E-RIDER, Algorithm 3; AGAD)."""
+
+    EVERY_READ = "EveryRead"
+    """After each read of a line (RIDER, Algorithm 2)."""
+
+
+class TransferScope(Enum):
+    """How much of the fast array one transfer event reads and transfers."""
+
+    LINE = "Line"
+    """One column (or row) per event, in turn, as aihwkit's compounds do."""
+
+    ARRAY = "Array"
+    """The whole array at every event, as Algorithms 2 and 3 are printed."""

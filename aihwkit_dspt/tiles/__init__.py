@@ -1,0 +1,1 @@
+"""Tiles: how it is simulated."""

@@ -1,0 +1,116 @@
+"""The chopper: a sign per input and output line that flips from time to time."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+from torch import Generator, Tensor, dtype, ones, rand
+from torch.nn import Module
+
+
+class Chopper(Module):
+    r"""Signs :math:`c_{ij} = o_i\, n_j \in \{-1, +1\}` that modulate gradient and transfer.
+
+    Input signs belong to the lines that are read (columns, or rows with row transfer), output
+    signs to the cells along a line. Source: paper eq. (17), Algorithm 3; flips are timed as in
+    aihwkit's C++ chopped and dynamic compounds.
+
+    Args:
+        in_size: number of lines.
+        out_size: number of cells along a line.
+        in_chop_prob: flip probability of an input sign per read of its line; 0 for none.
+        out_chop_prob: flip probability of an output sign per full sweep; 0 for none.
+        in_chop_random: whether input signs flip at random or every ``period`` sweeps.
+        period: chopper period in sweeps.
+        dynamic_reference: aihwkit's dynamic compound flips regularly even if it also flips at
+            random, so that no chopper phase gets longer than ``period``.
+        seed: seed of the random flips.
+        data_type: data type of the signs.
+    """
+
+    def __init__(
+        self,
+        in_size: int,
+        out_size: int,
+        in_chop_prob: float,
+        out_chop_prob: float,
+        in_chop_random: bool,
+        period: int,
+        dynamic_reference: bool,
+        seed: int,
+        data_type: dtype,
+    ) -> None:
+        super().__init__()
+        self.in_chop_prob = in_chop_prob
+        self.out_chop_prob = out_chop_prob
+        self.in_chop_random = in_chop_random and in_chop_prob > 0.0
+        self.regular = in_chop_prob > 0.0 and (not in_chop_random or dynamic_reference)
+        self.period = period
+        self.in_sign: Tensor
+        self.out_sign: Tensor
+        self.register_buffer("in_sign", ones(in_size, dtype=data_type))
+        self.register_buffer("out_sign", ones(out_size, dtype=data_type))
+        # The decisions do not depend on data, so they are drawn on the host: no device sync.
+        self.generator = Generator().manual_seed(seed)
+
+    @property
+    def has_input(self) -> bool:
+        """Whether input signs ever flip."""
+        return self.in_chop_prob > 0.0
+
+    @property
+    def has_output(self) -> bool:
+        """Whether output signs ever flip."""
+        return self.out_chop_prob > 0.0
+
+    def signs(self, lines: slice) -> Tensor:
+        """Return the ``[n_lines, out_size]`` (broadcastable) signs of the given lines."""
+        in_sign = self.in_sign[lines].unsqueeze(1)
+        return in_sign * self.out_sign if self.has_output else in_sign
+
+    def modulate(self, values: Tensor, output: bool) -> Tensor:
+        """Return ``values`` times the output (or input) signs along the last dimension."""
+        if output:
+            return values * self.out_sign if self.has_output else values
+        return values * self.in_sign if self.has_input else values
+
+    def flip_lines(self, lines: slice, sweep: int) -> List[int]:
+        """Flip input signs that are due after a read of ``lines``.
+
+        Args:
+            lines: the lines that were read.
+            sweep: number of full sweeps before this one.
+
+        Returns:
+            the indices of the lines that flipped.
+        """
+        indices = range(lines.start, lines.stop)
+        flipped: List[int] = []
+        if self.regular and sweep % self.period + 1 == self.period:
+            flipped = list(indices)
+        elif self.in_chop_random:
+            draws = rand(len(indices), generator=self.generator).tolist()
+            flipped = [line for line, draw in zip(indices, draws) if draw < self.in_chop_prob]
+        if len(flipped) == len(indices):
+            self.in_sign[lines].neg_()
+        elif flipped:
+            self.in_sign[flipped] = -self.in_sign[flipped]
+        return flipped
+
+    def flip_outputs(self) -> List[int]:
+        """Flip output signs at random, once per full sweep; return the indices that flipped."""
+        if not self.has_output:
+            return []
+        draws = rand(len(self.out_sign), generator=self.generator)
+        flipped: List[int] = (draws < self.out_chop_prob).nonzero().flatten().tolist()
+        if flipped:
+            self.out_sign[flipped] = -self.out_sign[flipped]
+        return flipped
+
+    def get_extra_state(self) -> Dict[str, Any]:
+        """Return the state of the random flips, for the state dict."""
+        return {"generator": self.generator.get_state()}
+
+    def set_extra_state(self, state: Dict[str, Any]) -> None:
+        """Set the state of the random flips."""
+        self.generator.set_state(state["generator"].cpu())

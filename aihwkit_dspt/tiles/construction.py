@@ -1,0 +1,66 @@
+"""How the arrays of a tile are drawn and read."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from aihwkit.simulator.configs.compounds import DynamicTransferCompound
+from aihwkit.simulator.parameters.enums import (
+    BoundManagementType,
+    NoiseManagementType,
+    RPUDataType,
+)
+from aihwkit.simulator.parameters.io import IOParameters
+from torch import randint
+
+from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.tiles.crossbar import Crossbar
+
+
+def transfer_read_parameters(config: TrackingTransferCompound) -> IOParameters:
+    """Return the read parameters of a transfer: without noise and bound management.
+
+    One-hot inputs need neither; aihwkit's C++ compounds turn them off as well.
+    """
+    parameters = deepcopy(config.transfer_forward)
+    parameters.noise_management = NoiseManagementType.NONE
+    parameters.bound_management = BoundManagementType.NONE
+    return parameters
+
+
+def chopper_seed(config: TrackingTransferCompound) -> int:
+    """Return the seed of the random chopper flips.
+
+    It follows from ``construction_seed`` if that is given, else from torch's global generator.
+    """
+    if config.construction_seed != 0:
+        return int(config.construction_seed)
+    return int(randint(2**31 - 1, ()).item())
+
+
+def draw_seeded_devices(
+    config: TrackingTransferCompound, fast: Crossbar, slow: Crossbar, data_type: RPUDataType
+) -> None:
+    """Give both arrays the devices that aihwkit's C++ compound draws for the same seed.
+
+    So AGAD, TT-v2 and the tracked methods can be compared on the very same devices. Without a
+    ``construction_seed`` nothing is done.
+
+    Args:
+        config: the compound, with two ``unit_cell_devices``.
+        fast: the fast array.
+        slow: the slow array.
+        data_type: data type of the simulation.
+    """
+    if config.construction_seed == 0:
+        return
+    twin = DynamicTransferCompound(
+        unit_cell_devices=config.unit_cell_devices, construction_seed=config.construction_seed
+    )
+    drawn = Crossbar(fast.x_size, fast.d_size, twin, data_type=data_type)
+    values = dict(zip(drawn.hidden_parameter_names(), drawn.hidden_parameters()))
+    for number, array in enumerate((fast, slow)):
+        parameters = array.hidden_parameters()
+        for index, name in enumerate(array.hidden_parameter_names()):
+            parameters[index] = values[f"{name}_{number}"]
+        array.set_hidden_parameters(parameters)

@@ -1,0 +1,182 @@
+"""One analog array: the only place that touches aihwkit's C++/CUDA tiles."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, Dict, List, Optional
+
+from aihwkit.simulator.configs.configs import SingleRPUConfig
+from aihwkit.simulator.configs.devices import PulsedDevice
+from aihwkit.simulator.parameters.enums import RPUDataType
+from aihwkit.simulator.parameters.io import IOParameters
+from aihwkit.simulator.parameters.runtime import RuntimeParameter
+from aihwkit.simulator.parameters.training import UpdateParameters
+from aihwkit.simulator.tiles.rpucuda import MAP_TILE_CLASS_TO_CUDA
+from torch import Tensor, equal, zeros
+from torch import device as torch_device
+
+PERSISTENT = "persistent_weights"
+
+
+class Crossbar:
+    """A C++ (or CUDA) tile of ``d_size`` rows and ``x_size`` columns.
+
+    The weights are a torch tensor that shares its memory with the simulator, so that reading
+    them costs nothing and writing them bypasses the device model.
+
+    Args:
+        x_size: number of columns (inputs of the forward pass).
+        d_size: number of rows (outputs of the forward pass).
+        device: device configuration of every cell.
+        forward: non-idealities of a read by columns, ``None`` for aihwkit's defaults.
+        backward: non-idealities of a read by rows, ``None`` for aihwkit's defaults.
+        update: how pulses are generated, ``None`` for aihwkit's defaults.
+        data_type: data type of the simulation.
+    """
+
+    def __init__(
+        self,
+        x_size: int,
+        d_size: int,
+        device: Any,
+        forward: Optional[IOParameters] = None,
+        backward: Optional[IOParameters] = None,
+        update: Optional[UpdateParameters] = None,
+        data_type: RPUDataType = RPUDataType.FLOAT,
+    ) -> None:
+        config = SingleRPUConfig(
+            device=deepcopy(device),
+            forward=deepcopy(forward) if forward is not None else IOParameters(),
+            backward=deepcopy(backward) if backward is not None else IOParameters(),
+            update=deepcopy(update) if update is not None else UpdateParameters(),
+            runtime=RuntimeParameter(data_type=data_type),
+        )
+        parameters = config.device.as_bindings(data_type)
+        self.x_size = x_size
+        self.d_size = d_size
+        self.device_config = config.device
+        self.tile = config.as_bindings().create_array(x_size, d_size, parameters)
+        self.shared = zeros(d_size, x_size, dtype=data_type.as_torch())
+        self.tile.set_shared_weights(self.shared)
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the array lives on a GPU."""
+        return bool(self.shared.is_cuda)
+
+    @property
+    def weights(self) -> Tensor:
+        """``[d_size, x_size]`` view of the simulator's own weight memory."""
+        # The CUDA tile stores the transpose.
+        return self.shared.t() if self.is_cuda else self.shared
+
+    @property
+    def granularity(self) -> float:
+        """Weight granularity of the device (``dw_min`` for most), in weight units."""
+        bindings = self.device_config.as_bindings(RPUDataType.FLOAT)
+        return float(bindings.calc_weight_granularity())
+
+    @property
+    def n_states(self) -> float:
+        """Number of states: weight range over granularity, averaged over a unit cell."""
+        devices = getattr(self.device_config, "unit_cell_devices", None) or [self.device_config]
+        states = [
+            (device.w_max - device.w_min)
+            / device.as_bindings(RPUDataType.FLOAT).calc_weight_granularity()
+            for device in devices
+        ]
+        return float(sum(states)) / len(states)
+
+    @property
+    def updates_cells_independently(self) -> bool:
+        """Whether a pulse changes only the cell that it is meant for.
+
+        True for plain pulsed devices; unit cells may refresh or reset others on the way.
+        """
+        return isinstance(self.device_config, PulsedDevice)
+
+    # -- analog operations ----------------------------------------------------------------
+
+    def pulse(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> None:
+        r"""Send pulses for :math:`W \leftarrow W - \lambda\, d\, x^T`, one vector at a time.
+
+        Args:
+            x_input: ``[n_vectors, x_size]`` column inputs.
+            d_input: ``[n_vectors, d_size]`` row inputs.
+            learning_rate: :math:`\lambda`, in weight units; ``0`` sends nothing.
+        """
+        self.tile.set_learning_rate(learning_rate)
+        self.tile.update(x_input, d_input, False, False, False, False)
+
+    def read_columns(self, x_input: Tensor, is_test: bool = False) -> Tensor:
+        """Return the analog product of ``[n, x_size]`` inputs: ``[n, d_size]``."""
+        output: Tensor = self.tile.forward(x_input, False, False, False, is_test, False)
+        return output
+
+    def read_rows(self, d_input: Tensor) -> Tensor:
+        """Return the analog transposed product of ``[n, d_size]`` inputs: ``[n, x_size]``."""
+        output: Tensor = self.tile.backward(d_input, False, False, False, False)
+        return output
+
+    def program(self, weights: Tensor) -> None:
+        """Set the ``[d_size, x_size]`` weights directly, clipped to each cell's bounds."""
+        self.tile.set_weights(weights)
+
+    # -- state ----------------------------------------------------------------------------
+
+    def hidden_parameter_names(self) -> List[str]:
+        """Return the names of the per-cell device parameters."""
+        return list(self.tile.get_hidden_parameter_names())
+
+    def hidden_parameters(self) -> Tensor:
+        """Return the ``[n_names, d_size, x_size]`` per-cell device parameters."""
+        parameters: Tensor = self.tile.get_hidden_parameters()
+        return parameters
+
+    def set_hidden_parameters(self, parameters: Tensor) -> None:
+        """Set the per-cell device parameters and keep the weights as they are.
+
+        aihwkit resets the persistent weight of devices with write noise to the visible weight
+        when parameters are set. To keep both, the persistent weights are made visible first and
+        the visible ones restored in the shared memory afterwards.
+        """
+        if parameters.numel() == 0:
+            return
+        # Setting equal values is not neutral: aihwkit would re-estimate dw_min from them and
+        # change the granularity in its last digit.
+        if equal(parameters, self.hidden_parameters()):
+            return
+        visible = self.weights.clone()
+        names = self.hidden_parameter_names()
+        if PERSISTENT in names:
+            persistent = parameters[names.index(PERSISTENT)]
+            self.weights.copy_(persistent.to(self.shared.device))
+        self.tile.set_hidden_parameters(parameters)
+        self.weights.copy_(visible)
+
+    def state(self) -> Dict[str, Any]:
+        """Return all that is needed to continue, as CPU tensors and plain Python values."""
+        return {
+            "weights": self.weights.detach().cpu().clone().contiguous(),
+            "hidden_parameters": self.hidden_parameters().detach().cpu().clone(),
+            "learning_rate": float(self.tile.get_learning_rate()),
+            "extra": self.tile.dump_extra(),
+        }
+
+    def load_state(self, state: Dict[str, Any]) -> None:
+        """Set the state that :meth:`state` returned."""
+        self.weights.copy_(state["weights"].to(self.shared.device))
+        self.set_hidden_parameters(state["hidden_parameters"])
+        self.tile.set_learning_rate(state["learning_rate"])
+        self.tile.load_extra(state["extra"], False)
+
+    def cuda(self, device: torch_device) -> None:
+        """Move the array to a GPU. The caller has made ``device`` the current one."""
+        if self.is_cuda:
+            return
+        weights = self.shared.clone()
+        self.tile = MAP_TILE_CLASS_TO_CUDA[type(self.tile)](self.tile)
+        self.shared = zeros(self.x_size, self.d_size, dtype=weights.dtype, device=device)
+        self.tile.set_shared_weights(self.shared)
+        # Unlike on the CPU, binding does not fill the shared tensor.
+        self.shared.copy_(weights.t())

@@ -1,0 +1,62 @@
+"""The READ stage: the mixed weight at which the model is evaluated."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from torch import Tensor, addcmul
+
+from aihwkit_dspt.tiles.chopper import Chopper
+
+
+class EffectiveWeight:
+    r"""Keeps :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)` up to date in place.
+
+    The part :math:`W - \gamma\, c \circ \tilde Q` changes only in the lines that were
+    transferred, so it is stored; after an update one multiply-add over :math:`P` is left.
+    Source: paper sec. 3, Algorithms 2 and 3.
+
+    Args:
+        output: ``[d_size, x_size]`` tensor that forward and backward use; it is written to.
+        gamma: residual scale :math:`\gamma`.
+        transfer_columns: whether lines are columns (``[d_size, x_size]`` second index) or rows.
+        has_reference: whether :math:`\tilde Q` can differ from zero.
+    """
+
+    def __init__(
+        self, output: Tensor, gamma: float, transfer_columns: bool, has_reference: bool
+    ) -> None:
+        self.output = output
+        self.gamma = gamma
+        self.transfer_columns = transfer_columns
+        self.has_reference = has_reference
+        self.stored = output.clone()
+
+    def oriented(self, values: Tensor) -> Tensor:
+        """Return ``[in_size, out_size]`` values of lines as ``[d_size, x_size]``, or back."""
+        return values.t() if self.transfer_columns else values
+
+    def store(
+        self, slow: Tensor, reference: Tensor, chopper: Chopper, lines: Optional[slice] = None
+    ) -> None:
+        r"""Recompute :math:`W - \gamma\, c \circ \tilde Q`.
+
+        Args:
+            slow: ``[d_size, x_size]`` slow weights.
+            reference: ``[in_size, out_size]`` reference.
+            chopper: the signs.
+            lines: which lines; ``None`` for all.
+        """
+        if lines is None:
+            lines = slice(0, len(reference))
+        target = self.oriented(self.stored)[lines]
+        target.copy_(self.oriented(slow)[lines])
+        if self.has_reference:
+            target.addcmul_(chopper.signs(lines), reference[lines], value=-self.gamma)
+
+    def refresh(self, fast: Tensor, chopper: Chopper) -> None:
+        """Write the mixed weight for the ``[d_size, x_size]`` fast weights to the output."""
+        in_sign = self.oriented(chopper.in_sign.unsqueeze(1))
+        if chopper.has_output:
+            fast = fast * self.oriented(chopper.out_sign.unsqueeze(0))
+        addcmul(self.stored, fast, in_sign, value=self.gamma, out=self.output)

@@ -1,0 +1,143 @@
+"""Learning rates of the fast array and of the transfer, in aihwkit's C++ meaning."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from numpy import float32
+
+from aihwkit_dspt.configs.compound import TrackingTransferCompound
+
+
+class FastLearningRate:
+    r"""Learning rate :math:`\alpha` of the gradient pulses on the fast array.
+
+    ``fast_lr``, times the SGD learning rate if ``scale_fast_lr``; the SGD learning rate itself
+    if ``fast_lr`` is 0. With ``auto_scale``
+
+    .. math:: \alpha = \text{fast\_lr}\; BL\, \Delta w_{min} / (m_x\, m_d)
+
+    where :math:`m_x, m_d` are running averages of :math:`\max|x|` and :math:`\max|d|`.
+    Arithmetic is in single precision like the simulator's, since a pulse more or less hangs on
+    the last bit.
+
+    Args:
+        config: the compound.
+        granularity: weight granularity of the fast device.
+        desired_bl: pulse train length of the gradient update.
+
+    Attributes:
+        m_x: running average of the largest input.
+        m_d: running average of the largest error.
+        current: the learning rate used last.
+    """
+
+    def __init__(
+        self, config: TrackingTransferCompound, granularity: float, desired_bl: int
+    ) -> None:
+        self.config = config
+        self.base = float32(config.fast_lr) * (float32(desired_bl) * float32(granularity))
+        self.m_x = float32(0.0)
+        self.m_d = float32(0.0)
+        self.current = float32(1.0)
+
+    @property
+    def auto_scales(self) -> bool:
+        """Whether the learning rate depends on the inputs."""
+        return bool(self.config.auto_scale and self.config.fast_lr > 0.0)
+
+    def _average(self, old: float32, new: float32, m_batch: int) -> float32:
+        if old <= 0.0:
+            return new
+        if new <= 0.0:
+            return old
+        tau = (float32(1.0) - float32(self.config.auto_momentum)) / float32(m_batch)
+        return (float32(1.0) - tau) * old + tau * new
+
+    def observe(self, x_max: float, d_max: float, m_batch: int) -> None:
+        """Average in the largest absolute input and error of one vector pair of a batch."""
+        self.m_x = self._average(self.m_x, float32(x_max), m_batch)
+        self.m_d = self._average(self.m_d, float32(d_max), m_batch)
+
+    def __call__(self, learning_rate: float) -> float:
+        """Return the fast learning rate for the given SGD learning rate."""
+        value = float32(learning_rate)
+        if self.config.fast_lr > 0.0:
+            scale = value if self.config.scale_fast_lr else float32(1.0)
+            value = self.base if self.auto_scales else float32(self.config.fast_lr)
+            if self.auto_scales and self.m_x > 0.0 and self.m_d > 0.0:
+                value = value / (self.m_x * self.m_d)
+            value = value * scale
+        self.current = value
+        return float(value)
+
+    def state(self) -> Dict[str, Any]:
+        """Return the running averages."""
+        return {name: float(getattr(self, name)) for name in ("m_x", "m_d", "current")}
+
+    def load_state(self, state: Dict[str, Any]) -> None:
+        """Set the running averages."""
+        for name, value in state.items():
+            setattr(self, name, float32(value))
+
+
+class TransferLearningRate:
+    r"""Buffer increment, in pulses, per weight unit of the residual: paper's :math:`\beta`.
+
+    .. math:: \beta = \text{transfer\_lr}\,[\lambda] / g, \qquad
+              g = \text{buffer\_granularity}\; \Delta w_{min}\,
+              [\text{auto\_granularity} / (n\, \text{transfer\_every})]
+
+    with the SGD learning rate :math:`\lambda` if ``scale_transfer_lr`` and the number :math:`n`
+    of transfer events in a full sweep. ``correct_gradient_magnitudes`` divides by the fast
+    learning rate and by the ratio of the granularities.
+
+    Args:
+        config: the compound.
+        fast_granularity: weight granularity of the fast device.
+        slow_granularity: weight granularity of the slow device.
+        events_per_sweep: transfer events in a full sweep over the array.
+    """
+
+    def __init__(
+        self,
+        config: TrackingTransferCompound,
+        fast_granularity: float,
+        slow_granularity: float,
+        events_per_sweep: int,
+    ) -> None:
+        self.config = config
+        fast = float32(fast_granularity)
+        granularity = float32(config.buffer_granularity or 1.0)
+        if config.auto_granularity > 0.0 and config.transfer_every != 0.0:
+            period = float32(events_per_sweep) * float32(abs(config.transfer_every))
+            granularity = granularity * (fast * float32(config.auto_granularity) / period)
+        else:
+            granularity = granularity * fast
+        if config.correct_gradient_magnitudes:
+            granularity = granularity * (float32(slow_granularity) / fast)
+        self.granularity = granularity
+        self.accumulation_cap = float32(1.0) / fast
+
+    def base(self, learning_rate: float) -> float:
+        """Return ``transfer_lr`` for the given SGD learning rate; 0 switches transfer off."""
+        value = float32(self.config.transfer_lr)
+        if self.config.scale_transfer_lr:
+            value = value * float32(learning_rate)
+        return float(abs(value))
+
+    def __call__(self, learning_rate: float, fast_lr: float32, sample: int) -> float:
+        """Return the increment per weight unit.
+
+        Args:
+            learning_rate: SGD learning rate.
+            fast_lr: fast learning rate used last.
+            sample: number of the read within the chopper period, from 1.
+        """
+        value = float32(self.base(learning_rate))
+        if self.config.correct_gradient_magnitudes:
+            value = value / fast_lr
+        value = value / self.granularity
+        if self.config.experimental_correct_accumulation:
+            value = value / min(float32(sample), self.accumulation_cap)
+        return float(value)

@@ -1,0 +1,108 @@
+"""When to transfer, and which line."""
+
+from __future__ import annotations
+
+from math import ceil, floor
+from typing import Any, Dict, Iterator, Tuple
+
+from numpy import float32
+
+
+def round_half_away(value: float) -> int:
+    """Return C's ``roundf`` of a non-negative value."""
+    return int(floor(value + 0.5))
+
+
+class TransferSchedule:
+    """Counts update cycles and says where within a batch transfers happen.
+
+    An update cycle is one vector pair. As in aihwkit's C++ compounds the length between
+    transfers follows from the size of the current batch, and the cycles are counted through, so
+    that a transfer may fall into the middle of a batch or several into one.
+
+    Args:
+        in_size: number of lines of the fast array.
+        transfer_every: length between transfers, in vectors or (``units_in_mbatch``) batches;
+            0 for no transfer. A negative value is aihwkit's automatic choice
+            ``abs(transfer_every) * n_states / n_events`` with the events of a full sweep.
+        units_in_mbatch: whether the length is given in batches.
+        n_states: number of states of the fast device, for the automatic choice.
+        whole_array: whether each event transfers all lines.
+
+    Attributes:
+        update_count: vectors since the weights were set.
+        line: the line that the next event reads.
+        sweep: full sweeps over the array so far.
+        n_reads: lines read so far.
+    """
+
+    def __init__(
+        self,
+        in_size: int,
+        transfer_every: float,
+        units_in_mbatch: bool,
+        n_states: float,
+        whole_array: bool,
+    ) -> None:
+        self.in_size = in_size
+        self.lines_per_event = in_size if whole_array else 1
+        self.events_per_sweep = in_size // self.lines_per_event
+        self.transfer_every = transfer_every
+        self.units_in_mbatch = units_in_mbatch
+        self.n_states = n_states
+        self.update_count = 0
+        self.line = 0
+        self.sweep = 0
+        self.n_reads = 0
+
+    def every(self, m_batch: int) -> int:
+        """Return the number of vectors between transfers for a batch of ``m_batch`` vectors."""
+        if self.transfer_every < 0.0:
+            states = float32(self.n_states) / float32(self.events_per_sweep)
+            return max(round_half_away(float(states * float32(-self.transfer_every))), 1)
+        if self.units_in_mbatch:
+            return int(ceil(float32(self.transfer_every) * float32(m_batch)))
+        return round_half_away(float(float32(self.transfer_every)))
+
+    def split(self, m_batch: int) -> Iterator[Tuple[int, int, bool]]:
+        """Yield ``(start, stop, transfer)`` chunks of a batch; a transfer follows its chunk.
+
+        The chunks are counted as they are consumed.
+        """
+        every = self.every(m_batch)
+        start = 0
+        while start < m_batch:
+            stop = m_batch
+            if every > 0:
+                stop = min(start + every - self.update_count % every, m_batch)
+            self.update_count += stop - start
+            yield start, stop, every > 0 and self.update_count % every == 0
+            start = stop
+
+    def next_lines(self) -> slice:
+        """Return the lines of the next event and move on."""
+        start = self.line
+        self.line = (start + self.lines_per_event) % self.in_size
+        return slice(start, start + self.lines_per_event)
+
+    def finish_event(self, lines: slice) -> bool:
+        """Count a finished event; return whether it completed a sweep over the array."""
+        self.n_reads += lines.stop - lines.start
+        completed = bool(lines.stop == self.in_size)
+        self.sweep += int(completed)
+        return completed
+
+    def restart(self) -> None:
+        """Start counting update cycles and lines anew, as aihwkit does on set weights."""
+        self.update_count = 0
+        self.line = 0
+
+    def state(self) -> Dict[str, Any]:
+        """Return the counters."""
+        names = ("update_count", "line", "sweep", "n_reads")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state(self, state: Dict[str, Any]) -> None:
+        """Set the counters."""
+        for name, value in state.items():
+            setattr(self, name, int(value))

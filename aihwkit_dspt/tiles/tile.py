@@ -1,0 +1,162 @@
+"""The tile that layers see."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Union
+
+from aihwkit.exceptions import ConfigError, CudaError, TileError
+from aihwkit.simulator.parameters.base import RPUConfigGeneric
+from aihwkit.simulator.rpu_base import cuda
+from aihwkit.simulator.tiles.analog import AnalogTile
+from aihwkit.simulator.tiles.module import TileModule
+from torch import Tensor
+from torch import device as torch_device
+from torch.autograd import no_grad
+
+from aihwkit_dspt._host import follow_device
+from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
+
+
+class TrackingTile(AnalogTile):
+    r"""Analog tile that is evaluated at :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)`.
+
+    It takes the place of aihwkit's :class:`~aihwkit.simulator.tiles.analog.AnalogTile` in every
+    layer; choose it with a :class:`~aihwkit_dspt.TrackingRPUConfig`. The arrays and stages live
+    in ``tile``, a :class:`~aihwkit_dspt.tiles.simulator_tile.TrackingSimulatorTile`. One layer
+    has one tile (or one per part of a mapped array).
+
+    Args:
+        out_size: number of outputs.
+        in_size: number of inputs.
+        rpu_config: configuration with a
+            :class:`~aihwkit_dspt.TrackingTransferCompound` as device.
+        bias: whether the layer has a bias.
+        in_trans: whether inputs are transposed (vector dimension first).
+        out_trans: whether outputs are transposed.
+
+    Raises:
+        ConfigError: if a setting is not valid, or ``in_trans`` differs from ``out_trans``, for
+            which aihwkit's C++ tiles return wrong shapes.
+    """
+
+    def __init__(
+        self,
+        out_size: int,
+        in_size: int,
+        rpu_config: RPUConfigGeneric,
+        bias: bool = False,
+        in_trans: bool = False,
+        out_trans: bool = False,
+    ):
+        if in_trans != out_trans:
+            raise ConfigError(
+                f"in_trans={in_trans} with out_trans={out_trans} is not valid: aihwkit's C++ "
+                "tiles handle only equal settings; pass both or none"
+            )
+        super().__init__(out_size, in_size, rpu_config, bias, in_trans, out_trans)
+
+    def _create_simulator_tile(
+        self, x_size: int, d_size: int, rpu_config: RPUConfigGeneric
+    ) -> TrackingSimulatorTile:
+        return TrackingSimulatorTile(x_size, d_size, rpu_config, self.get_data_type())
+
+    # -- the quantities of the method, as copies --------------------------------------------------
+
+    def _value(self, name: str) -> Tensor:
+        value: Tensor = self.tile.named_values()[name]
+        return value.detach().cpu().clone().contiguous()
+
+    @property
+    def fast_weights(self) -> Tensor:
+        """``[out_size, in_size]`` copy of the fast array P, in weight units.
+
+        This and the following have one more column if the bias is analog.
+        """
+        return self._value("fast_weights")
+
+    @property
+    def slow_weights(self) -> Tensor:
+        """``[out_size, in_size]`` copy of the slow array W, in weight units."""
+        return self._value("slow_weights")
+
+    @property
+    def reference(self) -> Tensor:
+        r"""``[out_size, in_size]`` copy of the reference :math:`\tilde Q` that is in use."""
+        return self._value("reference")
+
+    @property
+    def sp_estimate(self) -> Tensor:
+        """``[out_size, in_size]`` copy of the symmetric-point estimate Q, in weight units."""
+        return self._value("sp_estimate")
+
+    @property
+    def transfer_buffer(self) -> Tensor:
+        """``[out_size, in_size]`` copy of the transfer buffer H, in pulses."""
+        return self._value("transfer_buffer")
+
+    @property
+    def chopper(self) -> Tensor:
+        """``[out_size, in_size]`` copy of the chopper signs c, -1 or +1."""
+        return self._value("chopper")
+
+    @no_grad()
+    def set_reference(self, reference: Tensor) -> None:
+        r"""Set the reference :math:`\tilde Q` to calibrated symmetric points.
+
+        With ``reference=ReferenceType.STATIC`` this is the second stage of the paper's two-stage
+        method (Algorithm 4).
+
+        Args:
+            reference: ``[out_size, in_size]`` symmetric points of the fast array, in weight units
+                (one more column if the bias is analog).
+
+        Raises:
+            TileError: see :meth:`TrackingSimulatorTile.set_reference`.
+        """
+        self.tile.set_reference(reference)
+
+    # -- convolutions -------------------------------------------------------------------------
+
+    def set_indexed(self, indices: Tensor, image_sizes: List[int]) -> None:
+        """Set the index matrix of a convolution and switch to indexed passes.
+
+        Args:
+            indices: integer index matrix.
+            image_sizes: ``[C_in, (D_in), H_in, (W_in), (D_out), H_out, (W_out)]`` sizes.
+
+        Raises:
+            ValueError: if ``image_sizes`` has not 3, 5 or 7 entries.
+            TileError: if the tile is transposed.
+        """
+        if len(image_sizes) not in (3, 5, 7):
+            raise ValueError(
+                "image_sizes expects 3, 5 or 7 sizes "
+                "[C_in, (D_in), H_in, (W_in), (D_out), H_out, (W_out)]"
+            )
+        if self.in_trans or self.out_trans:
+            raise TileError("Transposed indexed versions not supported (assumes NC(D)HW)")
+        self.analog_ctx.set_indexed()
+        self.image_sizes = image_sizes
+        self.tile.set_matrix_indices(indices)
+
+    # -- devices --------------------------------------------------------------------------------
+
+    @no_grad()
+    def cuda(self, device: Optional[Union[torch_device, str, int]] = None) -> TrackingTile:
+        """Move the tile to a GPU.
+
+        Args:
+            device: CUDA device, ``None`` for the current one.
+
+        Raises:
+            CudaError: if aihwkit has not been compiled with CUDA support.
+        """
+        if not cuda.is_compiled():
+            raise CudaError("aihwkit has not been compiled with CUDA support")
+        follow_device(self, device)
+        TileModule.cuda(self, device)
+        return self
+
+    def extra_repr(self) -> str:
+        """Return the description that is printed with the module."""
+        return str(self.tile.get_brief_info())

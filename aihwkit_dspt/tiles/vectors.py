@@ -1,0 +1,48 @@
+"""Turning what layers pass to ``update`` into a batch of vectors."""
+
+from __future__ import annotations
+
+from aihwkit.exceptions import TileError
+from torch import Tensor, cat
+
+
+def as_vectors(values: Tensor, transposed: bool, size: int, bias: bool, name: str) -> Tensor:
+    """Return inputs as ``[n_vectors, size]``, with a column of ones for an analog bias.
+
+    Args:
+        values: ``[*, size]`` inputs, or ``[size, *]`` if ``transposed``; without the bias.
+        transposed: whether the vector dimension comes first.
+        size: vector size, the bias included.
+        bias: whether the last entry of each vector is the bias input of one.
+        name: name of the input, for the error message.
+
+    Raises:
+        TileError: if the sizes do not fit.
+    """
+    n_values = size - int(bias)
+    if values.dim() < 1 or values.size(0 if transposed else -1) != n_values:
+        expected = f"[{n_values}, *]" if transposed else f"[*, {n_values}]"
+        raise TileError(f"{name} has shape {list(values.shape)}: pass {expected}")
+    if transposed:
+        values = values.reshape(n_values, -1).t()
+    values = values.reshape(-1, n_values)
+    if bias:
+        values = cat([values, values.new_ones(len(values), 1)], dim=1)
+    return values.contiguous()
+
+
+def gather_indexed(images: Tensor, indices: Tensor, size: int) -> Tensor:
+    """Return the ``[n_images * n_patches, size]`` vectors of an indexed convolution.
+
+    aihwkit's index matrix counts from 2 into each flattened image; 0 stands for a zero
+    (padding) and 1 for a one (analog bias).
+
+    Args:
+        images: ``[n_images, channels, *]`` inputs.
+        indices: the index matrix, ``size * n_patches`` integers.
+        size: vector size, the bias included.
+    """
+    flat = images.reshape(len(images), -1)
+    constants = flat.new_tensor([0.0, 1.0]).expand(len(flat), 2)
+    patches = cat([constants, flat], dim=1)[:, indices.reshape(size, -1).long()]
+    return patches.transpose(1, 2).reshape(-1, size)

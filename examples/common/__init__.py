@@ -1,0 +1,1 @@
+"""What the examples share: data, networks, methods and the training loop."""

@@ -1,0 +1,35 @@
+"""The networks of the paper, in plain torch; convert them to analog."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def fcn(n_inputs: int = 784) -> nn.Sequential:
+    """Fully connected network of the paper's Table 2: inputs-256-128-10, sigmoid."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(n_inputs, 256),
+        nn.Sigmoid(),
+        nn.Linear(256, 128),
+        nn.Sigmoid(),
+        nn.Linear(128, 10),
+        nn.LogSoftmax(dim=1),
+    )
+
+
+def lenet5() -> nn.Sequential:
+    """LeNet-5 of the paper's Table 1: two 5x5 convolutions, 512-128-10, tanh (28x28 inputs)."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 5),
+        nn.Tanh(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 5),
+        nn.Tanh(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(512, 128),
+        nn.Tanh(),
+        nn.Linear(128, 10),
+        nn.LogSoftmax(dim=1),
+    )
