@@ -35,6 +35,7 @@ from aihwkit_dspt.configs.presets import (  # noqa: E402
     RIDERReRamSBPreset,
 )
 from aihwkit_dspt.configs.rpu_config import TrackingRPUConfig  # noqa: E402
+from aihwkit_dspt.symmetric_points import TileSymmetricPoints, symmetric_points  # noqa: E402
 from aihwkit_dspt.tiles.tile import TrackingTile  # noqa: E402
 
 __version__ = "0.1.0"
@@ -62,9 +63,11 @@ __all__ = [
     "RIDERReRamSBPreset",
     "ReferenceSync",
     "ReferenceType",
+    "TileSymmetricPoints",
     "TrackingRPUConfig",
     "TrackingTile",
     "TrackingTransferCompound",
     "TransferScope",
     "build_config",
+    "symmetric_points",
 ]

@@ -20,9 +20,11 @@ def _probe() -> None:
     """Build a tiny C++ tile and set its weights: binaries that do not fit fail only here."""
     # pylint: disable=import-outside-toplevel
     from aihwkit.simulator.configs.configs import SingleRPUConfig
+    from aihwkit.simulator.configs.devices import ConstantStepDevice
     from aihwkit.simulator.parameters.enums import RPUDataType
 
-    config = SingleRPUConfig()
+    # Without variation of the bounds no cell can clip the weights that are set.
+    config = SingleRPUConfig(device=ConstantStepDevice(w_max_dtod=0.0, w_min_dtod=0.0))
     parameters = config.device.as_bindings(RPUDataType.FLOAT)
     tile = config.as_bindings().create_array(2, 3, parameters)
     weights = torch.full((3, 2), 0.25)

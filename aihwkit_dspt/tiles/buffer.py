@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from torch import Tensor, dtype, where, zeros
 from torch.nn import Module
 
@@ -50,7 +52,7 @@ class TransferBuffer(Module):
         self.hidden: Tensor
         self.register_buffer("hidden", zeros(in_size, out_size, dtype=data_type))
 
-    def accumulate(self, lines: slice, increment: Tensor) -> Tensor:
+    def accumulate(self, lines: slice, increment: Tensor) -> Optional[Tensor]:
         """Add an increment to the given lines and take whole pulses out.
 
         Args:
@@ -58,16 +60,23 @@ class TransferBuffer(Module):
             increment: ``[n_lines, out_size]`` increment, in pulses.
 
         Returns:
-            ``[n_lines, out_size]`` signed pulse numbers for the slow array.
+            ``[n_lines, out_size]`` signed pulse numbers for the slow array; ``None`` if all are
+            zero, as far as that can be told without waiting for a GPU.
         """
         hidden = self.hidden[lines]
-        value = increment if self.no_buffer else hidden + increment
-        steps = value.trunc().clamp_(-self.max_steps, self.max_steps)
-        if self.forget_buffer:
-            left = value * self.momentum
-        else:
-            left = value - (1.0 - self.momentum) * steps
-            if self.capacity > 0.0:
-                left.clamp_(-self.capacity, self.capacity)
-        hidden.copy_(where(steps != 0.0, left, value))
+        if self.no_buffer:
+            hidden.zero_()
+        hidden.add_(increment)
+        steps = hidden.trunc()
+        if not steps.is_cuda and not bool(steps.any()):
+            return None
+        steps.clamp_(-self.max_steps, self.max_steps)
+        hidden.copy_(where(steps != 0.0, self._left(hidden, steps), hidden))
         return steps
+
+    def _left(self, hidden: Tensor, steps: Tensor) -> Tensor:
+        """Return what stays in cells that release pulses."""
+        if self.forget_buffer:
+            return hidden * self.momentum
+        left = hidden - (1.0 - self.momentum) * steps
+        return left.clamp_(-self.capacity, self.capacity) if self.capacity > 0.0 else left

@@ -74,6 +74,12 @@ class Chopper(Module):
             return values * self.out_sign if self.has_output else values
         return values * self.in_sign if self.has_input else values
 
+    def demodulate(self, lines: slice, residual: Tensor, scale: float) -> Tensor:
+        """Return ``scale`` times the ``[n_lines, out_size]`` residual with the signs undone."""
+        if not (self.has_input or self.has_output):
+            return residual * scale
+        return residual * (self.signs(lines) * scale)
+
     def flip_lines(self, lines: slice, sweep: int) -> List[int]:
         """Flip input signs that are due after a read of ``lines``.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from torch import Tensor, addcmul
+from torch import Tensor, add, addcmul
 
 from aihwkit_dspt.tiles.chopper import Chopper
 
@@ -56,6 +56,9 @@ class EffectiveWeight:
 
     def refresh(self, fast: Tensor, chopper: Chopper) -> None:
         """Write the mixed weight for the ``[d_size, x_size]`` fast weights to the output."""
+        if not (chopper.has_input or chopper.has_output):
+            add(self.stored, fast, alpha=self.gamma, out=self.output)
+            return
         in_sign = self.oriented(chopper.in_sign.unsqueeze(1))
         if chopper.has_output:
             fast = fast * self.oriented(chopper.out_sign.unsqueeze(0))

@@ -119,12 +119,10 @@ class TransferLearningRate:
         self.granularity = granularity
         self.accumulation_cap = float32(1.0) / fast
 
-    def base(self, learning_rate: float) -> float:
-        """Return ``transfer_lr`` for the given SGD learning rate; 0 switches transfer off."""
-        value = float32(self.config.transfer_lr)
-        if self.config.scale_transfer_lr:
-            value = value * float32(learning_rate)
-        return float(abs(value))
+    def is_on(self, learning_rate: float) -> bool:
+        """Return whether anything is transferred at the given SGD learning rate."""
+        scale = learning_rate if self.config.scale_transfer_lr else 1.0
+        return bool(self.config.transfer_lr * scale != 0.0)
 
     def __call__(self, learning_rate: float, fast_lr: float32, sample: int) -> float:
         """Return the increment per weight unit.
@@ -134,7 +132,9 @@ class TransferLearningRate:
             fast_lr: fast learning rate used last.
             sample: number of the read within the chopper period, from 1.
         """
-        value = float32(self.base(learning_rate))
+        value = float32(self.config.transfer_lr)
+        if self.config.scale_transfer_lr:
+            value = value * abs(float32(learning_rate))
         if self.config.correct_gradient_magnitudes:
             value = value / fast_lr
         value = value / self.granularity

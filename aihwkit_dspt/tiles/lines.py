@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Tuple
+from typing import List
 
-from torch import Tensor, dtype, empty, zeros
-from torch import device as torch_device
+from torch import Tensor, cat, zeros
 
 from aihwkit_dspt.tiles.crossbar import Crossbar
 
@@ -24,27 +23,27 @@ class LineAccess:
     def __init__(self, in_size: int, columns: bool) -> None:
         self.in_size = in_size
         self.columns = columns
+        self._impulse = zeros(0)
 
-    def _one_hot(
-        self, lines: slice, device: torch_device, data_type: dtype
-    ) -> Iterator[Tuple[slice, Tensor]]:
-        for start in range(lines.start, lines.stop, MAX_LINES):
-            stop = min(start + MAX_LINES, lines.stop)
-            vectors = zeros(stop - start, self.in_size, device=device, dtype=data_type)
-            vectors.diagonal(start).fill_(1.0)
-            yield slice(start - lines.start, stop - lines.start), vectors
+    def one_hot(self, lines: slice, like: Tensor) -> Tensor:
+        """Return the ``[n_lines, in_size]`` one-hot vectors of lines, on the device of ``like``."""
+        if lines.stop - lines.start > 1:
+            vectors = like.new_zeros(lines.stop - lines.start, self.in_size)
+            vectors.diagonal(lines.start).fill_(1.0)
+            return vectors
+        if len(self._impulse) == 0 or self._impulse.device != like.device:
+            # Every one-hot vector is a window of this one: no copy, and no dense identity.
+            self._impulse = like.new_zeros(2 * self.in_size - 1)
+            self._impulse[self.in_size - 1] = 1.0
+        start = self.in_size - lines.stop
+        return self._impulse[start : start + self.in_size].unsqueeze(0)
 
     def read(self, crossbar: Crossbar, lines: slice) -> Tensor:
         """Return the ``[n_lines, out_size]`` analog read of the given lines."""
-        out_size = crossbar.d_size if self.columns else crossbar.x_size
+        read = crossbar.read_columns if self.columns else crossbar.read_rows
         weights = crossbar.weights
-        values = empty(
-            lines.stop - lines.start, out_size, device=weights.device, dtype=weights.dtype
-        )
-        for part, vectors in self._one_hot(lines, weights.device, weights.dtype):
-            read = crossbar.read_columns if self.columns else crossbar.read_rows
-            values[part] = read(vectors)
-        return values
+        parts = [read(self.one_hot(part, weights)) for part in _parts(lines)]
+        return parts[0] if len(parts) == 1 else cat(parts)
 
     def pulse(self, crossbar: Crossbar, lines: slice, values: Tensor, learning_rate: float) -> None:
         """Change the given lines by ``+learning_rate * values`` with pulses.
@@ -57,8 +56,15 @@ class LineAccess:
         """
         # A positive learning rate decreases weights, as in SGD.
         values = -values
-        for part, vectors in self._one_hot(lines, values.device, values.dtype):
+        for part in _parts(lines):
+            vectors = self.one_hot(part, values)
+            chunk = values[part.start - lines.start : part.stop - lines.start]
             if self.columns:
-                crossbar.pulse(vectors, values[part], learning_rate)
+                crossbar.pulse(vectors, chunk, learning_rate)
             else:
-                crossbar.pulse(values[part], vectors, learning_rate)
+                crossbar.pulse(chunk, vectors, learning_rate)
+
+
+def _parts(lines: slice) -> List[slice]:
+    starts = range(lines.start, lines.stop, MAX_LINES)
+    return [slice(start, min(start + MAX_LINES, lines.stop)) for start in starts]

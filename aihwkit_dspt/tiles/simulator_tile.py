@@ -11,6 +11,7 @@ from aihwkit.simulator.parameters.enums import RPUDataType
 from aihwkit.simulator.tiles.base import SimulatorTile
 from torch import Tensor, empty, stack
 from torch import device as torch_device
+from torch.autograd import no_grad
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.enums import ReferenceSync, ReferenceType, TransferScope
@@ -106,6 +107,7 @@ class TrackingSimulatorTile(SimulatorTile):
         config, dtype = self.device_config, self.data_type.as_torch()
         sizes = self.x_size, self.d_size
         in_size, out_size = sizes if config.transfer_columns else sizes[::-1]
+        self.everything = slice(0, in_size)
         self.dynamic = config.reference is ReferenceType.DYNAMIC
         self.syncs_every_read = config.reference_sync is ReferenceSync.EVERY_READ
         self.lines = LineAccess(in_size, config.transfer_columns)
@@ -259,6 +261,7 @@ class TrackingSimulatorTile(SimulatorTile):
         d_vectors = as_vectors(d_vectors, False, self.d_size, False, "d_input")
         self._update_vectors(x_vectors, d_vectors)
 
+    @no_grad()
     def _update_vectors(self, x_vectors: Tensor, d_vectors: Tensor) -> None:
         m_batch = len(x_vectors)
         if m_batch != len(d_vectors):
@@ -292,42 +295,45 @@ class TrackingSimulatorTile(SimulatorTile):
     def _transfer(self) -> None:
         """One transfer event: read, BUFFER, SLOW, ESTIMATE and the chopper."""
         lines = self.schedule.next_lines()
-        if self.transfer_lr.base(self.learning_rate) == 0.0:
+        if not self.transfer_lr.is_on(self.learning_rate):
             return
         period, sweep = self.chopper.period, self.schedule.sweep
         read = self.lines.read(self.fast, lines)
-        residual = (read - self.estimator.reference[lines]) * self.chopper.signs(lines)
+        residual = read
+        if self.device_config.reference is not ReferenceType.ZERO:
+            residual = read - self.estimator.reference[lines]
         beta = self.transfer_lr(self.learning_rate, self.fast_lr.current, sweep % period + 1)
-        steps = self.buffer.accumulate(lines, residual.mul_(beta))
+        steps = self.buffer.accumulate(lines, self.chopper.demodulate(lines, residual, beta))
         # aihwkit's dynamic compound starts writing when the first reference has been taken.
         waiting = self.dynamic and not self.syncs_every_read and sweep <= period
-        # Nothing to write is common; finding out would stall a GPU, where pulses of zero cost
-        # less.
-        if not waiting and (steps.is_cuda or bool(steps.any())):
+        writes = steps is not None and not waiting
+        if steps is not None and not waiting:
             self.lines.pulse(self.slow, lines, steps, self.write_lr)
         if self.dynamic:
             self.estimator.update(lines, read)
         changed = self._advance_chopper(lines, sweep)
-        if self.effective is not None:
+        if writes:
+            changed = lines if changed is None else changed
             if not self.slow.updates_cells_independently:
-                changed = None
+                changed = self.everything
+        if changed is not None:
             self._store(changed)
 
     def _advance_chopper(self, lines: slice, sweep: int) -> Optional[slice]:
-        """Flip what is due and sync the reference; return the lines that changed."""
+        """Flip what is due and sync the reference; return the lines that this changed."""
         flipped = self.chopper.flip_lines(lines, sweep)
+        changed = lines if flipped or self.syncs_every_read else None
         if self.dynamic and (self.syncs_every_read or len(flipped) == lines.stop - lines.start):
             self._sync(lines)
         elif self.dynamic:
             for line in flipped:
                 self._sync(slice(line, line + 1))
         outputs = self.chopper.flip_outputs() if self.schedule.finish_event(lines) else []
-        if not outputs:
-            return lines
-        if self.dynamic:
-            everything = slice(0, self.schedule.in_size)
-            self._sync(everything, outputs)
-        return None
+        if outputs:
+            changed = self.everything
+            if self.dynamic:
+                self._sync(self.everything, outputs)
+        return changed
 
     def _sync(self, lines: slice, outputs: Optional[List[int]] = None) -> None:
         """Program the reference of the given lines (and outputs) to the estimate."""
@@ -413,7 +419,7 @@ class TrackingSimulatorTile(SimulatorTile):
 
     def chopper_signs(self) -> Tensor:
         """Return the ``[d_size, x_size]`` chopper signs."""
-        signs = self.chopper.signs(slice(0, self.schedule.in_size))
+        signs = self.chopper.signs(self.everything)
         return self.oriented(signs.expand_as(self.buffer.hidden))
 
     def set_weights_uniform_random(self, bmin: float, bmax: float) -> None:
@@ -446,7 +452,7 @@ class TrackingSimulatorTile(SimulatorTile):
                 "point, e.g. with torch.nan_to_num"
             )
         self.estimator.sp_estimate.copy_(self.oriented(reference))
-        self._sync(slice(0, self.schedule.in_size))
+        self._sync(self.everything)
         self._store_and_refresh()
 
     # -- learning rate and decay ----------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Union
+from typing import Any, List, Optional, Union
 
 from aihwkit.exceptions import ConfigError, CudaError, TileError
 from aihwkit.simulator.parameters.base import RPUConfigGeneric
@@ -114,6 +114,34 @@ class TrackingTile(AnalogTile):
             TileError: see :meth:`TrackingSimulatorTile.set_reference`.
         """
         self.tile.set_reference(reference)
+
+    # -- passes -------------------------------------------------------------------------------
+
+    def _needs_no_input_gradient(self, ctx: Any) -> bool:
+        # A learned input range gets its gradient from the backward pass.
+        return ctx is not None and self.input_range is None and not ctx.needs_input_grad[2]
+
+    def backward(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
+        """Return the input gradients; ``None`` if the layer's input asks for none.
+
+        aihwkit computes them in any case. The first layer of a network has no use for them, and
+        there the backward product is one of the larger parts of a step.
+
+        Args:
+            d_input: ``[*, out_size]`` errors, ``[out_size, *]`` if ``out_trans``.
+            ctx: autograd context.
+        """
+        if self._needs_no_input_gradient(ctx):
+            return None
+        output: Tensor = super().backward(d_input, ctx)
+        return output
+
+    def backward_indexed(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
+        """Return the input gradients of an indexed convolution, as :meth:`backward` does."""
+        if self._needs_no_input_gradient(ctx):
+            return None
+        output: Tensor = super().backward_indexed(d_input, ctx)
+        return output
 
     # -- convolutions -------------------------------------------------------------------------
 

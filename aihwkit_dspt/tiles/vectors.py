@@ -25,7 +25,8 @@ def as_vectors(values: Tensor, transposed: bool, size: int, bias: bool, name: st
         raise TileError(f"{name} has shape {list(values.shape)}: pass {expected}")
     if transposed:
         values = values.reshape(n_values, -1).t()
-    values = values.reshape(-1, n_values)
+    if values.dim() != 2:
+        values = values.reshape(-1, n_values)
     if bias:
         values = cat([values, values.new_ones(len(values), 1)], dim=1)
     return values.contiguous()

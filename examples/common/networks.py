@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Tuple
+
 from torch import nn
 
 
-def fcn(n_inputs: int = 784) -> nn.Sequential:
-    """Fully connected network of the paper's Table 2: inputs-256-128-10, sigmoid."""
+def fcn(n_inputs: int = 784, n_hidden: Tuple[int, int] = (256, 128)) -> nn.Sequential:
+    """Fully connected network of the paper's Table 2: 784-256-128-10, sigmoid."""
+    first, second = n_hidden
     return nn.Sequential(
         nn.Flatten(),
-        nn.Linear(n_inputs, 256),
+        nn.Linear(n_inputs, first),
         nn.Sigmoid(),
-        nn.Linear(256, 128),
+        nn.Linear(first, second),
         nn.Sigmoid(),
-        nn.Linear(128, 10),
+        nn.Linear(second, 10),
         nn.LogSoftmax(dim=1),
     )
 

@@ -51,6 +51,7 @@ def train(
     lr_decay: float = 1.0,
     label: str = "",
     on_epoch: Optional[Callable[[nn.Module, int], None]] = None,
+    row: int = 0,
 ) -> Record:
     """Convert a network to analog and train it with ``AnalogSGD``.
 
@@ -64,6 +65,7 @@ def train(
         lr_decay: factor on the learning rate after each epoch.
         label: shown in front of the progress bar.
         on_epoch: called with the model and the number of finished epochs, from 0 on.
+        row: line of the terminal for the progress bar.
 
     Returns:
         accuracy and loss per epoch and the time taken.
@@ -76,19 +78,24 @@ def train(
     if on_epoch is not None:
         on_epoch(model, 0)
     start = time.perf_counter()
+    n_batches = -(-len(images.train_y) // batch_size)
+    bar = tqdm(total=epochs * n_batches, desc=f"{label:>8}", position=row, leave=False, ncols=90)
     for epoch in range(1, epochs + 1):
         total = 0.0
         batches = torch.randperm(len(images.train_y)).split(batch_size)
-        for index in tqdm(batches, desc=f"{label:>8} {epoch}/{epochs}", leave=False, ncols=90):
+        for index in batches:
             optimizer.zero_grad()
             loss = criterion(model(images.train_x[index]), images.train_y[index])
             loss.backward()
             optimizer.step()
             total += loss.item() * len(index)
+            bar.update()
         scheduler.step()
         record.loss.append(total / len(images.train_y))
         record.accuracy.append(accuracy(model, images.test_x, images.test_y))
+        bar.set_postfix_str(f"accuracy {record.accuracy[-1]:.1f} %")
         if on_epoch is not None:
             on_epoch(model, epoch)
+    bar.close()
     record.seconds = time.perf_counter() - start
     return record

@@ -1,0 +1,126 @@
+"""Device configurations with a chosen symmetric point or number of states."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from math import ceil, isfinite
+from typing import Any, TypeVar
+
+from aihwkit.exceptions import ArgumentError, ConfigError
+from aihwkit.simulator.configs.devices import (
+    PowStepReferenceDevice,
+    PulsedDevice,
+    SoftBoundsPmaxDevice,
+    SoftBoundsReferenceDevice,
+)
+from aihwkit.simulator.parameters.enums import RPUDataType
+
+DeviceT = TypeVar("DeviceT")
+
+# aihwkit's automatic n_estimation_steps is 10 per state and never more than this.
+MAX_AUTO_ESTIMATION_STEPS = 10000
+
+
+def with_symmetric_point(device: DeviceT, mean: float, std: float = 0.0) -> DeviceT:
+    r"""Return a copy of a device whose effective symmetric point is ``mean`` +- ``std``.
+
+    The effective symmetric point is the one in the weight units that the tile reports. A device
+    with a reference :math:`r` reports :math:`w - r`; with ``subtract_symmetry_point`` aihwkit
+    draws :math:`r = W_{sp} + \mathcal{N}(\mu_r, \sigma_r^2)`, so that the effective symmetric
+    point is :math:`-\mathcal{N}(\mu_r, \sigma_r^2)`: the sign of ``reference_mean`` is the
+    opposite of ``mean`` (paper, section 4, settings).
+
+    aihwkit subtracts the symmetric point only where the bounds of a cell have opposite signs
+    (always the case with ``enforce_consistency``). For PowStepReferenceDevice it estimates it
+    by iteration; ``n_estimation_steps`` is set where aihwkit's automatic choice would stop too
+    early.
+
+    Args:
+        device: SoftBoundsReferenceDevice or PowStepReferenceDevice, or a preset of those.
+        mean: mean of the effective symmetric points over the cells, in weight units.
+        std: their standard deviation over the cells, in weight units.
+
+    Returns:
+        a deep copy; ``device`` stays as it is.
+
+    Raises:
+        ConfigError: if the device has no reference to shift.
+        ArgumentError: if ``mean`` is not finite, or ``std`` is not finite or negative.
+    """
+    if not isinstance(device, (SoftBoundsReferenceDevice, PowStepReferenceDevice)):
+        raise ConfigError(
+            f"device={type(device).__name__} has no reference, so its symmetric point cannot be "
+            "chosen. Pass a SoftBoundsReferenceDevice or a PowStepReferenceDevice."
+        )
+    if not isfinite(mean):
+        raise ArgumentError(f"mean={mean} is not a weight. Pass a finite number.")
+    if not (isfinite(std) and std >= 0.0):
+        raise ArgumentError(f"std={std} is not a standard deviation. Pass a number >= 0.")
+    chosen: Any = deepcopy(device)
+    chosen.subtract_symmetry_point = True
+    chosen.reference_mean = -mean
+    chosen.reference_std = std
+    if isinstance(chosen, PowStepReferenceDevice) and chosen.n_estimation_steps <= 0:
+        n_steps = ceil(10.0 * (chosen.w_max - chosen.w_min) / chosen.dw_min)
+        if n_steps > MAX_AUTO_ESTIMATION_STEPS:
+            chosen.n_estimation_steps = n_steps
+    return chosen  # type: ignore[no-any-return]
+
+
+def n_states(device: Any) -> float:
+    r"""Return the number of states of a device, as aihwkit counts them.
+
+    .. math:: n = (w_{max} - w_{min}) / \delta
+
+    with the weight granularity :math:`\delta`: ``dw_min``, except that exponential, power and
+    piecewise devices multiply it with their step size in the middle of the range. So a device
+    with ``dw_min=1e-3`` on [-1, 1] has 2000 states.
+
+    Args:
+        device: configuration of a pulsed device.
+
+    Returns:
+        the number of states of the mean cell.
+
+    Raises:
+        ConfigError: if the device is not a pulsed device.
+    """
+    if isinstance(device, SoftBoundsPmaxDevice):
+        bindings = device.as_bindings(RPUDataType.FLOAT)
+        return float((bindings.w_max - bindings.w_min) / bindings.dw_min)
+    ratio = _granularity_ratio(device)
+    return float((device.w_max - device.w_min) / (device.dw_min * ratio))
+
+
+def dw_min_for_states(device: Any, n_states: float) -> float:  # pylint: disable=redefined-outer-name
+    """Return the ``dw_min`` that gives a device a number of states on its range.
+
+    The inverse of :func:`n_states`: ``replace(device, dw_min=dw_min_for_states(device, n))``.
+
+    Args:
+        device: configuration of a pulsed device; its own ``dw_min`` does not matter.
+        n_states: wanted number of states, positive.
+
+    Returns:
+        ``dw_min`` in weight units.
+
+    Raises:
+        ConfigError: if the device is not a pulsed device, or derives its ``dw_min``.
+        ArgumentError: if ``n_states`` is not a positive number.
+    """
+    if isinstance(device, SoftBoundsPmaxDevice):
+        raise ConfigError("SoftBoundsPmaxDevice has 1 / alpha states. Set its field alpha.")
+    if not (isfinite(n_states) and n_states > 0):
+        raise ArgumentError(f"n_states={n_states} is not a number of states. Pass a number > 0.")
+    ratio = _granularity_ratio(device)
+    return float((device.w_max - device.w_min) / (n_states * ratio))
+
+
+def _granularity_ratio(device: Any) -> float:
+    """Return aihwkit's weight granularity over ``dw_min``; it does not depend on ``dw_min``."""
+    if not isinstance(device, PulsedDevice):
+        raise ConfigError(
+            f"device={type(device).__name__} has no states. Pass one of aihwkit's pulsed devices."
+        )
+    bindings = device.as_bindings(RPUDataType.FLOAT)
+    return float(bindings.calc_weight_granularity() / bindings.dw_min)

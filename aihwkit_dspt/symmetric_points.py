@@ -1,0 +1,72 @@
+"""Symmetric points of the arrays of a tile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Dict
+
+from aihwkit.exceptions import TileError
+from torch import Tensor
+
+from aihwkit_dspt.devices.symmetric_points import SymmetricPoints
+from aihwkit_dspt.devices.symmetric_points import symmetric_points as array_symmetric_points
+
+
+@dataclass(frozen=True)
+class TileSymmetricPoints:
+    """Symmetric points of the two arrays of a tile."""
+
+    fast: SymmetricPoints
+    """Symmetric points of the array that takes the gradient pulses."""
+
+    slow: SymmetricPoints
+    """Symmetric points of the array that holds the weight; the same for a single-device tile."""
+
+
+def symmetric_points(tile: Any) -> TileSymmetricPoints:
+    r"""Return the true symmetric points of the cells of a tile, from its hidden parameters.
+
+    The simulator knows them, a lab does not: this is the ground truth that estimates are compared
+    with. At the symmetric point an up and a down pulse have the same size,
+    :math:`G(W_{sp}) = 0` (paper, Def. 1.1).
+
+    Args:
+        tile: a :class:`~aihwkit_dspt.TrackingTile` or aihwkit's
+            :class:`~aihwkit.simulator.tiles.analog.AnalogTile`, with one pulsed device or a
+            compound of two.
+
+    Returns:
+        symmetric points ``[out_size, in_size]`` (one more column if the bias is analog) in the
+        weight units of the tile, ``nan`` where a cell has none, with their number.
+
+    Raises:
+        TileError: if the tile has neither one pulsed device nor a compound of two.
+        ConfigError: if a device is not one of aihwkit's pulsed devices.
+    """
+    device = getattr(tile.rpu_config, "device", None)
+    hidden = tile.get_hidden_parameters()
+    devices = getattr(device, "unit_cell_devices", None)
+    if devices is None and hidden:
+        points = array_symmetric_points(device, hidden)
+        return TileSymmetricPoints(points, points)
+    if devices is None or len(devices) != 2:
+        raise TileError(
+            f"a tile with device={type(device).__name__} has no symmetric points: pass a tile with "
+            "one pulsed device or a compound of two"
+        )
+    arrays = (
+        array_symmetric_points(cell, _of_array(hidden, number))
+        for number, cell in enumerate(devices)
+    )
+    return TileSymmetricPoints(*arrays)
+
+
+def _of_array(hidden: Mapping[str, Tensor], number: int) -> Dict[str, Tensor]:
+    """Return the device parameters of one array of a compound, without their suffix."""
+    suffix = f"_{number}"
+    return {
+        name.removesuffix(suffix): values
+        for name, values in hidden.items()
+        if name.endswith(suffix)
+    }
