@@ -35,8 +35,21 @@ from aihwkit_dspt.configs.presets import (  # noqa: E402
     RIDERReRamSBPreset,
 )
 from aihwkit_dspt.configs.rpu_config import TrackingRPUConfig  # noqa: E402
-from aihwkit_dspt.symmetric_points import TileSymmetricPoints, symmetric_points  # noqa: E402
+from aihwkit_dspt.devices.chosen import (  # noqa: E402
+    dw_min_for_states,
+    n_states,
+    with_symmetric_point,
+)
+from aihwkit_dspt.devices.responses import response  # noqa: E402
+from aihwkit_dspt.tile_points import TileSymmetricPoints, symmetric_points  # noqa: E402
 from aihwkit_dspt.tiles.tile import TrackingTile  # noqa: E402
+from aihwkit_dspt.zero_shifting.algorithm import ZeroShiftResult, zero_shift  # noqa: E402
+from aihwkit_dspt.zero_shifting.budget import (  # noqa: E402
+    PulseBudget,
+    pulse_budget,
+    training_pulses,
+)
+from aihwkit_dspt.zero_shifting.calibrate import calibrate  # noqa: E402
 
 __version__ = "0.1.0"
 
@@ -51,6 +64,7 @@ __all__ = [
     "ERIDERReRamArrayOMPreset",
     "ERIDERReRamESPreset",
     "ERIDERReRamSBPreset",
+    "PulseBudget",
     "RIDERCapacitorPreset",
     "RIDEREcRamMOPreset",
     "RIDEREcRamPreset",
@@ -68,6 +82,15 @@ __all__ = [
     "TrackingTile",
     "TrackingTransferCompound",
     "TransferScope",
+    "ZeroShiftResult",
     "build_config",
+    "calibrate",
+    "dw_min_for_states",
+    "n_states",
+    "pulse_budget",
+    "response",
     "symmetric_points",
+    "training_pulses",
+    "with_symmetric_point",
+    "zero_shift",
 ]

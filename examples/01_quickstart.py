@@ -32,7 +32,7 @@ from common.train import Record, train
 from joblib import Parallel, delayed
 from torch import nn
 
-from aihwkit_dspt.zero_shift.budget import training_pulses
+from aihwkit_dspt.zero_shifting.budget import training_pulses
 
 DESIRED_BL = 5
 BATCH_SIZE = 10
@@ -50,7 +50,10 @@ class Run(Record):
     epochs_recorded: List[int] = field(default_factory=list)
     """Epochs at which the SP error was recorded."""
 
-    sp_error: List[float] = field(default_factory=list)
+    sp_mean: List[float] = field(default_factory=list)
+    """Mean of Q - SP over all fast cells, in weight units."""
+
+    sp_rms: List[float] = field(default_factory=list)
     """Root-mean-square of Q - SP over all fast cells, in weight units."""
 
     cells: List[List[float]] = field(default_factory=list)
@@ -71,7 +74,9 @@ def run(method: str, seed: int, images: Images, args: argparse.Namespace, row: i
     def on_epoch(model: nn.Module, epoch: int) -> None:
         if epoch % every == 0 or epoch == args.epochs:
             result.epochs_recorded.append(epoch)
-            result.sp_error.append(sp_error(model))
+            mean_error, rms_error = sp_error(model)
+            result.sp_mean.append(mean_error)
+            result.sp_rms.append(rms_error)
         if epoch == args.epochs and seed == args.seeds[0]:
             pairs = torch.stack(estimates_and_points(model), dim=1)
             chosen = torch.randperm(len(pairs))[:N_CELLS]
@@ -104,16 +109,18 @@ def run(method: str, seed: int, images: Images, args: argparse.Namespace, row: i
 def table(runs: List[Run]) -> str:
     """Return the table of all methods; mean and standard deviation over the seeds."""
     lines = [
-        f"{'method':<10}{'accuracy [%]':>16}{'SP error (rms)':>18}{'pulses':>12}{'seconds':>10}",
-        "-" * 66,
+        f"{'method':<10}{'accuracy [%]':>16}{'Q - SP, mean':>15}{'rms':>8}{'pulses':>12}"
+        f"{'seconds':>10}",
+        "-" * 71,
     ]
     for method in METHODS:
         mine = [item for item in runs if item.method == method]
         final = [item.accuracy[-1] for item in mine]
-        error = [item.sp_error[-1] for item in mine]
         spread = f" ± {pstdev(final):.1f}" if len(mine) > 1 else ""
         lines.append(
-            f"{method:<10}{mean(final):>10.1f}{spread:<6}{mean(error):>18.3f}"
+            f"{method:<10}{mean(final):>10.1f}{spread:<6}"
+            f"{mean(item.sp_mean[-1] for item in mine):>+15.3f}"
+            f"{mean(item.sp_rms[-1] for item in mine):>8.3f}"
             f"{mine[0].pulses:>12,}{mean(item.seconds for item in mine):>10.0f}"
         )
     return "\n".join(lines)
@@ -139,14 +146,16 @@ def draw(runs: List[Run], images: Images, path: Path) -> None:
             "label": item.method if first else None,
         }
         left.plot(range(1, len(item.accuracy) + 1), item.accuracy, **style)
-        middle.plot(item.epochs_recorded, item.sp_error, **{**style, "markevery": 0.1})
+        middle.plot(item.epochs_recorded, item.sp_mean, **{**style, "markevery": 0.1})
+        rms = {**style, "label": None, "marker": None, "linestyle": ":"}
+        middle.plot(item.epochs_recorded, item.sp_rms, **rms)
     left.set(title=f"Test accuracy, {images.name}", xlabel="epoch", ylabel="accuracy [%]")
     middle.set(
-        title="Distance of the reference from the true SP",
+        title="Reference minus true SP: mean (solid), rms (dotted)",
         xlabel="epoch",
-        ylabel="rms of Q - SP [weight units]",
-        ylim=(0, None),
+        ylabel="Q - SP [weight units]",
     )
+    middle.axhline(0.0, color="black", linewidth=1)
     tracked = next(item for item in runs if item.method == "E-RIDER")
     estimates, points = zip(*tracked.cells)
     right.scatter(points, estimates, s=5, alpha=0.4, color=colours["E-RIDER"], label="cells")
@@ -169,11 +178,23 @@ def versions() -> Dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
+def write(runs: List[Run], path: Path) -> None:
+    """Write the runs that are done; an interrupted write leaves the file as it was."""
+    numbers = {
+        "command": " ".join(["python", *sys.argv]),
+        "versions": versions(),
+        "runs": [asdict(item) for item in runs],
+    }
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(numbers))
+    partial.replace(path)
+
+
 def main() -> None:
     """Run all methods, print the table, write the picture and the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--data-root", help="folder of the MNIST files (or set DSPT_DATA_ROOT)")
-    parser.add_argument("--epochs", type=int, help="default: 100 on digits, 10 on MNIST")
+    parser.add_argument("--epochs", type=int, help="default: 200 on digits, 10 on MNIST")
     parser.add_argument("--lr", type=float, default=0.1, help="learning rate of AnalogSGD")
     parser.add_argument(
         "--out-scaling",
@@ -188,7 +209,7 @@ def main() -> None:
     args = parser.parse_args()
 
     images = load_images(args.data_root)
-    args.epochs = args.epochs or (100 if images.name == "digits" else 10)
+    args.epochs = args.epochs or (200 if images.name == "digits" else 10)
     if args.out_scaling is None:
         args.out_scaling = images.name == "MNIST"
     args.out.mkdir(parents=True, exist_ok=True)
@@ -197,18 +218,17 @@ def main() -> None:
     )
     print(f" ± {args.reference_std}, output scaling {'on' if args.out_scaling else 'off'}")
     tasks = [(method, seed) for seed in args.seeds for method in METHODS]
-    runs = Parallel(n_jobs=args.jobs)(
+    finished = Parallel(n_jobs=args.jobs, return_as="generator_unordered")(
         delayed(run)(method, seed, images, args, row % args.jobs)
         for row, (method, seed) in enumerate(tasks)
     )
+    runs: List[Run] = []
+    for item in finished:
+        runs.append(item)
+        runs.sort(key=lambda done: (done.seed, list(METHODS).index(done.method)))
+        write(runs, args.out / "quickstart.json")
     print("\n" + table(runs))
     draw(runs, images, args.out / "quickstart.png")
-    numbers = {
-        "command": " ".join(["python", *sys.argv]),
-        "versions": versions(),
-        "runs": [asdict(item) for item in runs],
-    }
-    (args.out / "quickstart.json").write_text(json.dumps(numbers))
     print(f"\nwritten: {args.out / 'quickstart.png'}, {args.out / 'quickstart.json'}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import fields
 from difflib import get_close_matches
+from numbers import Real
 from typing import Any, Callable, Iterable, Type, TypeVar
 
 from aihwkit.exceptions import ConfigError
@@ -82,7 +83,7 @@ def require_number(
     Raises:
         ConfigError: if the value is of another type, not finite or out of range.
     """
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
     bracket = "(" if low_open else "["
     remedy = f"pass a finite number in {bracket}{low}, {high}]"
     require(is_number and math.isfinite(value), field, value, remedy)

@@ -92,7 +92,12 @@ class TrackingTransferCompound(DynamicTransferCompound):
     counted. ``None`` is an exact digital register."""
 
     transfer_scope: TransferScope = TransferScope.LINE
-    """Whether one column (row) or the whole array is read and transferred at each event."""
+    """Whether one column (row) or the whole array is read and transferred at each event.
+
+    The whole array is timed as Algorithms 2 and 3 are printed: transfers start at the first event,
+    and random choppers flip with probability ``in_chop_prob`` only. Line by line the timing is that
+    of aihwkit's C++ compound: with a dynamic reference that is synced on flips, transfers start
+    after the first chopper period, and random choppers also flip when a period is over."""
 
     scale_fast_lr: bool = False
     """Whether ``fast_lr`` is scaled with the current learning rate of the SGD.
@@ -174,6 +179,14 @@ class TrackingTransferCompound(DynamicTransferCompound):
             "experimental_correct_accumulation",
         ):
             require_bool(name, getattr(self, name))
+
+        require(
+            self.units_in_mbatch or not 0.0 < self.transfer_every < 0.5,
+            "transfer_every",
+            self.transfer_every,
+            "in units of vectors it is rounded, here to 0, which means no transfer at all; pass 0, "
+            "at least 0.5, or units_in_mbatch=True",
+        )
 
     def _check_unsupported(self) -> None:
         """Refuse settings of the base classes that have no meaning for two tracked arrays."""

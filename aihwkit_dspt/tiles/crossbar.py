@@ -122,6 +122,15 @@ class Crossbar:
         """Set the ``[d_size, x_size]`` weights directly, clipped to each cell's bounds."""
         self.tile.set_weights(weights)
 
+    def place(self, weights: Tensor) -> None:
+        """Put the cells at ``[d_size, x_size]`` weights that pulses can reach.
+
+        Unlike :meth:`program` the visible weights are exactly these: aihwkit would clip them to the
+        bounds before the reference is subtracted and add write noise.
+        """
+        self.tile.set_weights(weights)
+        self.weights.copy_(weights)
+
     # -- state ----------------------------------------------------------------------------
 
     def hidden_parameter_names(self) -> List[str]:
@@ -136,9 +145,10 @@ class Crossbar:
     def set_hidden_parameters(self, parameters: Tensor) -> None:
         """Set the per-cell device parameters and keep the weights as they are.
 
-        aihwkit resets the persistent weight of devices with write noise to the visible weight
-        when parameters are set. To keep both, the persistent weights are made visible first and
-        the visible ones restored in the shared memory afterwards.
+        When aihwkit sets parameters it clips the weights and, with write noise, moves the
+        persistent weights. So these are set once more, and the visible weights restored in the
+        shared memory. One limit is left: aihwkit clips persistent weights to the device's bounds
+        before the reference is subtracted, which bars a part of the range that pulses reach.
         """
         if parameters.numel() == 0:
             return
@@ -148,10 +158,9 @@ class Crossbar:
             return
         visible = self.weights.clone()
         names = self.hidden_parameter_names()
-        if PERSISTENT in names:
-            persistent = parameters[names.index(PERSISTENT)]
-            self.weights.copy_(persistent.to(self.shared.device))
         self.tile.set_hidden_parameters(parameters)
+        if PERSISTENT in names:
+            self.tile.set_weights(parameters[names.index(PERSISTENT)])
         self.weights.copy_(visible)
 
     def state(self) -> Dict[str, Any]:

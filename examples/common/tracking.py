@@ -34,7 +34,8 @@ def estimates_and_points(model: nn.Module) -> Tuple[Tensor, Tensor]:
     return torch.cat(estimates), torch.cat(points)
 
 
-def sp_error(model: nn.Module) -> float:
-    """Return the root-mean-square of Q minus the true symmetric point, in weight units."""
+def sp_error(model: nn.Module) -> Tuple[float, float]:
+    """Return mean and root-mean-square of Q minus the true symmetric point, in weight units."""
     estimates, points = estimates_and_points(model)
-    return (estimates - points).square().mean().sqrt().item()
+    difference = estimates - points
+    return difference.mean().item(), difference.square().mean().sqrt().item()

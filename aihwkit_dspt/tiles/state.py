@@ -1,0 +1,127 @@
+"""Reading and setting everything that a tracking tile remembers."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Tuple
+
+from aihwkit.exceptions import TileError
+from torch import Tensor, ones_like, stack
+
+from aihwkit_dspt.tiles.parts import TileParts
+
+
+def hidden_parameter_names(parts: TileParts) -> List[str]:
+    """Return the names of the slices of :func:`hidden_parameters`.
+
+    Device parameters carry the number of their array (0 fast, 1 slow, 2 reference), as in
+    aihwkit's compounds; the quantities of the method follow.
+    """
+    names = [
+        f"{name}_{number}"
+        for number, array in enumerate(parts.device_arrays())
+        for name in array.hidden_parameter_names()
+    ]
+    return names + list(parts.named_values())
+
+
+def hidden_parameters(parts: TileParts) -> Tensor:
+    """Return the ``[n_names, d_size, x_size]`` hidden parameters as a CPU copy."""
+    values = [value for array in parts.device_arrays() for value in array.hidden_parameters().cpu()]
+    values += [value.detach().cpu() for value in parts.named_values().values()]
+    return stack(values)
+
+
+def set_hidden_parameters(parts: TileParts, params: Tensor) -> None:
+    """Set the ``[n_names, d_size, x_size]`` hidden parameters.
+
+    Raises:
+        TileError: for a wrong shape, values that are not finite or a chopper that is not an outer
+            product of signs (of input signs alone without output choppers); the tile is left as it
+            was.
+    """
+    names = hidden_parameter_names(parts)
+    expected = [len(names), *parts.sizes()]
+    if list(params.shape) != expected:
+        raise TileError(f"hidden parameters have shape {list(params.shape)}: pass {expected}")
+    params = params.detach()
+    if not bool(params.isfinite().all()):
+        raise TileError("hidden parameters have values that are not finite: pass finite values")
+    values = dict(zip(names, params))
+    signs = parts.oriented(values["chopper"].to(parts.read.weights))
+    in_sign, out_sign = _split_signs(signs, parts.chopper.has_output)
+    start = 0
+    for array in parts.device_arrays():
+        stop = start + len(array.hidden_parameter_names())
+        array.set_hidden_parameters(params[start:stop])
+        start = stop
+    for name, value in parts.named_values().items():
+        if name != "chopper":
+            value.copy_(values[name])
+    parts.chopper.in_sign.copy_(in_sign)
+    parts.chopper.out_sign.copy_(out_sign)
+    if parts.reference_array is not None:
+        parts.reference_array.crossbar.place(values["reference"])
+
+
+def _split_signs(signs: Tensor, has_output: bool) -> Tuple[Tensor, Tensor]:
+    """Return input and output signs whose outer product is ``[in_size, out_size]`` signs."""
+    in_sign, out_sign = signs[:, 0], signs[0] * signs[0, 0]
+    if not has_output:
+        out_sign = ones_like(out_sign)
+    is_product = bool((signs == in_sign.unsqueeze(1) * out_sign).all())
+    if not (is_product and bool((signs.abs() == 1.0).all())):
+        raise TileError("chopper is not valid: pass an outer product of -1 and +1")
+    return in_sign, out_sign
+
+
+def dump_state(parts: TileParts) -> Dict[str, Any]:
+    """Return the complete state as nested dicts of CPU tensors and Python values."""
+    state: Dict[str, Any] = {
+        name: {key: _to_cpu(value) for key, value in stage.state_dict().items()}
+        for name, stage in parts.named_stages().items()
+    }
+    state.update({name: array.state() for name, array in parts.named_arrays().items()})
+    state.update(
+        schedule=parts.schedule.state(),
+        fast_lr=parts.fast_lr.state(),
+        learning_rate=parts.learning_rate,
+    )
+    return state
+
+
+def load_state(parts: TileParts, state: Dict[str, Any]) -> None:
+    """Set the state that :func:`dump_state` returned.
+
+    Raises:
+        TileError: if it is the state of another kind of tile or of another size; the tile is left
+            as it was.
+    """
+    _require_same_layout("state", state, dump_state(parts))
+    for name, array in parts.named_arrays().items():
+        array.load_state(state[name])
+    for name, stage in parts.named_stages().items():
+        stage.load_state_dict(state[name])
+    parts.schedule.load_state(state["schedule"])
+    parts.fast_lr.load_state(state["fast_lr"])
+    parts.learning_rate = float(state["learning_rate"])
+
+
+def _require_same_layout(path: str, given: Any, wanted: Any) -> None:
+    """Raise ``TileError`` unless both have the same keys and tensors of the same shapes."""
+    remedy = "load the state of a TrackingTile of the same size and settings"
+    if isinstance(wanted, dict):
+        keys = sorted(given) if isinstance(given, dict) else type(given).__name__
+        if keys != sorted(wanted):
+            raise TileError(f"{path} has {keys}, this tile needs {sorted(wanted)}: {remedy}")
+        for key, value in wanted.items():
+            # What the C++ tiles add is theirs to check.
+            if key != "extra":
+                _require_same_layout(f"{path}.{key}", given[key], value)
+    elif isinstance(wanted, Tensor):
+        shape = list(given.shape) if isinstance(given, Tensor) else type(given).__name__
+        if shape != list(wanted.shape):
+            raise TileError(f"{path} is {shape}, this tile needs {list(wanted.shape)}: {remedy}")
+
+
+def _to_cpu(value: Any) -> Any:
+    return value.detach().cpu().clone() if isinstance(value, Tensor) else value

@@ -1,0 +1,190 @@
+"""Zero-shifting of one array (paper, section 2, Algorithm 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Optional, Tuple
+
+import torch
+from aihwkit.exceptions import ArgumentError, ConfigError, TileError
+from torch import Tensor
+from tqdm import tqdm
+
+from aihwkit_dspt.devices import LinearResponse, symmetric_points
+from aihwkit_dspt.zero_shifting.closed_form import closed_form
+from aihwkit_dspt.zero_shifting.pulse_train import send_pulses
+from aihwkit_dspt.zero_shifting.pulsed_array import PulsedArray
+from aihwkit_dspt.zero_shifting.vectorised import simulate_pulses
+
+SCHEDULES = ("cyclic", "stochastic")
+METHODS = ("pulses", "closed-form", "vectorised", "auto")
+# Seconds before a progress bar appears.
+PROGRESS_DELAY = 2.0
+
+
+@dataclass(frozen=True)
+class ZeroShiftResult:
+    """Estimate of the symmetric points of one array, and what it took."""
+
+    estimate: Tensor
+    """Estimated symmetric points ``[out_size, in_size]``: the visible weights after the last
+    pulse, in the units that the tile reports and its data type."""
+
+    n_pulses: int
+    """Number of pulses that each cell received."""
+
+    schedule: str
+    """``"cyclic"`` or ``"stochastic"``."""
+
+    method: str
+    """How the pulses were computed: ``"pulses"``, ``"closed-form"`` or ``"vectorised"``."""
+
+
+def zero_shift(
+    array: Any,
+    n_pulses: int,
+    schedule: str = "cyclic",
+    method: str = "pulses",
+    *,
+    device: Any = None,
+    store: bool = True,
+    generator: Optional[torch.Generator] = None,
+    progress: bool = True,
+) -> ZeroShiftResult:
+    r"""Estimate the symmetric points of an array by zero-shifting (paper, Algorithm 1).
+
+    Every cell receives ``n_pulses`` pulses. The weight at which it ends is the estimate, and
+    with ``store`` the weight that the array is left with. Decay, diffusion and drift, which
+    aihwkit applies per mini-batch, are left out.
+
+    A failed or interrupted call leaves the array as it was. For that, the simulator tile is copied
+    first, and the copy becomes ``array.tile`` if the pulses do not come to their end. (A C++
+    tile passed alone cannot be exchanged: if it has write noise or weights beyond the bounds that
+    aihwkit sets, an interrupted call restores it up to those.)
+
+    Args:
+        array: one of aihwkit's analog tiles with a single pulsed device, or any other object with
+            the C++ tile in its attribute ``tile``, or the C++ tile itself.
+        n_pulses: number of pulses per cell, at least 1.
+        schedule: ``"cyclic"``: up, down, up, ... on all cells; ``"stochastic"``: independent fair
+            signs per cell and pulse.
+        method: ``"pulses"``: aihwkit's C++ pulses one by one; ``"closed-form"``: in a time
+            that does not depend on ``n_pulses``, for steps linear in the weight, see
+            :func:`~aihwkit_dspt.zero_shifting.closed_form.closed_form` for what is exact;
+            ``"vectorised"``: one by one in torch, see
+            :func:`~aihwkit_dspt.zero_shifting.vectorised.simulate_pulses`; ``"auto"``: closed
+            form where it exists, applies and can be stored, else pulses.
+        device: device configuration of the array, if ``array`` does not tell.
+        store: whether the array keeps the weights after the last pulse; otherwise it stays as it
+            was and only the estimate is returned.
+        generator: source of random numbers, to repeat a draw. aihwkit's noise ignores it.
+        progress: whether to show a progress bar when the pulses take more than two seconds.
+
+    Returns:
+        the estimate and what it took.
+
+    Raises:
+        ArgumentError: if ``n_pulses``, ``schedule`` or ``method`` is not valid.
+        ConfigError: if the device is not a single pulsed device, no cell of the array has a
+            symmetric point, the device has no closed form, or the update parameters of the array
+            do not allow single pulses.
+        TileError: if the weights are not finite, the array lives on a GPU, the closed form does not
+            apply, or its result cannot be stored.
+    """
+    _check(n_pulses, schedule, method)
+    target = PulsedArray(array, device)
+    missing = symmetric_points(target.device, target.hidden_parameters()).n_missing
+    if missing == target.cells.w_min.numel():
+        raise ConfigError(
+            f"device={type(target.device).__name__}: no cell of the array has a symmetric point "
+            "inside its bounds, so pulses do not come to rest. Pass an array of another device."
+        )
+    if method == "auto":
+        method = "closed-form" if isinstance(target.cells, LinearResponse) else "pulses"
+        if method == "closed-form":
+            try:
+                estimate = _computed(target, n_pulses, schedule, method, store, generator, progress)
+                return ZeroShiftResult(estimate, n_pulses, schedule, method)
+            except TileError:
+                method = "pulses"
+    if method == "pulses":
+        estimate = _pulsed(target, n_pulses, schedule, store, generator, progress)
+    else:
+        estimate = _computed(target, n_pulses, schedule, method, store, generator, progress)
+    return ZeroShiftResult(estimate, n_pulses, schedule, method)
+
+
+def _check(n_pulses: int, schedule: str, method: str) -> None:
+    if isinstance(n_pulses, bool) or not isinstance(n_pulses, int) or n_pulses < 1:
+        raise ArgumentError(f"n_pulses={n_pulses!r} is not a number of pulses. Pass an int >= 1.")
+    for name, value, known in (("schedule", schedule, SCHEDULES), ("method", method, METHODS)):
+        if value not in known:
+            raise ArgumentError(f"{name}={value!r} is not known. Pass one of {list(known)}.")
+
+
+def _bar(n_pulses: int, progress: bool) -> Any:
+    return tqdm(
+        total=n_pulses, unit="pulse", delay=PROGRESS_DELAY, leave=False, disable=not progress
+    )
+
+
+def _pulsed(
+    target: PulsedArray,
+    n_pulses: int,
+    schedule: str,
+    store: bool,
+    generator: Optional[torch.Generator],
+    progress: bool,
+) -> Tensor:
+    """Send the pulses to the array, or to a copy of it."""
+    copy = target.copy()
+    with _bar(n_pulses, progress) as bar:
+        if not store:
+            send_pulses(copy, n_pulses, schedule, generator, bar.update)
+            return copy.get_weights()  # type: ignore[no-any-return]
+        try:
+            send_pulses(target.cpp, n_pulses, schedule, generator, bar.update)
+        except BaseException:
+            target.restore(copy)
+            raise
+    return target.weights()
+
+
+def _computed(
+    target: PulsedArray,
+    n_pulses: int,
+    schedule: str,
+    method: str,
+    store: bool,
+    generator: Optional[torch.Generator],
+    progress: bool,
+) -> Tensor:
+    """Compute the weights after the pulses, then set them."""
+    start = target.persistent_weights()
+    if method == "closed-form":
+        persistent = closed_form(target.linear_cells, start, n_pulses, schedule, generator)
+    else:
+        with _bar(n_pulses, progress) as bar:
+            persistent = simulate_pulses(
+                target.cells, start, n_pulses, schedule, generator, bar.update
+            )
+    persistent, visible = _rounded(target, persistent, generator)
+    if not store:
+        return visible
+    objection = target.why_not_storable(persistent)
+    if objection is not None:
+        raise TileError(
+            f"The result of method={method!r} cannot be stored: {objection}. Pass method='pulses', "
+            "or store=False for the estimate alone."
+        )
+    target.store(persistent, visible)
+    return target.weights()
+
+
+def _rounded(
+    target: PulsedArray, persistent: Tensor, generator: Optional[torch.Generator]
+) -> Tuple[Tensor, Tensor]:
+    """Return persistent and visible weights in the data type of the array."""
+    dtype = target.weights().dtype
+    persistent = persistent.to(dtype)
+    return persistent, target.with_write_noise(persistent, generator)

@@ -1,0 +1,189 @@
+"""How many pulses a calibration needs, and how many a training takes."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, fields
+from math import ceil, isfinite
+from typing import Any, Mapping, Optional, Tuple
+
+import torch
+from aihwkit.exceptions import ArgumentError, ConfigError
+from aihwkit.simulator.configs.configs import SingleRPUConfig
+from aihwkit.simulator.configs.devices import PulsedDevice
+from torch import Tensor
+
+from aihwkit_dspt.devices import Response, response, symmetric_points
+from aihwkit_dspt.zero_shifting.algorithm import SCHEDULES
+from aihwkit_dspt.zero_shifting.pulsed_array import PulsedArray
+
+
+@dataclass(frozen=True)
+class PulseBudget:
+    """Pulses that zero-shifting needs for an error."""
+
+    n_pulses: int
+    """Number of pulses per cell (for the cyclic schedule two per pair)."""
+
+    floor: float
+    """Smallest error that the theorem reaches, in squared weight units."""
+
+    mu_q: Tensor
+    r""":math:`\mu_q` of each cell ``[out_size, in_size]``, per weight unit; ``nan`` without SP."""
+
+    q_max: Tensor
+    r""":math:`q_{max}` of each cell ``[out_size, in_size]``, dimensionless."""
+
+
+def pulse_budget(
+    tile_or_device: Any,
+    error: float,
+    schedule: str = "cyclic",
+    *,
+    device: Any = None,
+    weights: Optional[Tensor] = None,
+    quantile: float = 1.0,
+) -> PulseBudget:
+    r"""Return the pulses after which zero-shifting has reached an error (Theorems C.2, C.4).
+
+    .. math::
+
+        N \ge \frac{1}{2 \mu_q \Delta w_{min}} \log \frac{2 (W_0 - W_{sp})^2}{\delta}, \qquad
+        \delta \ge \frac{2 q_{max}^2 \Delta w_{min}}{\mu_q}
+
+    for each cell, with :math:`\delta` = ``error`` :math:`\ge E (W_N - W_{sp})^2`. The cyclic
+    schedule needs half as many pulse *pairs* (Theorem C.4) and has, up to its order, the same
+    floor.
+
+    The constants are the device's own, taken over the range of each cell:
+    :math:`\mu_q = \min_w G(w) / (w - W_{sp})`, which is all of Def. C.1 that the proof uses, is at
+    least the :math:`\mu_q` defined there and exists for power devices too, whose slope vanishes
+    at a bound; and :math:`q_{max}^2 = \max_w (q_\pm^2 + \sigma_\pm^2)`, which counts the
+    cycle-to-cycle noise as part of a pulse. Write noise is not part of the error.
+
+    Args:
+        tile_or_device: an array as for :func:`zero_shift`, or a device configuration, which then
+            stands for a cell without device-to-device variation.
+        error: wanted mean squared error :math:`\delta` of a cell, in squared weight units.
+        schedule: ``"cyclic"`` or ``"stochastic"``.
+        device: device configuration, if the array does not tell.
+        weights: :math:`W_0`, broadcastable to ``[out_size, in_size]``; by default the persistent
+            weights of the array, 0 for a device configuration.
+        quantile: part of the cells that must reach the error; cells without a symmetric point do
+            not count. With device variation, the slowest cell (1.0) may be hopeless.
+
+    Returns:
+        the pulses, the floor, and the constants of each cell.
+
+    Raises:
+        ArgumentError: if ``error`` is not positive or below the floor, or ``schedule`` or
+            ``quantile`` is not valid.
+        ConfigError: if no cell has a symmetric point, or as :func:`zero_shift`.
+        TileError: as :func:`zero_shift`.
+    """
+    if schedule not in SCHEDULES:
+        raise ArgumentError(f"schedule={schedule!r} is not known. Pass one of {list(SCHEDULES)}.")
+    if not (isfinite(error) and error > 0.0):
+        raise ArgumentError(f"error={error} is not a mean squared error. Pass a number > 0.")
+    if not 0.0 < quantile <= 1.0:
+        raise ArgumentError(f"quantile={quantile} is not a part of the cells. Pass 0 < x <= 1.")
+    if isinstance(tile_or_device, PulsedDevice):
+        device, hidden = tile_or_device, nominal_parameters(tile_or_device)
+        start = torch.zeros_like(hidden["max_bound"])
+    else:
+        array = PulsedArray(tile_or_device, device)
+        device, hidden = array.device, array.hidden_parameters()
+        start = array.persistent_weights()
+    if weights is not None:
+        start = weights.expand_as(start)
+    cells, points = response(device, hidden), symmetric_points(device, hidden).values
+    if torch.isnan(points).all():
+        raise ConfigError(f"device={type(device).__name__} has no symmetric point to find.")
+
+    mu_q, q_max = _constants(cells, points)
+    floors = 2.0 * q_max**2 * cells.dw_min / mu_q
+    floor = _upper(floors, quantile)
+    if error < floor:
+        raise ArgumentError(
+            f"error={error:.3g} is below the floor {floor:.3g} of zero-shifting on this device. "
+            "Pass a larger error, or a device with a smaller dw_min or less noise."
+        )
+    distance = 2.0 * (start - points) ** 2 / error
+    counts = torch.log(distance).clamp(min=0.0) / (2.0 * mu_q * cells.dw_min)
+    hopeless = floors > error
+    n_pulses = _upper(torch.where(hopeless, torch.inf, counts), quantile)
+    whole = 2 * ceil(n_pulses / 2.0) if schedule == "cyclic" else ceil(n_pulses)
+    return PulseBudget(whole, floor, mu_q, q_max)
+
+
+def _upper(values: Tensor, quantile: float) -> float:
+    """Return the smallest value that this part of the (not ``nan``) values does not exceed."""
+    ordered = values[~torch.isnan(values)].sort().values
+    return float(ordered[ceil(quantile * ordered.numel()) - 1])
+
+
+def _constants(cells: Response, points: Tensor) -> Tuple[Tensor, Tensor]:
+    r"""Return :math:`\mu_q` and :math:`q_{max}` of each cell over its range."""
+    mu_q = cells.dG_dw(points)
+    second_moment = torch.zeros_like(points)
+    for node in range(cells.n_segments + 1):
+        weights = cells.at_fraction(node / cells.n_segments)
+        slope = cells.G(weights) / (weights - points)
+        # Next to the zero the quotient is rounding; its limit is the derivative above.
+        near = (weights - points).abs() < 1e-6 * (cells.w_max - cells.w_min)
+        mu_q = torch.where(near, mu_q, torch.minimum(mu_q, slope))
+        for step, noise in ((cells.q_plus, cells.sigma_plus), (cells.q_minus, cells.sigma_minus)):
+            moment = step(weights) ** 2 + noise(weights) ** 2
+            second_moment = torch.maximum(second_moment, moment)
+    return mu_q, second_moment.sqrt()
+
+
+def nominal_parameters(device: Any) -> Mapping[str, Tensor]:
+    """Return the hidden parameters of one cell without device-to-device variation.
+
+    Args:
+        device: configuration of a pulsed device; stays as it is.
+
+    Returns:
+        name to ``[1, 1]`` tensor, as from ``tile.get_hidden_parameters()``.
+    """
+    plain: Any = deepcopy(device)
+    for field in fields(plain):
+        if field.name.endswith("_dtod") or field.name in ("reference_std", "corrupt_devices_prob"):
+            setattr(plain, field.name, 0.0)
+    config = SingleRPUConfig(device=plain)
+    cpp = config.as_bindings().create_array(1, 1, plain.as_bindings(config.runtime.data_type))
+    return dict(zip(cpp.get_hidden_parameter_names(), cpp.get_hidden_parameters(), strict=True))
+
+
+def training_pulses(
+    epochs: int, n_samples: int, batch_size: int, desired_bl: int, calibration_pulses: int = 0
+) -> int:
+    r"""Return the pulses per cell that a training takes (paper, section 4, Fig. 4 left).
+
+    .. math:: \mathrm{epochs} \cdot \lceil n / B \rceil \cdot BL + N
+
+    with at most :math:`BL` pulses per mini-batch, and :math:`N` of a calibration before
+    (two-stage method, Algorithm 4).
+
+    Args:
+        epochs: number of epochs.
+        n_samples: number of training samples :math:`n`.
+        batch_size: samples per mini-batch :math:`B`.
+        desired_bl: length of the pulse train :math:`BL`.
+        calibration_pulses: pulses of zero-shifting :math:`N`.
+
+    Returns:
+        the number of pulses.
+
+    Raises:
+        ArgumentError: if a number is negative, or ``batch_size`` or ``desired_bl`` is not positive.
+    """
+    counts = {"epochs": epochs, "n_samples": n_samples, "calibration_pulses": calibration_pulses}
+    for name, value in counts.items():
+        if value < 0:
+            raise ArgumentError(f"{name}={value} is negative. Pass a number >= 0.")
+    for name, value in {"batch_size": batch_size, "desired_bl": desired_bl}.items():
+        if value < 1:
+            raise ArgumentError(f"{name}={value} is not positive. Pass a number >= 1.")
+    return epochs * -(-n_samples // batch_size) * desired_bl + calibration_pulses

@@ -1,0 +1,76 @@
+"""Zero-shifting of a whole model: the first stage of the two-stage method."""
+
+from __future__ import annotations
+
+from typing import Dict, Optional
+
+import torch
+from aihwkit.exceptions import TileError
+from torch import nn
+
+from aihwkit_dspt.configs.enums import ReferenceType
+from aihwkit_dspt.tiles.tile import TrackingTile
+from aihwkit_dspt.zero_shifting.algorithm import ZeroShiftResult, zero_shift
+
+
+def calibrate(
+    model: nn.Module,
+    n_pulses: int,
+    schedule: str = "cyclic",
+    method: str = "auto",
+    *,
+    generator: Optional[torch.Generator] = None,
+    progress: bool = True,
+) -> Dict[str, ZeroShiftResult]:
+    r"""Zero-shift the fast array of every tracking tile and keep the result as its reference.
+
+    With ``reference=ReferenceType.STATIC`` this and the training after it are the two-stage
+    method (paper, Algorithm 4); with a dynamic reference the estimate starts from the calibrated
+    values. The fast array is left on the reference, so that the residual is zero, and the weights
+    of the model are kept (as far as the devices' bounds and write noise allow).
+
+    All arrays are zero-shifted before the first is changed: a failed or interrupted call leaves
+    the model as it was.
+
+    Args:
+        model: a model with tracking tiles, or one tracking tile.
+        n_pulses: number of pulses :math:`N` per cell.
+        schedule: ``"cyclic"`` or ``"stochastic"``, see
+            :func:`~aihwkit_dspt.zero_shifting.algorithm.zero_shift`.
+        method: ``"pulses"``, ``"closed-form"``, ``"vectorised"`` or ``"auto"``.
+        generator: source of random numbers, to repeat a draw. aihwkit's noise ignores it.
+        progress: whether to show a progress bar when the pulses take long.
+
+    Returns:
+        name of the tile in the model -> estimate and what it took.
+
+    Raises:
+        TileError: if the model has no tracking tile, or one with ``reference=ReferenceType.ZERO``.
+        ArgumentError, ConfigError: see :func:`~aihwkit_dspt.zero_shifting.algorithm.zero_shift`.
+    """
+    tiles = {name: tile for name, tile in model.named_modules() if isinstance(tile, TrackingTile)}
+    if not tiles:
+        raise TileError(
+            f"{type(model).__name__} has no TrackingTile: convert it with a TrackingRPUConfig first"
+        )
+    for name, tile in tiles.items():
+        if tile.tile.device_config.reference is ReferenceType.ZERO:
+            raise TileError(
+                f"tile '{name}' has reference=ReferenceType.ZERO, which uses no calibration: build "
+                "it with reference=ReferenceType.STATIC, e.g. build_config('two-stage', ...)"
+            )
+    results = {
+        name: zero_shift(
+            tile.tile.fast,
+            n_pulses,
+            schedule,
+            method,
+            store=False,
+            generator=generator,
+            progress=progress,
+        )
+        for name, tile in tiles.items()
+    }
+    for name, tile in tiles.items():
+        tile.tile.calibrate(results[name].estimate)
+    return results

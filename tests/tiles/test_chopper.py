@@ -1,0 +1,139 @@
+"""The chopper: signs, flips at the right moments, and the state of its random numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from aihwkit_dspt.tiles.chopper import Chopper
+
+
+def chopper(**changes: Any) -> Chopper:
+    """Return a chopper of 5 lines with 3 cells each."""
+    settings: Any = {
+        "in_size": 5,
+        "out_size": 3,
+        "in_chop_prob": 0.25,
+        "out_chop_prob": 0.0,
+        "in_chop_random": False,
+        "period": 4,
+        "timed_as_agad": True,
+        "seed": 1,
+        "data_type": torch.float32,
+    }
+    return Chopper(**{**settings, **changes})
+
+
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_regular_flips(dynamic: bool) -> None:
+    """C++: a line flips when ``sweep % period + 1 == period``, each line in its own sweep."""
+    stage = chopper(timed_as_agad=dynamic)
+    for sweep in range(12):
+        for line in range(5):
+            before = stage.in_sign.clone()
+            flipped = stage.flip_lines(slice(line, line + 1), sweep)
+            assert flipped == ([line] if sweep % 4 == 3 else [])
+            before[flipped] *= -1.0
+            assert torch.equal(stage.in_sign, before)
+
+
+def test_no_flip_without_probability() -> None:
+    """A probability of zero never flips, regular or random."""
+    for random in (True, False):
+        stage = chopper(in_chop_prob=0.0, in_chop_random=random)
+        for sweep in range(20):
+            assert stage.flip_lines(slice(0, 5), sweep) == []
+            assert stage.flip_outputs() == []
+        assert torch.equal(stage.signs(slice(0, 5)), torch.ones(5, 1))
+
+
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_random_flips(dynamic: bool) -> None:
+    """Frequency p per read; with a dynamic reference C++ also flips at each period's end.
+
+    20000 fixed draws; the tolerance is 5 standard deviations of a binomial (6e-7), and the seed
+    makes the outcome the same in every run.
+    """
+    n, p = 20000, 0.25
+    stage = chopper(in_chop_random=True, timed_as_agad=dynamic, in_size=n)
+    assert len(stage.flip_lines(slice(0, n), 0)) == pytest.approx(
+        n * p, abs=5 * (n * p * 0.75) ** 0.5
+    )
+    last = stage.flip_lines(slice(0, n), 3)
+    assert (len(last) == n) == dynamic
+
+
+def test_array_flips_exactly_the_lines_that_it_returns() -> None:
+    """Random flips of several lines at once."""
+    stage = chopper(in_chop_random=True, timed_as_agad=False, in_size=50)
+    expected = torch.ones(50)
+    for sweep in range(30):
+        expected[stage.flip_lines(slice(10, 40), sweep)] *= -1.0
+        assert torch.equal(stage.in_sign, expected)
+    assert torch.equal(stage.in_sign[:10], torch.ones(10))
+    assert torch.equal(stage.in_sign[40:], torch.ones(10))
+    assert (stage.in_sign < 0).any()
+
+
+def test_output_flips() -> None:
+    """Output signs flip with their probability and exactly where reported."""
+    stage = chopper(out_chop_prob=0.5, out_size=4000)
+    expected = torch.ones(4000)
+    flipped = stage.flip_outputs()
+    expected[flipped] *= -1.0
+    assert torch.equal(stage.out_sign, expected)
+    # 5 standard deviations.
+    assert len(flipped) == pytest.approx(2000, abs=5 * 1000**0.5)
+
+
+def test_signs_are_an_outer_product() -> None:
+    """``c_ij = in_i * out_j``, and modulation multiplies vectors with either factor."""
+    stage = chopper(out_chop_prob=0.5)
+    stage.in_sign.copy_(torch.tensor([1.0, -1.0, -1.0, 1.0, -1.0]))
+    stage.out_sign.copy_(torch.tensor([-1.0, 1.0, -1.0]))
+    outer = torch.outer(stage.in_sign, stage.out_sign)
+    assert torch.equal(stage.signs(slice(0, 5)), outer)
+    assert torch.equal(stage.signs(slice(1, 3)), outer[1:3])
+    x, d = torch.randn(4, 5), torch.randn(4, 3)
+    before = x.clone()
+    assert torch.equal(stage.modulate(x, output=False), x * stage.in_sign)
+    assert torch.equal(stage.modulate(d, output=True), d * stage.out_sign)
+    assert torch.equal(x, before)
+    residual = torch.randn(2, 3)
+    expected = residual * outer[2:4] * 0.3
+    assert torch.allclose(stage.demodulate(slice(2, 4), residual, 0.3), expected, rtol=1e-6)
+
+
+def test_gradient_and_transfer_signs_cancel() -> None:
+    """(18a) times (18b): chopping a gradient and undoing it at transfer is the identity."""
+    stage = chopper(out_chop_prob=0.5)
+    stage.in_sign.copy_(torch.tensor([1.0, -1.0, -1.0, 1.0, -1.0]))
+    stage.out_sign.copy_(torch.tensor([-1.0, 1.0, -1.0]))
+    x, d = torch.randn(5), torch.randn(3)
+    chopped = torch.outer(stage.modulate(x, output=False), stage.modulate(d, output=True))
+    undone = stage.demodulate(slice(0, 5), chopped, 1.0)
+    assert torch.equal(undone, torch.outer(x, d))
+
+
+def test_state_continues_the_random_flips() -> None:
+    """Save and load in the middle: signs and all later flips are the same."""
+    stage = chopper(in_chop_random=True, out_chop_prob=0.4, timed_as_agad=False)
+    stage.flip_lines(slice(0, 5), 0)
+    stage.flip_outputs()
+    other = chopper(in_chop_random=True, out_chop_prob=0.4, timed_as_agad=False, seed=99)
+    other.load_state_dict(stage.state_dict())
+    for sweep in range(20):
+        assert stage.flip_lines(slice(0, 5), sweep) == other.flip_lines(slice(0, 5), sweep)
+        assert stage.flip_outputs() == other.flip_outputs()
+    assert torch.equal(stage.signs(slice(0, 5)), other.signs(slice(0, 5)))
+
+
+def test_flips_leave_the_global_random_numbers_alone() -> None:
+    """A chopper's flips do not depend on, nor change, torch's global generator."""
+    stage = chopper(in_chop_random=True, out_chop_prob=0.4)
+    state = torch.get_rng_state()
+    stage.flip_lines(slice(0, 5), 0)
+    stage.flip_outputs()
+    assert torch.equal(torch.get_rng_state(), state)

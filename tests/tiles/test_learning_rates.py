@@ -1,0 +1,128 @@
+"""Learning rates against scalar loops in single precision, written from the C++ sources."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from aihwkit_dspt import TrackingTransferCompound
+from aihwkit_dspt.tiles.learning_rates import FastLearningRate, TransferLearningRate
+
+F = np.float32
+GRANULARITY, SLOW_GRANULARITY, BL = 0.01, 0.004, 31
+
+
+def cpp_auto_scale(m: Any, new: Any, momentum: float, m_batch: int) -> Any:
+    """``updateAutoScale``: the running average of a maximum, one vector on."""
+    tau = (F(1.0) - F(momentum)) / F(m_batch)
+    if m > 0.0:
+        if new > 0.0:
+            return m * (F(1.0) - tau) + tau * new
+        return m
+    return new
+
+
+@pytest.mark.parametrize("scale_fast_lr", [False, True])
+@pytest.mark.parametrize("momentum", [0.99, 0.5, 0.0])
+def test_auto_scale_recursion(scale_fast_lr: bool, momentum: float) -> None:
+    """Equal to a scalar float32 loop, bit for bit, over changing batch sizes and zero vectors."""
+    device = TrackingTransferCompound(
+        auto_scale=True, auto_momentum=momentum, fast_lr=0.7, scale_fast_lr=scale_fast_lr
+    )
+    rate = FastLearningRate(device, GRANULARITY, BL)
+    assert rate.auto_scales
+    m_x = m_d = F(0.0)
+    for index in range(200):
+        m_batch = (1, 3, 10)[index % 3]
+        x_max, d_max = torch.rand(2).tolist() if index % 7 else (0.0, 0.0)
+        rate.observe(x_max, d_max, m_batch)
+        m_x = cpp_auto_scale(m_x, F(x_max), momentum, m_batch)
+        m_d = cpp_auto_scale(m_d, F(d_max), momentum, m_batch)
+        assert (rate.m_x, rate.m_d) == (m_x, m_d)
+        expected = F(0.7) * (F(BL) * F(GRANULARITY))
+        if m_x > 0 and m_d > 0:
+            expected = expected / (m_x * m_d)
+        if scale_fast_lr:
+            expected = expected * F(0.3)
+        assert rate(0.3) == float(expected)
+        assert rate.current == expected
+
+
+@pytest.mark.parametrize(
+    ("fast_lr", "scale", "auto", "expected"),
+    [
+        (0.0, False, False, 0.3),
+        (0.0, True, False, 0.3),
+        (0.0, False, True, 0.3),
+        (0.5, False, False, 0.5),
+        (0.5, True, False, 0.15),
+        (0.5, False, True, 0.5 * BL * GRANULARITY),
+    ],
+)
+def test_which_rate(fast_lr: float, scale: bool, auto: bool, expected: float) -> None:
+    """``fast_lr=0`` is the SGD rate; else ``fast_lr``, scaled only on request."""
+    device = TrackingTransferCompound(fast_lr=fast_lr, scale_fast_lr=scale, auto_scale=auto)
+    assert FastLearningRate(device, GRANULARITY, BL)(0.3) == pytest.approx(expected, rel=1e-6)
+
+
+def test_fast_state() -> None:
+    """The running averages survive a state round trip exactly."""
+    device = TrackingTransferCompound(auto_scale=True, fast_lr=0.7)
+    rate, other = (FastLearningRate(device, GRANULARITY, BL) for _ in range(2))
+    rate.observe(0.3, 0.7, 3)
+    rate(0.1)
+    other.load_state(rate.state())
+    assert other.state() == rate.state()
+    for one in (rate, other):
+        one.observe(0.9, 0.1, 3)
+    assert other(0.1) == rate(0.1)
+
+
+@pytest.mark.parametrize(
+    ("auto_granularity", "buffer_granularity", "transfer_every", "scale", "correct", "accumulate"),
+    product((0.0, 1000.0), (0.0, 2.0), (1.0, 0.0, -0.5), (True, False), (True, False), (0, 1)),
+)
+def test_transfer_rate(
+    auto_granularity: float,
+    buffer_granularity: float,
+    transfer_every: float,
+    scale: bool,
+    correct: bool,
+    accumulate: int,
+) -> None:
+    """``getTransferLRScale`` of C++ as printed in its docstring, to single precision."""
+    device = TrackingTransferCompound(
+        auto_granularity=auto_granularity,
+        buffer_granularity=buffer_granularity,
+        transfer_every=transfer_every,
+        scale_transfer_lr=scale,
+        correct_gradient_magnitudes=correct,
+        experimental_correct_accumulation=bool(accumulate),
+        transfer_lr=0.6,
+    )
+    events, lr, fast_lr, sample = 5, 0.3, 0.2, 7
+    granularity = (buffer_granularity or 1.0) * GRANULARITY
+    if auto_granularity > 0.0 and transfer_every != 0.0:
+        granularity *= auto_granularity / (events * abs(transfer_every))
+    expected = 0.6 * (lr if scale else 1.0) / granularity
+    if correct:
+        expected /= fast_lr * SLOW_GRANULARITY / GRANULARITY
+    if accumulate:
+        expected /= min(sample, 1.0 / GRANULARITY)
+    rate = TransferLearningRate(device, GRANULARITY, SLOW_GRANULARITY, events)
+    assert rate(lr, F(fast_lr), sample) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("transfer_lr", "scale", "lr", "is_on"),
+    [(1.0, True, 0.1, True), (1.0, True, 0.0, False), (1.0, False, 0.0, True), (0.0, 0, 0.1, 0)],
+)
+def test_transfer_is_on(transfer_lr: float, scale: bool, lr: float, is_on: bool) -> None:
+    """C++ skips a transfer whose learning rate is zero."""
+    device = TrackingTransferCompound(transfer_lr=transfer_lr, scale_transfer_lr=bool(scale))
+    rate = TransferLearningRate(device, GRANULARITY, SLOW_GRANULARITY, 5)
+    assert rate.is_on(lr) == bool(is_on)

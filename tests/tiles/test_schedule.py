@@ -1,0 +1,110 @@
+"""When transfers happen, against a counter that counts vector by vector as C++ does."""
+
+from __future__ import annotations
+
+import math
+from typing import List, Tuple
+
+import numpy as np
+import pytest
+import torch
+
+from aihwkit_dspt.tiles.schedule import TransferSchedule, round_half_away
+
+BATCHES = [1, 3, 10, 10, 1, 7, 64, 2, 2, 5, 3, 3, 3, 100, 1, 1]
+
+
+class CppCounter:
+    """``finishUpdateCycle`` and ``transfer`` of aihwkit's C++ transfer device, as a loop."""
+
+    def __init__(self, in_size: int, transfer_every: float, mbatch: bool, n_states: float) -> None:
+        self.in_size, self.transfer_every, self.mbatch = in_size, transfer_every, mbatch
+        self.n_states = n_states
+        self.update_idx = self.slice = 0
+
+    def every(self, m_batch: int) -> int:
+        every = np.float32(self.transfer_every)
+        if every < 0:
+            value = np.float32(self.n_states) / np.float32(self.in_size) * -every
+            return max(1, int(math.floor(value + np.float32(0.5))))
+        if self.mbatch:
+            return max(int(math.ceil(every * np.float32(m_batch))), 0)
+        return max(int(math.floor(every + np.float32(0.5))), 0)
+
+    def batch(self, m_batch: int) -> List[Tuple[int, int]]:
+        """Return (vector after which it happens, line) of each transfer."""
+        events = []
+        for vector in range(m_batch):
+            self.update_idx += 1
+            every = self.every(m_batch)
+            if every > 0 and self.update_idx % every == 0:
+                events.append((vector + 1, self.slice))
+                self.slice = (self.slice + 1) % self.in_size
+        return events
+
+
+@pytest.mark.parametrize("in_size", [1, 4])
+@pytest.mark.parametrize("mbatch", [False, True])
+@pytest.mark.parametrize("transfer_every", [1.0, 0.1, 0.5, 2.5, 7.0, 0.0, 1.4999, -0.1, -1.0])
+def test_transfers_fall_where_cpp_puts_them(
+    in_size: int, mbatch: bool, transfer_every: float
+) -> None:
+    """Position within the batch and line, over changing batch sizes."""
+    counter = CppCounter(in_size, transfer_every, mbatch, 120.0)
+    schedule = TransferSchedule(in_size, transfer_every, mbatch, 120.0, whole_array=False)
+    n_events = 0
+    for m_batch in BATCHES:
+        expected = counter.batch(m_batch)
+        found, reached = [], 0
+        for start, stop, transfer in schedule.split(m_batch):
+            assert start == reached
+            assert stop > start
+            reached = stop
+            if transfer:
+                lines = schedule.next_lines()
+                assert lines.stop == lines.start + 1
+                found.append((stop, lines.start))
+                assert schedule.finish_event(lines) == (lines.stop == in_size)
+        assert reached == m_batch
+        assert found == expected
+        assert schedule.update_count == counter.update_idx
+        n_events += len(expected)
+    assert schedule.n_reads == n_events
+    assert schedule.sweep == n_events // in_size
+    # Not vacuous: transfer_every=0 (and what rounds to it) never transfers, all others do.
+    never = transfer_every == 0.0 or (not mbatch and transfer_every == 0.1)
+    assert (n_events == 0) == never
+
+
+def test_whole_array() -> None:
+    """Each event takes all lines and is a full sweep."""
+    schedule = TransferSchedule(4, 1.0, True, 0.0, whole_array=True)
+    assert schedule.events_per_sweep == 1
+    for _ in range(3):
+        for _start, _stop, transfer in schedule.split(5):
+            assert transfer
+            lines = schedule.next_lines()
+            assert lines == slice(0, 4)
+            assert schedule.finish_event(lines)
+    assert (schedule.sweep, schedule.n_reads, schedule.line) == (3, 12, 0)
+
+
+def test_restart_and_state() -> None:
+    """Restart resets cycle and line but not what was learned; the state is complete."""
+    schedule = TransferSchedule(3, 2.0, False, 0.0, whole_array=False)
+    for _start, _stop, transfer in schedule.split(9):
+        if transfer:
+            schedule.finish_event(schedule.next_lines())
+    assert schedule.state() == {"update_count": 9, "line": 1, "sweep": 1, "n_reads": 4}
+    other = TransferSchedule(3, 2.0, False, 0.0, whole_array=False)
+    other.load_state(schedule.state())
+    assert list(other.split(5)) == list(schedule.split(5))
+    schedule.restart()
+    assert schedule.state() == {"update_count": 0, "line": 0, "sweep": 1, "n_reads": 4}
+
+
+@pytest.mark.parametrize("value", [0.0, 0.49, 0.5, 1.5, 2.5, 7.2])
+def test_round_half_away(value: float) -> None:
+    """C's ``roundf``, not Python's banker's rounding."""
+    expected = torch.tensor(value).add(0.5).floor().item()
+    assert round_half_away(value) == expected

@@ -1,0 +1,302 @@
+"""State: every way of saving keeps everything, and a failed call changes nothing."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from copy import deepcopy
+from typing import Any, Callable, Dict
+
+import pytest
+import torch
+from aihwkit.exceptions import ConfigError, TileError
+from aihwkit.nn import AnalogLinear
+from aihwkit.optim import AnalogSGD
+from aihwkit.simulator.presets.devices import ReRamArrayHfO2PresetDevice
+from torch import nn
+
+from aihwkit_dspt import TrackingTile
+from tests.helpers import (
+    PROPERTIES,
+    difference,
+    draw_batch,
+    quiet_config,
+    quiet_device,
+    quiet_tile,
+    snapshot,
+    train,
+)
+from tests.table import METHODS
+
+RANDOM_CHOPPERS = {"in_chop_random": True, "out_chop_prob": 0.3, "auto_scale": True}
+CASES: Dict[str, Dict[str, Any]] = {
+    **METHODS,
+    "E-RIDER-random": {**METHODS["E-RIDER"], **RANDOM_CHOPPERS},
+    "E-RIDER-array": {**METHODS["E-RIDER"], "reference_device": quiet_device(dw_min=0.02)},
+    "E-RIDER-rows": {**METHODS["E-RIDER"], "transfer_columns": False, "transfer_every": 2.5},
+    "c-TTv2-random": {**METHODS["c-TTv2"], **RANDOM_CHOPPERS},
+}
+
+
+def trained_layer(settings: Dict[str, Any]) -> AnalogLinear:
+    """Return a layer with a trained tile."""
+    layer = AnalogLinear(6, 4, rpu_config=quiet_config(digital_bias=False, **settings))
+    train_layer(layer, 41)
+    return layer
+
+
+def train_layer(layer: AnalogLinear, n_steps: int) -> None:
+    """Train with data from torch's generator."""
+    optimizer = AnalogSGD(layer.parameters(), lr=0.1)
+    optimizer.regroup_param_groups(layer)
+    for _ in range(n_steps):
+        optimizer.zero_grad()
+        nn.functional.mse_loss(layer(torch.randn(3, 6)), torch.randn(3, 4)).backward()
+        optimizer.step()
+
+
+def tile_of(layer: AnalogLinear) -> TrackingTile:
+    """Return the tile of a layer."""
+    return next(iter(layer.analog_tiles()))
+
+
+def through_state_dict(layer: AnalogLinear) -> AnalogLinear:
+    """Load the state dict into a new layer of the same config."""
+    other = AnalogLinear(6, 4, rpu_config=tile_of(layer).rpu_config)
+    other.load_state_dict(layer.state_dict())
+    return other
+
+
+def through_a_file(layer: AnalogLinear) -> AnalogLinear:
+    """Save the state dict with ``torch.save`` and load it again."""
+    file = io.BytesIO()
+    torch.save(layer.state_dict(), file)
+    file.seek(0)
+    other = AnalogLinear(6, 4, rpu_config=tile_of(layer).rpu_config)
+    other.load_state_dict(torch.load(file, weights_only=False))
+    return other
+
+
+WAYS: Dict[str, Callable[[AnalogLinear], AnalogLinear]] = {
+    "state_dict": through_state_dict,
+    "torch.save": through_a_file,
+    "deepcopy": deepcopy,
+    "pickle": lambda layer: pickle.loads(pickle.dumps(layer)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("case", CASES)
+def test_everything_is_kept(case: str, way: str) -> None:
+    """All states, bit for bit; and going on with the same data gives the same tile."""
+    layer = trained_layer(CASES[case])
+    before = snapshot(tile_of(layer))
+    other = WAYS[way](layer)
+    assert difference(before, snapshot(tile_of(layer))) is None, "saving changed the tile"
+    assert difference(before, snapshot(tile_of(other))) is None
+    for one in (layer, other):
+        torch.manual_seed(4)
+        train_layer(one, 31)
+    assert difference(snapshot(tile_of(layer)), snapshot(tile_of(other))) is None
+    assert difference(before, snapshot(tile_of(layer))) is not None
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_noisy_devices_are_kept(way: str) -> None:
+    """Devices with variation and write noise (a persistent weight behind the visible one)."""
+    noisy = ReRamArrayHfO2PresetDevice(write_noise_std=0.5)
+    devices = {"unit_cell_devices": [noisy, noisy], "reference_device": noisy}
+    layer = trained_layer({**METHODS["E-RIDER"], **devices})
+    other = tile_of(WAYS[way](layer))
+    tile = tile_of(layer)
+    for name in PROPERTIES:
+        assert torch.equal(getattr(other, name), getattr(tile, name)), name
+    names = tile.tile.get_hidden_parameter_names()
+    hidden = dict(zip(names, tile.tile.get_hidden_parameters()))
+    found = dict(zip(names, other.tile.get_hidden_parameters()))
+    for name in names:
+        if name.startswith("persistent_weights"):
+            # aihwkit clips to the bounds of a cell what noisy pulses have driven beyond them.
+            low, high = (hidden[f"{way}_bound{name[-2:]}"] for way in ("min", "max"))
+            clipped = hidden[name].clamp(low, high)
+            assert ((found[name] == hidden[name]) | (found[name] == clipped)).all(), name
+            assert (found[name] == hidden[name]).any()
+        else:
+            assert torch.equal(found[name], hidden[name]), name
+
+
+def test_copies_are_independent() -> None:
+    """Training a copy leaves the original alone."""
+    layer = trained_layer(METHODS["E-RIDER"])
+    copy = deepcopy(layer)
+    before = snapshot(tile_of(layer))
+    train_layer(copy, 10)
+    assert difference(before, snapshot(tile_of(layer))) is None
+
+
+def test_hidden_parameters_name_the_states() -> None:
+    """``get_hidden_parameters`` has the public quantities by name, as copies."""
+    tile = quiet_tile(**METHODS["E-RIDER"])
+    train(tile, 40)
+    hidden = tile.get_hidden_parameters()
+    for name in PROPERTIES:
+        assert torch.equal(hidden[name], getattr(tile, name))
+    before = snapshot(tile)
+    for name in PROPERTIES:
+        getattr(tile, name).fill_(7.0)
+        hidden[name].fill_(7.0)
+    tile.tile.dump_extra()["buffer"]["hidden"].fill_(7.0)
+    tile.tile.get_weights().fill_(7.0)
+    assert difference(before, snapshot(tile)) is None
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_set_hidden_parameters(case: str) -> None:
+    """A fresh tile takes all of them over."""
+    tile, fresh = quiet_tile(**CASES[case]), quiet_tile(**CASES[case])
+    train(tile, 41)
+    fresh.tile.set_hidden_parameters(tile.tile.get_hidden_parameters())
+    assert torch.equal(fresh.tile.get_hidden_parameters(), tile.tile.get_hidden_parameters())
+    for name in PROPERTIES:
+        assert torch.equal(getattr(fresh, name), getattr(tile, name)), name
+
+
+NAN = torch.full((4, 6), float("nan"))
+INF = torch.full((4, 6), float("inf"))
+
+
+def with_nan(tile: TrackingTile) -> torch.Tensor:
+    """Return hidden parameters with one bad weight."""
+    hidden = tile.tile.get_hidden_parameters()
+    hidden[tile.tile.get_hidden_parameter_names().index("fast_weights"), 0, 0] = float("nan")
+    return hidden
+
+
+def with_bad_chopper(tile: TrackingTile) -> torch.Tensor:
+    """Return hidden parameters with a chopper that is no outer product."""
+    hidden = tile.tile.get_hidden_parameters()
+    hidden[-1, 0, 0] *= -1.0
+    return hidden
+
+
+def without(tile: TrackingTile, *keys: str) -> Dict[str, Any]:
+    """Return the state without an entry."""
+    state = inner = tile.tile.dump_extra()
+    for key in keys[:-1]:
+        inner = inner[key]
+    del inner[keys[-1]]
+    return state
+
+
+def of_another_size() -> Dict[str, Any]:
+    """Return the state of a trained tile of another size."""
+    tile = quiet_tile((5, 6), **METHODS["E-RIDER"])
+    train(tile, 10)
+    return tile.tile.dump_extra()
+
+
+"""What fails, given a tile and another one."""
+FAILURES: Dict[str, Callable[[TrackingTile, TrackingTile], Any]] = {
+    "update x": lambda t, o: t.tile.update(torch.ones(3, 5), torch.ones(3, 4)),
+    "update d": lambda t, o: t.tile.update(torch.ones(3, 6), torch.ones(3, 5)),
+    "update batch": lambda t, o: t.tile.update(torch.ones(3, 6), torch.ones(2, 4)),
+    "update indexed": lambda t, o: t.tile.update_indexed(torch.ones(1, 6, 1), torch.ones(1, 4, 1)),
+    "weights shape": lambda t, o: t.tile.set_weights(torch.zeros(6, 4)),
+    "weights nan": lambda t, o: t.tile.set_weights(NAN),
+    "weights inf": lambda t, o: t.tile.set_weights(INF),
+    "layer weights nan": lambda t, o: t.set_weights(NAN),
+    "reference shape": lambda t, o: t.set_reference(torch.zeros(6, 4)),
+    "reference nan": lambda t, o: t.set_reference(NAN),
+    "hidden shape": lambda t, o: t.tile.set_hidden_parameters(torch.zeros(3, 4, 6)),
+    "hidden chopper": lambda t, o: t.tile.set_hidden_parameters(with_bad_chopper(t)),
+    "hidden nan": lambda t, o: t.tile.set_hidden_parameters(with_nan(t)),
+    "state empty": lambda t, o: t.tile.load_extra({}),
+    "state key": lambda t, o: t.tile.load_extra(without(o, "buffer")),
+    "state extra key": lambda t, o: t.tile.load_extra({**o.tile.dump_extra(), "more": 1}),
+    "state inner key": lambda t, o: t.tile.load_extra(without(o, "buffer", "hidden")),
+    "state counter": lambda t, o: t.tile.load_extra(without(o, "schedule", "line")),
+    "state array": lambda t, o: t.tile.load_extra(without(o, "slow", "weights")),
+    "state size": lambda t, o: t.tile.load_extra(of_another_size()),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failed_call_changes_nothing(name: str) -> None:
+    """``TileError``, and the tile is as it was bit for bit.
+
+    States come from another tile, so that a half loaded one would be seen.
+    """
+    tile, other = quiet_tile(**METHODS["E-RIDER"]), quiet_tile(**METHODS["E-RIDER"])
+    train(tile, 41)
+    train(other, 17)
+    before = snapshot(tile)
+    error = None
+    try:
+        FAILURES[name](tile, other)
+    except Exception as exception:
+        error = exception
+    assert difference(before, snapshot(tile)) is None, f"changed by {error!r}"
+    assert isinstance(error, TileError), repr(error)
+
+
+def test_zero_reference_cannot_be_set() -> None:
+    """There is none; the message names the remedy."""
+    tile = quiet_tile(**METHODS["residual"])
+    before = snapshot(tile)
+    with pytest.raises(TileError, match=r"ReferenceType\.STATIC"):
+        tile.set_reference(torch.zeros(4, 6))
+    assert difference(before, snapshot(tile)) is None
+
+
+def test_reference_can_be_set_with_analog_bias() -> None:
+    """It has the shape of the fast weights, one more column."""
+    tile = quiet_tile(bias=True, digital_bias=False, **METHODS["two-stage"])
+    target = torch.empty(4, 7).uniform_(-0.3, 0.3)
+    copy = target.clone()
+    tile.set_reference(target)
+    assert torch.equal(tile.reference, copy)
+    assert torch.equal(target, copy)
+    assert tile.fast_weights.shape == (4, 7)
+    train(tile, 30)
+    assert torch.equal(tile.reference, copy), "a static reference moved"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_inputs_are_not_modified(case: str) -> None:
+    """The caller's x, d, weight and reference stay as they are, and are not kept."""
+    tile = quiet_tile(**CASES[case])
+    for _ in range(20):
+        x, d = draw_batch(tile)
+        copies = x.clone(), d.clone()
+        tile.update(x, d)
+        tile.forward(x)
+        tile.backward(d)
+        assert torch.equal(x, copies[0])
+        assert torch.equal(d, copies[1])
+    # Beyond the bounds, so that clipping would show.
+    weight = torch.linspace(-2.0, 2.0, 24).reshape(4, 6)
+    copy = weight.clone()
+    tile.tile.set_weights(weight)
+    tile.set_weights(weight)
+    assert torch.equal(weight, copy)
+    state = snapshot(tile)
+    weight.zero_()
+    assert difference(state, snapshot(tile)) is None
+
+
+def test_learning_rate_zero_does_nothing() -> None:
+    """As C++: no pulses, no transfer, no counting."""
+    tile = quiet_tile(**METHODS["E-RIDER"])
+    train(tile, 10)
+    tile.set_learning_rate(0.0)
+    before = snapshot(tile)
+    train(tile, 5)
+    assert difference(before, snapshot(tile)) is None
+
+
+def test_wrong_config_does_not_build() -> None:
+    """A config changed to nonsense after construction is found when the tile is made."""
+    config = quiet_config(**METHODS["E-RIDER"])
+    config.device.in_chop_prob = 0.0
+    with pytest.raises(ConfigError, match="in_chop_prob"):
+        TrackingTile(2, 3, config)

@@ -1,0 +1,48 @@
+"""Pulses in torch against aihwkit's."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+import torch
+from scipy.stats import kstest
+
+from aihwkit_dspt.devices import response
+from aihwkit_dspt.zero_shifting import simulate_pulses, zero_shift
+from tests.devices.device_table import ALL, DEVICES, ONE_PULSE, make_tile, persistent, send
+
+
+@pytest.mark.parametrize("weights", [0.0, 0.5], ids=["inside", "some beyond the bounds"])
+@pytest.mark.parametrize("name", ALL)
+def test_without_noise_it_is_the_simulator(name, weights):
+    device = deepcopy(ALL[name])
+    device.dw_min_std = 0.0
+    tile = make_tile(device, weights=weights, **ONE_PULSE)
+    cells = response(device, tile.get_hidden_parameters())
+    sent = []
+    expected = simulate_pulses(cells, persistent(tile), 101, "cyclic", progress=sent.append)
+    assert sum(sent) == 101
+    for pulse in range(101):
+        send(tile, upwards=pulse % 2 == 0)
+    # Single precision, one rounding of weights of a few units per pulse.
+    torch.testing.assert_close(persistent(tile), expected, rtol=0.0, atol=5e-5)
+
+
+@pytest.mark.parametrize("schedule", ["cyclic", "stochastic"])
+@pytest.mark.parametrize("name", ["ExpStep", "PowStep", "PowStepReference", "PiecewiseStep", "PCM"])
+def test_with_noise_it_has_the_law_of_the_simulator(name, schedule):
+    tile = make_tile(DEVICES[name], 96)
+    draws = [
+        zero_shift(
+            tile,
+            201,
+            schedule,
+            method,
+            store=False,
+            generator=torch.Generator().manual_seed(seed),
+        ).estimate
+        for seed, method in enumerate(("pulses", "vectorised"))
+    ]
+    # False alarm 6e-7.
+    assert kstest(*(draw.flatten().numpy() for draw in draws)).pvalue > 5.7e-7
