@@ -314,6 +314,7 @@ def noisy_pair(
         "transfer_lr": 0.4,
         "scale_transfer_lr": False,
         "in_chop_prob": 0.3,
+        "in_chop_random": False,  # aihwkit's two compounds have different defaults
         **settings,
     }
     periphery = {"update": UpdateParameters(desired_bl=10)}

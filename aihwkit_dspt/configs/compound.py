@@ -37,8 +37,9 @@ class TrackingTransferCompound(DynamicTransferCompound):
     and truncated to whole pulses on the slow array.
 
     All fields of aihwkit's
-    :class:`~aihwkit.simulator.configs.compounds.DynamicTransferCompound` keep their name and
-    their C++ meaning. Every published member of the family is one point of this class:
+    :class:`~aihwkit.simulator.configs.compounds.DynamicTransferCompound` keep their name, default
+    and C++ meaning. (Its ``ChoppedTransferCompound`` has some other defaults: choppers there
+    flip at random.) Every published member of the family is one point of this class:
 
     ==================  =========  ==================  ================  =========
     method              reference  reference_sync      in_chop_prob      gamma

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import List, Optional
 
 from torch import Tensor, cat, zeros
 
 from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.line_reader import LineReader
 
 MAX_LINES = 256
 """Most lines that are driven in one call, to bound the size of the one-hot inputs."""
@@ -18,11 +19,13 @@ class LineAccess:
     Args:
         in_size: number of lines.
         columns: whether a line is a column; else it is a row.
+        reader: reads a single line, ``None`` if that takes the whole array.
     """
 
-    def __init__(self, in_size: int, columns: bool) -> None:
+    def __init__(self, in_size: int, columns: bool, reader: Optional[LineReader] = None) -> None:
         self.in_size = in_size
         self.columns = columns
+        self.reader = reader
         self._impulse = zeros(0)
 
     def one_hot(self, lines: slice, like: Tensor) -> Tensor:
@@ -40,8 +43,10 @@ class LineAccess:
 
     def read(self, crossbar: Crossbar, lines: slice) -> Tensor:
         """Return the ``[n_lines, out_size]`` analog read of the given lines."""
-        read = crossbar.read_columns if self.columns else crossbar.read_rows
         weights = crossbar.weights
+        if self.reader is not None and lines.stop - lines.start == 1:
+            return self.reader.read(weights, lines.start)
+        read = crossbar.read_columns if self.columns else crossbar.read_rows
         parts = [read(self.one_hot(part, weights)) for part in _parts(lines)]
         return parts[0] if len(parts) == 1 else cat(parts)
 

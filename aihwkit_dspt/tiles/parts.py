@@ -26,6 +26,7 @@ from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.effective import EffectiveWeight
 from aihwkit_dspt.tiles.estimator import SymmetricPointEstimator
 from aihwkit_dspt.tiles.learning_rates import FastLearningRate, TransferLearningRate
+from aihwkit_dspt.tiles.line_reader import LineReader
 from aihwkit_dspt.tiles.lines import LineAccess
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
 from aihwkit_dspt.tiles.schedule import TransferSchedule
@@ -97,7 +98,9 @@ class TileParts:
         whole_array = config.transfer_scope is TransferScope.ARRAY
         self.timed_as_agad = self.dynamic and not whole_array
         self.syncs_every_read = config.reference_sync is ReferenceSync.EVERY_READ
-        self.lines = LineAccess(in_size, config.transfer_columns)
+        read_io = transfer_read_parameters(config)
+        reader = LineReader.build(out_size, config.transfer_columns, read_io, self.data_type)
+        self.lines = LineAccess(in_size, config.transfer_columns, reader)
         self.schedule = TransferSchedule(
             in_size,
             config.transfer_every,
@@ -202,4 +205,6 @@ class TileParts:
             array.cuda(device)
         for stage in self.named_stages().values():
             stage.to(device)
+        if self.lines.reader is not None:
+            self.lines.reader.cuda(device)
         self.effective = self._effective_weight()
