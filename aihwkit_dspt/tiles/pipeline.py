@@ -64,7 +64,8 @@ class TrackingPipeline(TileParts):
         if not self.fast_lr.auto_scales:
             self.fast.pulse(x_chopped, d_chopped, self.fast_lr(self.learning_rate))
             return
-        # The learning rate follows the running maxima from one vector to the next.
+        # The learning rate follows the running maxima from one vector to the next. That needs them
+        # on the host; aihwkit's CUDA compound waits for the GPU here, too.
         maxima = stack([x_vectors.abs().amax(1), d_vectors.abs().amax(1)], dim=1).tolist()
         for index, (x_max, d_max) in enumerate(maxima):
             self.fast_lr.observe(x_max, d_max, m_batch)
@@ -86,13 +87,13 @@ class TrackingPipeline(TileParts):
         steps = self.buffer.accumulate(lines, self.chopper.demodulate(lines, residual, beta))
         # aihwkit's dynamic compound starts writing when the first reference has been taken.
         waiting = self.timed_as_agad and not self.syncs_every_read and sweep <= period
-        writes = steps is not None and not waiting
-        if steps is not None and not waiting:
-            self.lines.pulse(self.slow, lines, steps, self.write_lr)
+        written = None if waiting else steps
+        if written is not None:
+            self.lines.pulse(self.slow, lines, written, self.write_lr)
         if self.dynamic:
             self.estimator.update(lines, read)
         changed = self._advance_chopper(lines, sweep)
-        if writes:
+        if written is not None:
             changed = lines if changed is None else changed
             if not self.slow.updates_cells_independently:
                 changed = self.everything

@@ -121,6 +121,19 @@ class TrackingTile(AnalogTile):
         # A learned input range gets its gradient from the backward pass.
         return ctx is not None and self.input_range is None and not ctx.needs_input_grad[2]
 
+    def post_forward(
+        self, x_output: Tensor, dim: int, is_test: bool = False, ctx: Any = None
+    ) -> Tensor:
+        """Apply aihwkit's output periphery.
+
+        Without an input gradient the mask of clipped outputs, which only that gradient uses, is
+        left out.
+        """
+        if self._needs_no_input_gradient(ctx):
+            ctx = None
+        output: Tensor = super().post_forward(x_output, dim, is_test, ctx)
+        return output
+
     def backward(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
         """Return the input gradients; ``None`` if the layer's input asks for none.
 

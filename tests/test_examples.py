@@ -1,0 +1,98 @@
+"""The examples run as a user would run them, briefly."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, List
+
+import pytest
+import torch
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+
+from common import data  # noqa: E402
+
+
+def run(script: str, *arguments: Any) -> str:
+    """Run an example without MNIST and return what it prints."""
+    environment = {key: value for key, value in os.environ.items() if key != data.ENVIRONMENT}
+    result = subprocess.run(
+        [sys.executable, str(EXAMPLES / script), *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    return result.stdout
+
+
+def test_quickstart(tmp_path: Path) -> None:
+    """The table has all methods; the picture and the numbers are written."""
+    printed = run("01_quickstart.py", "--epochs", 1, "--jobs", 1, "--out", tmp_path)
+    for method in ("TT-v2", "AGAD", "E-RIDER"):
+        assert f"\n{method} " in printed
+    assert (tmp_path / "quickstart.png").read_bytes().startswith(b"\x89PNG")
+    runs = json.loads((tmp_path / "quickstart.json").read_text())["runs"]
+    assert [len(item["accuracy"]) for item in runs] == [1, 1, 1]
+    # The effective symmetric point is minus the reference: TT-v2 is off by +0.4.
+    assert runs[0]["sp_mean"][0] == pytest.approx(0.4, abs=0.02)
+
+
+def test_one_line_change() -> None:
+    """The LeNet-style script trains."""
+    assert "epoch 1: loss" in run("02_one_line_change.py", "--epochs", 1)
+
+
+def test_step_time(tmp_path: Path) -> None:
+    """The benchmark prints and writes its ratios."""
+    run("benchmarks/step_time.py", "--rounds", 2, "--out", tmp_path / "numbers.json")
+    result = json.loads((tmp_path / "numbers.json").read_text())["result"]
+    assert result["C++ AGAD"]["ratio"] == 1.0
+    assert "E-RIDER, gamma=0.1" in result
+
+
+def write_idx(path: Path, values: torch.Tensor) -> None:
+    """Write unsigned bytes as an IDX file, gzipped if the name says so."""
+    header = struct.pack(f">HBB{values.dim()}I", 0, 8, values.dim(), *values.shape)
+    content = header + values.numpy().tobytes()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"],
+        ["train-images.idx3-ubyte", "train-labels.idx1-ubyte"],
+    ],
+    ids=["gz", "plain"],
+)
+def test_mnist_files(tmp_path: Path, names: List[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """IDX files come back as images in 0..1 and labels, by argument and by environment."""
+    images = torch.randint(0, 256, (6, 28, 28), dtype=torch.uint8)
+    labels = torch.arange(6, dtype=torch.uint8)
+    for name, values in zip(names, (images, labels)):
+        write_idx(tmp_path / name, values)
+        write_idx(tmp_path / name.replace("train", "t10k"), values[:4])
+    loaded = data.load_images(str(tmp_path))
+    assert loaded.name == "MNIST"
+    assert torch.equal(loaded.train_x, images.unsqueeze(1).float() / 255.0)
+    assert torch.equal(loaded.test_y, labels[:4].long())
+    monkeypatch.setenv(data.ENVIRONMENT, str(tmp_path))
+    assert torch.equal(data.load_images().train_y, labels.long())
+
+
+def test_missing_files(tmp_path: Path) -> None:
+    """A folder without the files is an error that says what to pass, not a fallback."""
+    with pytest.raises(FileNotFoundError, match="--data-root"):
+        data.load_images(str(tmp_path))
+    (tmp_path / "broken").write_bytes(b"\x00\x00\x0d\x01xxxx")
+    with pytest.raises(ValueError, match="not an IDX file"):
+        data.read_idx(tmp_path / "broken")
