@@ -51,7 +51,10 @@ class TrackingPipeline(TileParts):
         if self.learning_rate == 0.0 or m_batch == 0:
             return
         for start, stop, transfers in self.schedule.split(m_batch):
-            self._update_fast(x_vectors[start:stop], d_vectors[start:stop], m_batch)
+            if stop - start == m_batch:
+                self._update_fast(x_vectors, d_vectors, m_batch)
+            else:
+                self._update_fast(x_vectors[start:stop], d_vectors[start:stop], m_batch)
             if transfers:
                 self._transfer()
         self._refresh()

@@ -39,6 +39,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
     ) -> None:
         super().__init__(x_size, d_size, rpu_config, data_type)
         self.indices: Optional[Tensor] = None
+        self._was_set = False
         self.refresh_weights()
 
     # -- forward and backward ---------------------------------------------------------------
@@ -171,8 +172,8 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         belongs to the old weight, is emptied and line counting starts anew.
 
         Raises:
-            TileError: for a wrong shape or values that are not finite; the tile is left as it
-                was.
+            TileError: for a wrong shape or, once weights have been set, values that are not finite;
+                the tile is left as it was.
         """
         weight = weight.detach().to(self.read.weights)
         if weight.shape != (self.d_size, self.x_size):
@@ -180,7 +181,11 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
                 f"weight has shape {list(weight.shape)}: pass [{self.d_size}, {self.x_size}]"
             )
         if not bool(weight.isfinite().all()):
-            raise TileError("weight has values that are not finite: pass finite weights")
+            if self._was_set:
+                raise TileError("weight has values that are not finite: pass finite weights")
+            # aihwkit's mapped convolutions set uninitialised memory once, before they initialise.
+            weight = weight.nan_to_num(0.0, 0.0, 0.0)
+        self._was_set = True
         self.fast.program(self.oriented(self.estimator.reference))
         self.slow.program(weight - self._residual())
         self.buffer.hidden.zero_()

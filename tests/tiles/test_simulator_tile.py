@@ -6,10 +6,19 @@ from typing import Any, List
 
 import pytest
 import torch
+from aihwkit.exceptions import TileError
 from aihwkit.simulator.configs.devices import IdealDevice
 
 from aihwkit_dspt import TrackingTile
-from tests.helpers import PROPERTIES, difference, draw_batch, quiet_tile, snapshot, train
+from tests.helpers import (
+    PROPERTIES,
+    difference,
+    draw_batch,
+    quiet_config,
+    quiet_tile,
+    snapshot,
+    train,
+)
 from tests.table import METHODS
 
 
@@ -159,3 +168,20 @@ def test_set_weights_restarts_the_count() -> None:
     train(tile, 1, n_batch=1)
     assert not torch.equal(tile.sp_estimate[:, 0], estimate[:, 0])
     assert torch.equal(tile.sp_estimate[:, 1:], estimate[:, 1:])
+
+
+def test_uninitialised_weights_are_taken_once() -> None:
+    """aihwkit's mapped convolutions set uninitialised memory before they initialise.
+
+    So the first weights may be anything; after that, values that are not finite are refused.
+    """
+    tile = TrackingTile(4, 6, quiet_config(**METHODS["E-RIDER"]))
+    garbage = torch.full((4, 6), float("nan"))
+    garbage[0, :3] = torch.tensor([float("inf"), 1e38, 0.1])
+    tile.set_weights(garbage)
+    weights = tile.get_weights()[0]
+    assert weights.isfinite().all()
+    assert weights[0, 2] == pytest.approx(0.1)
+    with pytest.raises(TileError, match="not finite"):
+        tile.set_weights(garbage)
+    assert torch.equal(tile.get_weights()[0], weights)
