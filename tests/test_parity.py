@@ -241,8 +241,7 @@ def test_scale_fast_lr(reference: ReferenceType) -> None:
     """``scale_fast_lr`` multiplies: fast_lr=5 at learning rate 0.1 is fast_lr=0.5 without it."""
     torch.manual_seed(5)
     theirs, _ = deterministic_pair(reference, {"fast_lr": 0.5})
-    scaled = TrackingTile(4, 6, deterministic_pair(reference, {"fast_lr": 5.0})[1].rpu_config)
-    config = scaled.rpu_config
+    config = deterministic_pair(reference, {"fast_lr": 5.0})[1].rpu_config
     config.device.scale_fast_lr = True
     ours = TrackingTile(4, 6, config)
     ours.set_weights(theirs.get_weights()[0])
