@@ -4,7 +4,12 @@ from aihwkit_dspt._host import check_host
 
 check_host()
 
+from aihwkit_dspt._safe_globals import register_safe_globals  # noqa: E402
+
+register_safe_globals()
+
 # pylint: disable=wrong-import-position
+from aihwkit_dspt.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from aihwkit_dspt.configs.build import build_config  # noqa: E402
 from aihwkit_dspt.configs.compound import TrackingTransferCompound  # noqa: E402
 from aihwkit_dspt.configs.enums import (  # noqa: E402
@@ -41,6 +46,8 @@ from aihwkit_dspt.devices.chosen import (  # noqa: E402
     with_symmetric_point,
 )
 from aihwkit_dspt.devices.responses import response  # noqa: E402
+from aihwkit_dspt.inference import to_inference  # noqa: E402
+from aihwkit_dspt.interchange import export_to_aihwkit  # noqa: E402
 from aihwkit_dspt.tile_points import TileSymmetricPoints, symmetric_points  # noqa: E402
 from aihwkit_dspt.tiles.tile import TrackingTile  # noqa: E402
 from aihwkit_dspt.zero_shifting.algorithm import ZeroShiftResult, zero_shift  # noqa: E402
@@ -86,10 +93,14 @@ __all__ = [
     "build_config",
     "calibrate",
     "dw_min_for_states",
+    "export_to_aihwkit",
+    "load_checkpoint",
     "n_states",
     "pulse_budget",
     "response",
+    "save_checkpoint",
     "symmetric_points",
+    "to_inference",
     "training_pulses",
     "with_symmetric_point",
     "zero_shift",

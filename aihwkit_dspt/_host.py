@@ -80,3 +80,38 @@ def follow_device(tile: Any, device: Optional[Union[torch.device, str, int]]) ->
         tile.device = target
         context.data = context.data.cuda(target)
     context.reset(tile)
+
+
+def keep_context(tile: Any, context: Any) -> None:
+    """Give a tile that was just loaded the analog context back that it had before.
+
+    aihwkit makes a new one. An optimizer that was made before the load would hold the old one, find
+    no gradients there and go on without ever updating the tile.
+    """
+    loaded = tile.analog_ctx
+    if hasattr(context, "_replace_raw_data"):
+        context._replace_raw_data(loaded._raw_data())
+    else:
+        context.data = loaded.data
+    context.use_indexed = loaded.use_indexed
+    context.reset(tile)
+
+
+def put_back(tile: Any, before: Any) -> None:
+    """Give a tile the attributes back that it had before it was loaded.
+
+    aihwkit 1.2's analog context views the weights, so it has to follow.
+    """
+    vars(tile).clear()
+    vars(tile).update(before)
+    tile.analog_ctx.reset(tile)
+    if hasattr(tile, "_sync_analog_ctx_weights"):
+        tile._sync_analog_ctx_weights()
+
+
+def attributes(tile: Any) -> Any:
+    """Return a copy of the attributes of a tile for :func:`put_back`, while it is loaded."""
+    return {
+        name: value.copy() if isinstance(value, dict) else value
+        for name, value in vars(tile).items()
+    }

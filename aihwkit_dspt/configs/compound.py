@@ -123,6 +123,18 @@ class TrackingTransferCompound(DynamicTransferCompound):
             return float(self.eta)
         return min(float(float32(self.tail_weightening) / float32(self.chop_period())), 1.0)
 
+    def method_name(self) -> str:
+        """Return which member of the family this is, by the name in the table above."""
+        if self.reference is ReferenceType.ZERO:
+            if self.gamma > 0.0:
+                return "residual learning"
+            return "c-TTv2" if self.in_chop_prob > 0.0 else "TT-v2"
+        if self.reference is ReferenceType.STATIC:
+            return "two-stage"
+        if self.reference_sync is ReferenceSync.EVERY_READ:
+            return "RIDER"
+        return "E-RIDER" if self.gamma > 0.0 else "AGAD"
+
     # -- checks ---------------------------------------------------------------------------
 
     def check(self) -> None:

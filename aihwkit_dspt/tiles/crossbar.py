@@ -12,10 +12,10 @@ from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.runtime import RuntimeParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.rpucuda import MAP_TILE_CLASS_TO_CUDA
-from torch import Tensor, equal, zeros
+from torch import Tensor, zeros
 from torch import device as torch_device
 
-PERSISTENT = "persistent_weights"
+from aihwkit_dspt.tiles.cpp_copy import copy_cpp_tile, set_cpp_hidden_parameters
 
 
 class Crossbar:
@@ -145,22 +145,14 @@ class Crossbar:
     def set_hidden_parameters(self, parameters: Tensor) -> None:
         """Set the per-cell device parameters and keep the weights as they are.
 
-        When aihwkit sets parameters it clips the weights and, with write noise, moves the
-        persistent weights. So these are set once more, and the visible weights restored in the
-        shared memory. One limit is left: aihwkit clips persistent weights to the device's bounds
-        before the reference is subtracted, which bars a part of the range that pulses reach.
+        One limit is left: aihwkit clips persistent weights to the device's bounds before the
+        reference is subtracted, which bars a part of the range that pulses reach.
         """
         if parameters.numel() == 0:
             return
-        # Setting equal values is not neutral: aihwkit would re-estimate dw_min from them and
-        # change the granularity in its last digit.
-        if equal(parameters, self.hidden_parameters()):
-            return
+        # aihwkit clips the visible weights; they are restored in the shared memory.
         visible = self.weights.clone()
-        names = self.hidden_parameter_names()
-        self.tile.set_hidden_parameters(parameters)
-        if PERSISTENT in names:
-            self.tile.set_weights(parameters[names.index(PERSISTENT)])
+        set_cpp_hidden_parameters(self.tile, parameters)
         self.weights.copy_(visible)
 
     def state(self) -> Dict[str, Any]:
@@ -178,6 +170,13 @@ class Crossbar:
         self.set_hidden_parameters(state["hidden_parameters"])
         self.tile.set_learning_rate(state["learning_rate"])
         self.tile.load_extra(state["extra"], False)
+
+    def copy_from(self, other: Crossbar) -> None:
+        """Become a copy of an array of the same size, with all that the C++ tile knows."""
+        self.tile = copy_cpp_tile(other.tile, other.device_config)
+        self.tile.set_shared_weights(self.shared)
+        # Binding fills the shared tensor on the CPU only.
+        self.weights.copy_(other.weights)
 
     def cuda(self, device: torch_device) -> None:
         """Move the array to a GPU. The caller has made ``device`` the current one."""

@@ -199,6 +199,11 @@ class TileParts:
         """Return ``(d_size, x_size)``, the shape of the arrays."""
         return self.d_size, self.x_size
 
+    def copy_arrays(self, other: TileParts) -> None:
+        """Copy the arrays of physical devices of a tile of the same kind, cell by cell."""
+        for own, array in zip(self.device_arrays(), other.device_arrays()):
+            own.copy_from(array)
+
     def move_to(self, device: torch_device) -> None:
         """Move all arrays and stages to a GPU."""
         for array in self.named_arrays().values():

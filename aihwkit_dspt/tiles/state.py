@@ -9,6 +9,12 @@ from torch import Tensor, ones_like, stack
 
 from aihwkit_dspt.tiles.parts import TileParts
 
+STATE_FORMAT = 1
+"""Version of what :func:`dump_state` returns; counted up when it changes."""
+
+# Recomputed from the others, so that a state fits with and without gamma.
+DERIVED = "read"
+
 
 def hidden_parameter_names(parts: TileParts) -> List[str]:
     """Return the names of the slices of :func:`hidden_parameters`.
@@ -82,6 +88,8 @@ def dump_state(parts: TileParts) -> Dict[str, Any]:
     }
     state.update({name: array.state() for name, array in parts.named_arrays().items()})
     state.update(
+        format=STATE_FORMAT,
+        method=parts.device_config.method_name(),
         schedule=parts.schedule.state(),
         fast_lr=parts.fast_lr.state(),
         learning_rate=parts.learning_rate,
@@ -93,17 +101,33 @@ def load_state(parts: TileParts, state: Dict[str, Any]) -> None:
     """Set the state that :func:`dump_state` returned.
 
     Raises:
-        TileError: if it is the state of another kind of tile or of another size; the tile is left
-            as it was.
+        TileError: if it is the state of another kind of tile, of another size or of another format;
+            the tile is left as it was.
     """
-    _require_same_layout("state", state, dump_state(parts))
+    require_format(state)
+    wanted = dump_state(parts)
+    if DERIVED not in state or DERIVED not in wanted:
+        state = {key: value for key, value in state.items() if key != DERIVED}
+        wanted.pop(DERIVED, None)
+    _require_same_layout("state", state, wanted)
     for name, array in parts.named_arrays().items():
-        array.load_state(state[name])
+        if name in state:
+            array.load_state(state[name])
     for name, stage in parts.named_stages().items():
         stage.load_state_dict(state[name])
     parts.schedule.load_state(state["schedule"])
     parts.fast_lr.load_state(state["fast_lr"])
     parts.learning_rate = float(state["learning_rate"])
+
+
+def require_format(state: Any) -> None:
+    """Raise ``TileError`` unless this is a state of a tracking tile in the current format."""
+    found = state.get("format", "none") if isinstance(state, dict) else type(state).__name__
+    if found != STATE_FORMAT:
+        raise TileError(
+            f"state has format {found}, this version of aihwkit_dspt reads format {STATE_FORMAT}: "
+            "load the state of a TrackingTile with the version of aihwkit_dspt that saved it"
+        )
 
 
 def _require_same_layout(path: str, given: Any, wanted: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from copy import deepcopy
 from typing import Any, Mapping, Optional
 
 import torch
@@ -12,8 +11,7 @@ from aihwkit.simulator.configs.devices import PulsedDevice
 from torch import Tensor
 
 from aihwkit_dspt.devices import LinearResponse, Response, response
-
-PERSISTENT = "persistent_weights"
+from aihwkit_dspt.tiles.cpp_copy import PERSISTENT, copy_cpp_tile
 
 
 class PulsedArray:
@@ -82,7 +80,7 @@ class PulsedArray:
 
     def copy(self) -> Any:
         """Return an independent copy of the C++ tile, with all of its cells' state."""
-        return deepcopy(self.cpp)
+        return copy_cpp_tile(self.cpp, self.device)
 
     def restore(self, backup: Any) -> None:
         """Put the array back into the state of a former :meth:`copy`.

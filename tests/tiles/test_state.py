@@ -10,8 +10,9 @@ from typing import Any, Callable, Dict
 import pytest
 import torch
 from aihwkit.exceptions import ConfigError, TileError
-from aihwkit.nn import AnalogLinear
+from aihwkit.nn import AnalogConv2d, AnalogLinear
 from aihwkit.optim import AnalogSGD
+from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.presets.devices import ReRamArrayHfO2PresetDevice
 from torch import nn
 
@@ -73,7 +74,7 @@ def through_a_file(layer: AnalogLinear) -> AnalogLinear:
     torch.save(layer.state_dict(), file)
     file.seek(0)
     other = AnalogLinear(6, 4, rpu_config=tile_of(layer).rpu_config)
-    other.load_state_dict(torch.load(file, weights_only=False))
+    other.load_state_dict(torch.load(file, weights_only=True))
     return other
 
 
@@ -103,10 +104,22 @@ def test_everything_is_kept(case: str, way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_noisy_devices_are_kept(way: str) -> None:
-    """Devices with variation and write noise (a persistent weight behind the visible one)."""
+    """Devices with variation and write noise (a persistent weight behind the visible one).
+
+    A deep copy is exact for all arrays but the one of the reference, which is programmed by
+    deterministic pulses.
+    """
     noisy = ReRamArrayHfO2PresetDevice(write_noise_std=0.5)
     devices = {"unit_cell_devices": [noisy, noisy], "reference_device": noisy}
-    layer = trained_layer({**METHODS["E-RIDER"], **devices})
+    transfer_update = UpdateParameters(
+        desired_bl=1, update_bl_management=False, update_management=False
+    )
+    config = quiet_config(
+        **{**METHODS["E-RIDER"], **devices, "transfer_update": transfer_update}, digital_bias=False
+    )
+    config.update = UpdateParameters()
+    layer = AnalogLinear(6, 4, rpu_config=config)
+    train_layer(layer, 41)
     other = tile_of(WAYS[way](layer))
     tile = tile_of(layer)
     for name in PROPERTIES:
@@ -115,9 +128,10 @@ def test_noisy_devices_are_kept(way: str) -> None:
     hidden = dict(zip(names, tile.tile.get_hidden_parameters()))
     found = dict(zip(names, other.tile.get_hidden_parameters()))
     for name in names:
-        if name.startswith("persistent_weights"):
+        exact = way == "deepcopy" and name != "persistent_weights_2"
+        if name.startswith("persistent_weights") and not exact:
             # aihwkit clips to the bounds of a cell what noisy pulses have driven beyond them.
-            low, high = (hidden[f"{way}_bound{name[-2:]}"] for way in ("min", "max"))
+            low, high = (hidden[f"{side}_bound{name[-2:]}"] for side in ("min", "max"))
             clipped = hidden[name].clamp(low, high)
             assert ((found[name] == hidden[name]) | (found[name] == clipped)).all(), name
             assert (found[name] == hidden[name]).any()
@@ -125,13 +139,39 @@ def test_noisy_devices_are_kept(way: str) -> None:
             assert torch.equal(found[name], hidden[name]), name
 
 
-def test_copies_are_independent() -> None:
-    """Training a copy leaves the original alone."""
-    layer = trained_layer(METHODS["E-RIDER"])
+@pytest.mark.parametrize("pulse_type", ["deterministic", "stochastic"])
+def test_copies_are_independent(pulse_type: str) -> None:
+    """Training a copy leaves the original alone, also when the original is gone.
+
+    (A C++ copy of a tile that has sent deterministic pulses would crash.)
+    """
+    config = quiet_config(**METHODS["E-RIDER"])
+    if pulse_type == "stochastic":
+        config.update = UpdateParameters()
+    layer = AnalogLinear(6, 4, rpu_config=config)
+    train_layer(layer, 41)
     copy = deepcopy(layer)
     before = snapshot(tile_of(layer))
     train_layer(copy, 10)
     assert difference(before, snapshot(tile_of(layer))) is None
+    copy_of_copy = deepcopy(copy)
+    del layer, copy
+    train_layer(copy_of_copy, 10)
+
+
+def test_copied_convolution_trains() -> None:
+    """The index matrix of a copy is its own."""
+    config = quiet_config(**METHODS["E-RIDER"])
+    layer = AnalogConv2d(1, 3, 2, use_indexed=True, rpu_config=config)
+    images = torch.rand(2, 1, 4, 4)
+    expected = layer(images)
+    copy = deepcopy(layer)
+    del layer
+    assert torch.equal(copy(images), expected)
+    optimizer = AnalogSGD(copy.parameters(), lr=0.1)
+    copy(images).square().sum().backward()
+    optimizer.step()
+    assert not torch.equal(copy(images), expected)
 
 
 def test_hidden_parameters_name_the_states() -> None:

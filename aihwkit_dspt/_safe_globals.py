@@ -1,0 +1,52 @@
+"""Lets ``torch.load(..., weights_only=True)`` read states of analog tiles."""
+
+from __future__ import annotations
+
+import pkgutil
+from dataclasses import is_dataclass
+from enum import Enum
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Iterator, List
+
+import aihwkit.simulator.configs
+import aihwkit.simulator.parameters
+import aihwkit.simulator.presets
+from aihwkit.simulator.tiles.array import TileModuleArray
+from torch.serialization import add_safe_globals
+
+import aihwkit_dspt.configs
+
+PACKAGES = (
+    aihwkit.simulator.configs,
+    aihwkit.simulator.parameters,
+    aihwkit.simulator.presets,
+    aihwkit_dspt.configs,
+)
+
+
+def _modules(package: ModuleType) -> Iterator[ModuleType]:
+    yield package
+    for item in pkgutil.iter_modules(getattr(package, "__path__", ()), package.__name__ + "."):
+        yield import_module(item.name)
+
+
+def configuration_classes() -> List[Any]:
+    """Return the classes that an RPU configuration can consist of: plain data, and tile classes."""
+    found: List[Any] = [TileModuleArray]
+    for package in PACKAGES:
+        for module in _modules(package):
+            for value in vars(module).values():
+                if isinstance(value, type) and (is_dataclass(value) or issubclass(value, Enum)):
+                    found.append(value)
+                    found.append(getattr(value, "tile_class", None))
+    return list({item: None for item in found if isinstance(item, type)})
+
+
+def register_safe_globals() -> None:
+    """Allow the configuration classes of aihwkit and of this package in ``weights_only`` loads.
+
+    The state of an analog tile holds its RPU configuration, which torch would refuse. Devices or
+    configurations of your own have to be added with ``torch.serialization.add_safe_globals``.
+    """
+    add_safe_globals(configuration_classes())

@@ -1,0 +1,173 @@
+"""Trainings that move between the tracking tiles and aihwkit's C++ compounds, and go on exactly."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+import pytest
+import torch
+from aihwkit.exceptions import TileError
+from aihwkit.nn import AnalogConv2d, AnalogLinear, AnalogSequential
+from aihwkit.optim import AnalogSGD
+from aihwkit.simulator.configs.compounds import ChoppedTransferCompound, DynamicTransferCompound
+from aihwkit.simulator.configs.configs import UnitCellRPUConfig
+from aihwkit.simulator.configs.devices import SoftBoundsDevice
+from torch import nn
+
+from aihwkit_dspt import (
+    ReferenceType,
+    TrackingRPUConfig,
+    TrackingTransferCompound,
+    export_to_aihwkit,
+)
+from tests.helpers import deterministic, perfect, quiet_device
+from tests.test_parity import cpp_states
+
+TOLERANCE = 1e-6
+"""As in the parity tests: float rounding."""
+
+METHODS: Dict[str, Tuple[Any, ReferenceType, Dict[str, Any]]] = {
+    "AGAD": (DynamicTransferCompound, ReferenceType.DYNAMIC, {"in_chop_prob": 0.3}),
+    "AGAD-rows": (
+        DynamicTransferCompound,
+        ReferenceType.DYNAMIC,
+        {"in_chop_prob": 0.3, "transfer_columns": False},
+    ),
+    "AGAD-auto_scale": (
+        DynamicTransferCompound,
+        ReferenceType.DYNAMIC,
+        {"in_chop_prob": 0.05, "auto_scale": True, "units_in_mbatch": False},
+    ),
+    "TT-v2": (ChoppedTransferCompound, ReferenceType.ZERO, {"in_chop_prob": 0.0}),
+    "c-TTv2": (
+        ChoppedTransferCompound,
+        ReferenceType.ZERO,
+        {"in_chop_prob": 0.3, "in_chop_random": False},
+    ),
+}
+
+
+def network(config: Any) -> AnalogSequential:
+    """Return a small network with a convolution, a digital and an analog layer."""
+    return AnalogSequential(
+        AnalogConv2d(1, 3, 2, rpu_config=config),
+        nn.Flatten(),
+        nn.BatchNorm1d(12),
+        AnalogLinear(12, 4, rpu_config=config),
+    )
+
+
+def both(name: str, **changes: Any) -> Tuple[AnalogSequential, AnalogSequential]:
+    """Return the network on aihwkit's compound and on tracking tiles, same settings."""
+    compound, reference, own = METHODS[name]
+    settings = {
+        "unit_cell_devices": [quiet_device(), quiet_device()],
+        "transfer_forward": perfect(),
+        "transfer_update": deterministic(1),
+        "fast_lr": 0.5,
+        "transfer_lr": 0.3,
+        "units_in_mbatch": True,
+        **own,
+        **changes,
+    }
+    in_chop_random = settings.setdefault("in_chop_random", False)
+    assert not in_chop_random
+    periphery = {"forward": perfect(), "backward": perfect(), "update": deterministic(31)}
+    theirs = UnitCellRPUConfig(device=compound(**settings), **periphery)
+    ours = TrackingRPUConfig(
+        device=TrackingTransferCompound(reference=reference, **settings), **periphery
+    )
+    return network(theirs), network(ours)
+
+
+def train(model: AnalogSequential, seed: int, n_steps: int = 60) -> None:
+    """Train with the data of a seed."""
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = AnalogSGD(model.parameters(), lr=0.1)
+    for _ in range(n_steps):
+        optimizer.zero_grad()
+        x = torch.rand(3, 1, 3, 3, generator=generator)
+        target = torch.randn(3, 4, generator=generator)
+        nn.functional.mse_loss(model(x), target).backward()
+        optimizer.step()
+
+
+def assert_same(theirs: AnalogSequential, ours: AnalogSequential, columns: bool) -> None:
+    """Compare every state of every tile, and the outputs."""
+    for their_tile, our_tile in zip(theirs.analog_tiles(), ours.analog_tiles()):
+        for name, value in cpp_states(their_tile, columns).items():
+            assert (value - getattr(our_tile, name)).abs().max() <= TOLERANCE, name
+    x = torch.rand(5, 1, 3, 3)
+    theirs.eval()
+    ours.eval()
+    assert torch.allclose(theirs(x), ours(x), atol=1e-5)
+    theirs.train()
+    ours.train()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_from_aihwkit_and_on(name: str) -> None:
+    """A C++ training goes on in the tracking tiles as if nothing had happened."""
+    theirs, ours = both(name)
+    columns = METHODS[name][2].get("transfer_columns", True)
+    train(theirs, 1)
+    ours.load_state_dict(theirs.state_dict())
+    assert_same(theirs, ours, columns)
+    for model in (theirs, ours):
+        train(model, 2)
+    assert_same(theirs, ours, columns)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_to_aihwkit_and_on(name: str) -> None:
+    """A tracked training goes on in the C++ compound."""
+    theirs, ours = both(name)
+    columns = METHODS[name][2].get("transfer_columns", True)
+    train(ours, 1)
+    export_to_aihwkit(ours, theirs)
+    assert_same(theirs, ours, columns)
+    for model in (theirs, ours):
+        train(model, 2)
+    assert_same(theirs, ours, columns)
+
+
+def test_devices_come_along() -> None:
+    """Cells with device-to-device variation are the same ones afterwards."""
+    varied = {"unit_cell_devices": [SoftBoundsDevice(dw_min=0.01), SoftBoundsDevice(dw_min=0.01)]}
+    theirs, ours = both("AGAD", **varied)
+    train(theirs, 1)
+    ours.load_state_dict(theirs.state_dict())
+    for first, second in zip(theirs.analog_tiles(), ours.analog_tiles()):
+        hidden, found = first.get_hidden_parameters(), second.get_hidden_parameters()
+        for key in ("dwmin_up_0", "slope_down_1", "max_bound_0"):
+            assert torch.equal(hidden[key], found[key])
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "match"),
+    [
+        ("AGAD", {"transfer_lr": 0.7}, "transfer_lr is 0.7"),
+        ("AGAD", {"unit_cell_devices": [quiet_device(), SoftBoundsDevice()]}, "unit_cell_devices"),
+        ("c-TTv2", {}, "ChoppedTransferCompound does not fit"),
+    ],
+)
+def test_other_settings_are_refused(name: str, changes: Dict[str, Any], match: str) -> None:
+    """Both sides are named and neither model changes."""
+    theirs, ours = both(name, **changes)[0], both("AGAD")[1]
+    before = [tile.tile.dump_extra() for tile in ours.analog_tiles()]
+    with pytest.raises(TileError, match=match):
+        ours.load_state_dict(theirs.state_dict())
+    with pytest.raises(TileError, match=match):
+        export_to_aihwkit(ours, theirs)
+    for tile, state in zip(ours.analog_tiles(), before):
+        assert str(tile.tile.dump_extra()) == str(state)
+
+
+def test_other_networks_are_refused() -> None:
+    """Tiles and digital parameters have to correspond."""
+    theirs, ours = both("AGAD")
+    with pytest.raises(TileError, match="convert the same network twice"):
+        export_to_aihwkit(ours, theirs[:3])
+    theirs[2] = nn.Identity()
+    with pytest.raises(TileError, match="digital parameters"):
+        export_to_aihwkit(ours, theirs)
