@@ -51,6 +51,18 @@ def test_one_line_change() -> None:
     assert "epoch 1: loss" in run("02_one_line_change.py", "--epochs", 1)
 
 
+def test_checkpoint_and_resume(tmp_path: Path) -> None:
+    """The second run goes on where the first one stopped."""
+    script, path = "04_checkpoint_and_resume.py", tmp_path / "new" / "c.pt"
+    first = run(script, "--epochs", 1, "--checkpoint", path)
+    assert "epoch 1: accuracy" in first
+    second = run(script, "--epochs", 2, "--checkpoint", path)
+    assert "goes on after epoch 1" in second
+    assert "epoch 1:" not in second
+    columns = [int(text.split(" columns")[0].split()[-1]) for text in (first, second)]
+    assert columns[1] == 2 * columns[0]
+
+
 def test_step_time(tmp_path: Path) -> None:
     """The benchmark prints and writes its ratios."""
     run("benchmarks/step_time.py", "--rounds", 2, "--out", tmp_path / "numbers.json")
