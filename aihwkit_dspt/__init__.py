@@ -40,6 +40,12 @@ from aihwkit_dspt.configs.presets import (  # noqa: E402
     RIDERReRamSBPreset,
 )
 from aihwkit_dspt.configs.rpu_config import TrackingRPUConfig  # noqa: E402
+from aihwkit_dspt.costs import (  # noqa: E402
+    ModelCounts,
+    OperationCounts,
+    estimate_coincidences,
+    operation_counts,
+)
 from aihwkit_dspt.devices.chosen import (  # noqa: E402
     dw_min_for_states,
     n_states,
@@ -71,6 +77,8 @@ __all__ = [
     "ERIDERReRamArrayOMPreset",
     "ERIDERReRamESPreset",
     "ERIDERReRamSBPreset",
+    "ModelCounts",
+    "OperationCounts",
     "PulseBudget",
     "RIDERCapacitorPreset",
     "RIDEREcRamMOPreset",
@@ -93,9 +101,11 @@ __all__ = [
     "build_config",
     "calibrate",
     "dw_min_for_states",
+    "estimate_coincidences",
     "export_to_aihwkit",
     "load_checkpoint",
     "n_states",
+    "operation_counts",
     "pulse_budget",
     "response",
     "save_checkpoint",

@@ -25,8 +25,9 @@ def to_inference(model: nn.Module, rpu_config: InferenceRPUConfig) -> nn.Module:
     times its mapping and learned output scales, and its bias. They are equal bit for bit, or to
     float rounding where ``rpu_config.mapping.weight_scaling_omega`` makes new scales. Each layer
     is converted as aihwkit converts it (``to_digital``, then ``from_digital``), so the tiles are
-    split and have digital or analog bias as ``rpu_config.mapping`` says. Digital modules are copied,
-    tied layers stay tied. aihwkit's own training tiles beside tracking tiles are converted, too.
+    split and have digital or analog bias as ``rpu_config.mapping`` says. Digital modules are
+    copied, tied layers stay tied. aihwkit's own training tiles beside tracking tiles are converted,
+    too.
 
     The result is in evaluation mode, ready for aihwkit's ``program_analog_weights()`` and
     ``drift_analog_weights(t)``::

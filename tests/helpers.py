@@ -112,11 +112,13 @@ def mixed_weight(tile: TrackingTile) -> Tensor:
 
 
 def snapshot(tile: TrackingTile) -> Dict[str, Any]:
-    """Return everything that is known about a tile, as copies."""
+    """Return everything that is known about a tile, as copies, but for counts of operations."""
     state = {name: getattr(tile, name) for name in PROPERTIES}
     state["used"] = used_weights(tile)
     state["hidden"] = tile.tile.get_hidden_parameters().clone()
     state["extra"] = tile.tile.dump_extra()
+    # Looking at the used weights is a forward and a backward pass, which are counted.
+    del state["extra"]["counters"]
     return state
 
 

@@ -22,6 +22,13 @@ from aihwkit_dspt.configs.checks import (
 from aihwkit_dspt.configs.enums import ReferenceSync, ReferenceType, TransferScope
 
 
+def chop_period(in_chop_prob: float) -> int:
+    """Return the period of regular chopper flips in full sweeps, as aihwkit's C++ does."""
+    if in_chop_prob > 0.0:
+        return max(int(ceil(float32(1.0) / float32(in_chop_prob))), 2)
+    return 2
+
+
 @strict_fields
 @dataclass
 class TrackingTransferCompound(DynamicTransferCompound):
@@ -112,10 +119,8 @@ class TrackingTransferCompound(DynamicTransferCompound):
     # -- derived quantities ---------------------------------------------------------------
 
     def chop_period(self) -> int:
-        """Return the chopper period in full sweeps (aihwkit's ``getNumInChopSamples``)."""
-        if self.in_chop_prob > 0.0:
-            return max(int(ceil(float32(1.0) / float32(self.in_chop_prob))), 2)
-        return 2
+        """Return the chopper period in full sweeps, see :func:`chop_period`."""
+        return chop_period(self.in_chop_prob)
 
     def estimator_eta(self) -> float:
         """Return the step size of the SP estimate, see :attr:`eta`."""

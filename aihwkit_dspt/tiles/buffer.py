@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Optional
 
-from torch import Tensor, dtype, where, zeros
+import numpy
+from torch import Tensor, dtype, zeros
 from torch.nn import Module
+
+from aihwkit_dspt.tiles.arrays import as_array, as_tensor, module_of
+from aihwkit_dspt.tiles.line_views import LineViews
 
 
 class TransferBuffer(Module):
@@ -51,8 +55,9 @@ class TransferBuffer(Module):
         self.no_buffer = no_buffer
         self.hidden: Tensor
         self.register_buffer("hidden", zeros(in_size, out_size, dtype=data_type))
+        self._views = LineViews()
 
-    def accumulate(self, lines: slice, increment: Tensor) -> Optional[Tensor]:
+    def accumulate(self, lines: slice, increment: Any) -> Optional[Tensor]:
         """Add an increment to the given lines and take whole pulses out.
 
         Args:
@@ -63,20 +68,21 @@ class TransferBuffer(Module):
             ``[n_lines, out_size]`` signed pulse numbers for the slow array; ``None`` if all are
             zero, as far as that can be told without waiting for a GPU.
         """
-        hidden = self.hidden[lines]
+        hidden = self._views(self.hidden, lines)
+        xp = module_of(hidden)
         if self.no_buffer:
-            hidden.zero_()
-        hidden.add_(increment)
-        steps = hidden.trunc()
-        if not steps.is_cuda and not bool(steps.any()):
+            hidden[:] = 0.0
+        hidden += as_array(increment)
+        steps = xp.trunc(hidden)
+        if xp is numpy and not steps.any():
             return None
-        steps.clamp_(-self.max_steps, self.max_steps)
-        hidden.copy_(where(steps != 0.0, self._left(hidden, steps), hidden))
-        return steps
+        steps = steps.clip(-self.max_steps, self.max_steps)
+        hidden[:] = xp.where(steps != 0.0, self._left(hidden, steps), hidden)
+        return as_tensor(steps)
 
-    def _left(self, hidden: Tensor, steps: Tensor) -> Tensor:
+    def _left(self, hidden: Any, steps: Any) -> Any:
         """Return what stays in cells that release pulses."""
         if self.forget_buffer:
             return hidden * self.momentum
         left = hidden - (1.0 - self.momentum) * steps
-        return left.clamp_(-self.capacity, self.capacity) if self.capacity > 0.0 else left
+        return left.clip(-self.capacity, self.capacity) if self.capacity > 0.0 else left

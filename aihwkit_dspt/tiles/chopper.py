@@ -7,6 +7,8 @@ from typing import Any, Dict, List
 from torch import Generator, Tensor, dtype, ones, rand
 from torch.nn import Module
 
+from aihwkit_dspt.tiles.arrays import as_array
+
 
 class Chopper(Module):
     r"""Signs :math:`c_{ij} = o_i\, n_j \in \{-1, +1\}` that modulate gradient and transfer.
@@ -52,6 +54,8 @@ class Chopper(Module):
         self.register_buffer("out_sign", ones(out_size, dtype=data_type))
         # The decisions do not depend on data, so they are drawn on the host: no device sync.
         self.generator = Generator().manual_seed(seed)
+        self._host_signs: List[float] = []
+        self._host_version = -1
 
     @property
     def has_input(self) -> bool:
@@ -74,11 +78,41 @@ class Chopper(Module):
             return values * self.out_sign if self.has_output else values
         return values * self.in_sign if self.has_input else values
 
-    def demodulate(self, lines: slice, residual: Tensor, scale: float) -> Tensor:
-        """Return ``scale`` times the ``[n_lines, out_size]`` residual with the signs undone."""
+    def demodulate(self, lines: slice, residual: Any, scale: float) -> Any:
+        """Return ``scale`` times the ``[n_lines, out_size]`` residual with the signs undone.
+
+        Args:
+            lines: the lines.
+            residual: a tensor or array; the result is of the same kind.
+            scale: the factor.
+        """
         if not (self.has_input or self.has_output):
             return residual * scale
-        return residual * (self.signs(lines) * scale)
+        if lines.stop - lines.start == 1 and not self.has_output:
+            return residual * (self._sign(lines.start) * scale)
+        factor = self.signs(lines) * scale
+        return residual * (factor if isinstance(residual, Tensor) else as_array(factor))
+
+    def _sign(self, line: int) -> float:
+        """Return one input sign as a number, from a copy of the signs on the host."""
+        # The version counts changes in place: it tells when signs were loaded.
+        if self._host_version != self.in_sign._version:
+            self._host_signs = self.in_sign.tolist()
+            self._host_version = self.in_sign._version
+        return self._host_signs[line]
+
+    def _flip(self, flipped: List[int]) -> None:
+        is_current = self._host_version == self.in_sign._version
+        if len(flipped) == len(self.in_sign):
+            self.in_sign.neg_()
+        elif len(flipped) == 1:
+            self.in_sign[flipped[0]].neg_()
+        elif flipped:
+            self.in_sign[flipped] = -self.in_sign[flipped]
+        if is_current:
+            for line in flipped:
+                self._host_signs[line] = -self._host_signs[line]
+            self._host_version = self.in_sign._version
 
     def flip_lines(self, lines: slice, sweep: int) -> List[int]:
         """Flip input signs that are due after a read of ``lines``.
@@ -91,16 +125,14 @@ class Chopper(Module):
             the indices of the lines that flipped.
         """
         indices = range(lines.start, lines.stop)
-        flipped: List[int] = []
         if self.regular and sweep % self.period + 1 == self.period:
             flipped = list(indices)
-        elif self.in_chop_random:
+        elif not self.in_chop_random:
+            return []
+        else:
             draws = rand(len(indices), generator=self.generator).tolist()
             flipped = [line for line, draw in zip(indices, draws) if draw < self.in_chop_prob]
-        if len(flipped) == len(indices):
-            self.in_sign[lines].neg_()
-        elif flipped:
-            self.in_sign[flipped] = -self.in_sign[flipped]
+        self._flip(flipped)
         return flipped
 
     def flip_outputs(self) -> List[int]:

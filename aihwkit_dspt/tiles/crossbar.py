@@ -32,6 +32,9 @@ class Crossbar:
         backward: non-idealities of a read by rows, ``None`` for aihwkit's defaults.
         update: how pulses are generated, ``None`` for aihwkit's defaults.
         data_type: data type of the simulation.
+
+    Attributes:
+        weights: ``[d_size, x_size]`` view of the simulator's own weight memory.
     """
 
     def __init__(
@@ -56,19 +59,18 @@ class Crossbar:
         self.d_size = d_size
         self.device_config = config.device
         self.tile = config.as_bindings().create_array(x_size, d_size, parameters)
-        self.shared = zeros(d_size, x_size, dtype=data_type.as_torch())
-        self.tile.set_shared_weights(self.shared)
+        self._bind(zeros(d_size, x_size, dtype=data_type.as_torch()))
 
     @property
     def is_cuda(self) -> bool:
         """Whether the array lives on a GPU."""
-        return bool(self.shared.is_cuda)
+        return self.shared.is_cuda
 
-    @property
-    def weights(self) -> Tensor:
-        """``[d_size, x_size]`` view of the simulator's own weight memory."""
-        # The CUDA tile stores the transpose.
-        return self.shared.t() if self.is_cuda else self.shared
+    def _bind(self, shared: Tensor) -> None:
+        """Let the simulator keep its weights in the given tensor, ``[x_size, d_size]`` on a GPU."""
+        self.tile.set_shared_weights(shared)
+        self.shared = shared
+        self.weights = shared.t() if shared.is_cuda else shared
 
     @property
     def granularity(self) -> float:
@@ -174,7 +176,7 @@ class Crossbar:
     def copy_from(self, other: Crossbar) -> None:
         """Become a copy of an array of the same size, with all that the C++ tile knows."""
         self.tile = copy_cpp_tile(other.tile, other.device_config)
-        self.tile.set_shared_weights(self.shared)
+        self._bind(self.shared)
         # Binding fills the shared tensor on the CPU only.
         self.weights.copy_(other.weights)
 
@@ -184,7 +186,6 @@ class Crossbar:
             return
         weights = self.shared.clone()
         self.tile = MAP_TILE_CLASS_TO_CUDA[type(self.tile)](self.tile)
-        self.shared = zeros(self.x_size, self.d_size, dtype=weights.dtype, device=device)
-        self.tile.set_shared_weights(self.shared)
+        self._bind(zeros(self.x_size, self.d_size, dtype=weights.dtype, device=device))
         # Unlike on the CPU, binding does not fill the shared tensor.
         self.shared.copy_(weights.t())

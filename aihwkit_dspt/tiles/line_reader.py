@@ -11,7 +11,9 @@ from aihwkit.simulator.parameters.io import IOParameters
 from torch import Tensor
 from torch import device as torch_device
 
+from aihwkit_dspt.tiles.arrays import as_array
 from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.line_views import LineViews
 
 SEPARABLE = {
     "is_perfect",
@@ -59,6 +61,8 @@ class LineReader:
         self.columns = columns
         self.crossbar = Crossbar(*sizes, IdealDevice(), read, read, data_type=data_type)
         self.input = self.crossbar.shared.new_ones(1, 1)
+        self._views = LineViews(dim=1 if columns else 0)
+        self._held = as_array(self.crossbar.weights)
 
     @classmethod
     def build(
@@ -72,15 +76,15 @@ class LineReader:
                 return None
         return cls(out_size, columns, read, data_type)
 
-    def read(self, weights: Tensor, line: int) -> Tensor:
+    def read(self, weights: Tensor, lines: slice) -> Tensor:
         """Return the ``[1, out_size]`` analog read of a line of ``[d_size, x_size]`` weights."""
+        self._held[:] = self._views(weights, lines)
         if self.columns:
-            self.crossbar.weights.copy_(weights[:, line : line + 1])
             return self.crossbar.read_columns(self.input)
-        self.crossbar.weights.copy_(weights[line : line + 1])
         return self.crossbar.read_rows(self.input)
 
     def cuda(self, device: torch_device) -> None:
         """Move the reader to a GPU."""
         self.crossbar.cuda(device)
         self.input = self.input.to(device)
+        self._held = as_array(self.crossbar.weights)

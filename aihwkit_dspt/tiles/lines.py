@@ -45,7 +45,7 @@ class LineAccess:
         """Return the ``[n_lines, out_size]`` analog read of the given lines."""
         weights = crossbar.weights
         if self.reader is not None and lines.stop - lines.start == 1:
-            return self.reader.read(weights, lines.start)
+            return self.reader.read(weights, lines)
         read = crossbar.read_columns if self.columns else crossbar.read_rows
         parts = [read(self.one_hot(part, weights)) for part in _parts(lines)]
         return parts[0] if len(parts) == 1 else cat(parts)

@@ -9,6 +9,7 @@ from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
 from aihwkit.simulator.configs.devices import IdealDevice
 from aihwkit.simulator.parameters.enums import RPUDataType
+from aihwkit.simulator.rpu_base import devices
 from torch import Tensor
 from torch import device as torch_device
 from torch.nn import Module
@@ -22,6 +23,7 @@ from aihwkit_dspt.tiles.construction import (
     draw_seeded_devices,
     transfer_read_parameters,
 )
+from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.effective import EffectiveWeight
 from aihwkit_dspt.tiles.estimator import SymmetricPointEstimator
@@ -56,6 +58,11 @@ class TileParts:
                 f"device={type(config).__name__} is not valid: pass a TrackingTransferCompound"
             )
         config.check()
+        if data_type is not RPUDataType.FLOAT and not hasattr(devices, data_type.value):
+            raise ConfigError(
+                f"runtime.data_type={data_type} is not valid: this aihwkit was built without it; "
+                "pass RPUDataType.FLOAT"
+            )
         if len(config.unit_cell_devices) != 2:
             raise ConfigError("unit_cell_devices=[] is not valid: pass two devices, [fast, slow]")
         self.x_size = x_size
@@ -63,6 +70,7 @@ class TileParts:
         self.device_config = config
         self.data_type = data_type
         self.learning_rate = 0.01
+        self.counters = OperationCounters()
         self._build_arrays(rpu_config)
         self._build_stages(rpu_config)
         self.effective = self._effective_weight()
@@ -139,6 +147,7 @@ class TileParts:
             dtype,
         )
         granularities = self.fast.granularity, self.slow.granularity
+        self.fast_granularity = granularities[0]
         self.write_lr = config.step * granularities[1]
         self.fast_lr = FastLearningRate(config, granularities[0], rpu_config.update.desired_bl)
         self.transfer_lr = TransferLearningRate(
@@ -210,6 +219,7 @@ class TileParts:
             array.cuda(device)
         for stage in self.named_stages().values():
             stage.to(device)
+        self.counters.to(device)
         if self.lines.reader is not None:
             self.lines.reader.cuda(device)
         self.effective = self._effective_weight()

@@ -9,6 +9,7 @@ from torch import Tensor, stack
 from torch.autograd import no_grad
 
 from aihwkit_dspt.configs.enums import ReferenceType
+from aihwkit_dspt.tiles.arrays import as_array
 from aihwkit_dspt.tiles.parts import TileParts
 
 
@@ -50,6 +51,7 @@ class TrackingPipeline(TileParts):
             )
         if self.learning_rate == 0.0 or m_batch == 0:
             return
+        self.counters.update_cycles += m_batch
         for start, stop, transfers in self.schedule.split(m_batch):
             if stop - start == m_batch:
                 self._update_fast(x_vectors, d_vectors, m_batch)
@@ -65,16 +67,21 @@ class TrackingPipeline(TileParts):
         x_chopped = self.chopper.modulate(x_vectors, output=not columns)
         d_chopped = self.chopper.modulate(d_vectors, output=columns)
         if not self.fast_lr.auto_scales:
-            self.fast.pulse(x_chopped, d_chopped, self.fast_lr(self.learning_rate))
+            self._pulse_fast(x_chopped, d_chopped)
             return
         # The learning rate follows the running maxima from one vector to the next. That needs them
         # on the host; aihwkit's CUDA compound waits for the GPU here, too.
         maxima = stack([x_vectors.abs().amax(1), d_vectors.abs().amax(1)], dim=1).tolist()
         for index, (x_max, d_max) in enumerate(maxima):
             self.fast_lr.observe(x_max, d_max, m_batch)
-            part = slice(index, index + 1)
-            fast_lr = self.fast_lr(self.learning_rate)
-            self.fast.pulse(x_chopped[part], d_chopped[part], fast_lr)
+            self._pulse_fast(x_chopped[index : index + 1], d_chopped[index : index + 1])
+
+    def _pulse_fast(self, x_input: Tensor, d_input: Tensor) -> None:
+        fast_lr = self.fast_lr(self.learning_rate)
+        if self.counters.estimates_coincidences:
+            steps = fast_lr / self.fast_granularity
+            self.counters.add_gradient_pulses(x_input, d_input, steps)
+        self.fast.pulse(x_input, d_input, fast_lr)
 
     def _transfer(self) -> None:
         """One transfer event: read, BUFFER, SLOW, ESTIMATE and the chopper."""
@@ -82,10 +89,10 @@ class TrackingPipeline(TileParts):
         if not self.transfer_lr.is_on(self.learning_rate):
             return
         period, sweep = self.chopper.period, self.schedule.sweep
-        read = self.lines.read(self.fast, lines)
+        read = as_array(self.lines.read(self.fast, lines))
         residual = read
         if self.device_config.reference is not ReferenceType.ZERO:
-            residual = read - self.estimator.reference[lines]
+            residual = read - self.estimator.reference_of(lines)
         beta = self.transfer_lr(self.learning_rate, self.fast_lr.current, sweep % period + 1)
         steps = self.buffer.accumulate(lines, self.chopper.demodulate(lines, residual, beta))
         # aihwkit's dynamic compound starts writing when the first reference has been taken.
@@ -93,6 +100,7 @@ class TrackingPipeline(TileParts):
         written = None if waiting else steps
         if written is not None:
             self.lines.pulse(self.slow, lines, written, self.write_lr)
+            self.counters.add_slow_pulses(written)
         if self.dynamic:
             self.estimator.update(lines, read)
         changed = self._advance_chopper(lines, sweep)

@@ -54,6 +54,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         non_blocking: bool = False,
     ) -> Tensor:
         """Return the analog product of the mixed weight with ``[*, x_size]`` inputs."""
+        self.counters.forward_mvms += x_input.numel() // (self.x_size - int(bias))
         output: Tensor = self.read.tile.forward(
             x_input, bias, in_trans, out_trans, is_test, non_blocking
         )
@@ -68,6 +69,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         non_blocking: bool = False,
     ) -> Tensor:
         """Return the analog transposed product of the mixed weight with errors."""
+        self.counters.backward_mvms += d_input.numel() // self.d_size
         output: Tensor = self.read.tile.backward(d_input, bias, in_trans, out_trans, non_blocking)
         return output
 
@@ -75,6 +77,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         self, x_input: Tensor, d_tensor: Tensor, is_test: bool = False, non_blocking: bool = False
     ) -> Tensor:
         """Forward pass of a convolution with the index matrix that was set."""
+        self.counters.forward_mvms += d_tensor.numel() // self.d_size
         output: Tensor = self.read.tile.forward_indexed(x_input, d_tensor, is_test, non_blocking)
         return output
 
@@ -82,6 +85,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         self, d_input: Tensor, x_tensor: Tensor, non_blocking: bool = False
     ) -> Tensor:
         """Backward pass of a convolution with the index matrix that was set."""
+        self.counters.backward_mvms += d_input.numel() // self.d_size
         output: Tensor = self.read.tile.backward_indexed(d_input, x_tensor, non_blocking)
         return output
 
@@ -302,6 +306,19 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         """Set the verbosity of all arrays."""
         for array in self.device_arrays():
             array.tile.set_verbosity_level(verbose)
+
+    def get_hidden_update_index(self) -> int:
+        """Return 0: there is no choice of the device that is updated."""
+        return 0
+
+    def set_hidden_update_index(self, index: int) -> None:
+        """Accept 0 only.
+
+        Raises:
+            TileError: for any other index.
+        """
+        if index != 0:
+            raise TileError(f"index={index} is not valid: a tracking tile has no other than 0")
 
     def get_hidden_parameter_names(self) -> List[str]:
         """Return the names of the slices of :meth:`get_hidden_parameters`."""

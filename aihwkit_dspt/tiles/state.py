@@ -92,6 +92,7 @@ def dump_state(parts: TileParts) -> Dict[str, Any]:
         method=parts.device_config.method_name(),
         schedule=parts.schedule.state(),
         fast_lr=parts.fast_lr.state(),
+        counters=parts.counters.state(),
         learning_rate=parts.learning_rate,
     )
     return state
@@ -117,6 +118,7 @@ def load_state(parts: TileParts, state: Dict[str, Any]) -> None:
         stage.load_state_dict(state[name])
     parts.schedule.load_state(state["schedule"])
     parts.fast_lr.load_state(state["fast_lr"])
+    parts.counters.load_state(state["counters"])
     parts.learning_rate = float(state["learning_rate"])
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
-from aihwkit.exceptions import ConfigError, CudaError, TileError
+from aihwkit.exceptions import ArgumentError, ConfigError, CudaError, TileError
 from aihwkit.simulator.parameters.base import RPUConfigGeneric
 from aihwkit.simulator.rpu_base import cuda
 from aihwkit.simulator.tiles.analog import AnalogTile
 from aihwkit.simulator.tiles.base import AnalogTileStateNames
 from aihwkit.simulator.tiles.module import TileModule
-from torch import Tensor
+from torch import Tensor, bfloat16, float16, float32, float64, tensor
 from torch import device as torch_device
+from torch import dtype as torch_dtype
 from torch.autograd import no_grad
+from torch.nn.parallel import DistributedDataParallel
 
 from aihwkit_dspt._host import attributes, follow_device, keep_context, put_back
 from aihwkit_dspt.tiles.compound_state import (
@@ -133,7 +135,10 @@ class TrackingTile(AnalogTile):
                 was, also when it is interrupted.
         """
         if not hasattr(self, "rpu_config"):  # unpickling: there is nothing to lose
+            state = state.copy()
+            is_frozen = state.pop("is_frozen", False)
             super().__setstate__(state)
+            self.analog_ctx.requires_grad_(not is_frozen)
             return
         state = self._checked_state(state)
         before = attributes(self)
@@ -177,6 +182,12 @@ class TrackingTile(AnalogTile):
             )
         return state
 
+    def __getstate__(self) -> Dict[str, Any]:
+        """Return the state for pickling; a frozen tile stays frozen."""
+        state: Dict[str, Any] = super().__getstate__()
+        state["is_frozen"] = not self.analog_ctx.requires_grad
+        return state
+
     def __deepcopy__(self, memo: Dict[int, Any]) -> TrackingTile:
         """Return an independent copy, cell by cell exact.
 
@@ -191,6 +202,49 @@ class TrackingTile(AnalogTile):
         return copied
 
     # -- passes -------------------------------------------------------------------------------
+
+    def forward(self, x_input: Tensor, tensor_view: Optional[Tuple[int, ...]] = None) -> Tensor:
+        """Return the outputs of the layer, by aihwkit's autograd function.
+
+        Args:
+            x_input: ``[*, in_size]`` inputs, ``[in_size, *]`` if ``in_trans``.
+            tensor_view: view of the bias and the output scales.
+
+        Raises:
+            TileError: inside ``DistributedDataParallel``: each process would train devices of its
+                own, and only digital gradients would be averaged.
+        """
+        if DistributedDataParallel._active_ddp_module is not None:
+            raise TileError(
+                "TrackingTile does not support DistributedDataParallel: every process would train "
+                "analog arrays of its own. Train in one process"
+            )
+        if not self.analog_ctx.requires_grad:
+            self.analog_ctx.reset()  # nobody takes the vectors of a frozen tile
+        output: Tensor = super().forward(x_input, tensor_view)
+        return output
+
+    def update(self, x_input: Tensor, d_input: Tensor) -> None:
+        """Update the tile, unless it is frozen (``requires_grad_(False)``).
+
+        Args:
+            x_input: ``[*, in_size]`` inputs, ``[in_size, *]`` if ``in_trans``.
+            d_input: ``[*, out_size]`` errors, ``[out_size, *]`` if ``out_trans``.
+        """
+        if self.analog_ctx.requires_grad:
+            super().update(x_input, d_input)
+
+    def update_indexed(self, x_input: Tensor, d_input: Tensor) -> None:
+        """Update the tile of an indexed convolution, as :meth:`update` does."""
+        if self.analog_ctx.requires_grad:
+            super().update_indexed(x_input, d_input)
+
+    def _replicate_for_data_parallel(self) -> None:
+        """Refuse to be replicated: every replica would train arrays of its own."""
+        raise TileError(
+            "TrackingTile does not support DataParallel: every replica would train analog arrays "
+            "of its own. Train on one device"
+        )
 
     def _needs_no_input_gradient(self, ctx: Any) -> bool:
         # A learned input range gets its gradient from the backward pass.
@@ -272,6 +326,66 @@ class TrackingTile(AnalogTile):
         follow_device(self, device)
         TileModule.cuda(self, device)
         return self
+
+    def to(self, *args: Any, **kwargs: Any) -> TrackingTile:
+        """Move the tile to a device, or give it another configuration, as in aihwkit.
+
+        Raises:
+            TileError: for a data type other than that of the simulation.
+        """
+        for value in (*args, *kwargs.values()):
+            if isinstance(value, torch_dtype):
+                self._require_dtype(value)
+        moved: TrackingTile = super().to(*args, **kwargs)
+        return moved
+
+    def _require_dtype(self, dtype: torch_dtype) -> TrackingTile:
+        if dtype is not self.get_dtype():
+            raise TileError(
+                f"the arrays simulate {self.get_dtype()} and cannot change to {dtype}: build the "
+                "layer with the wanted runtime.data_type in its RPU configuration"
+            )
+        return self
+
+    def float(self) -> TrackingTile:
+        """Return the tile if it simulates single precision, else raise ``TileError``."""
+        return self._require_dtype(float32)
+
+    def double(self) -> TrackingTile:
+        """Return the tile if it simulates double precision, else raise ``TileError``."""
+        return self._require_dtype(float64)
+
+    def half(self) -> TrackingTile:
+        """Return the tile if it simulates half precision, else raise ``TileError``."""
+        return self._require_dtype(float16)
+
+    def bfloat16(self) -> TrackingTile:
+        """Raise ``TileError``: aihwkit does not simulate this type."""
+        return self._require_dtype(bfloat16)
+
+    # -- what aihwkit draws for the passes ---------------------------------------------------------
+
+    def _get_extra_parameters(self, pre_key: str, full_key: bool = False) -> Tuple[Any, Any]:
+        """Return the parameters of the array that is read, and all of its state."""
+        extra = self.tile.read.tile.dump_extra()
+        found = {key: tensor(value) for key, value in extra.items() if pre_key in key}
+        names = {key: key.split(pre_key)[-1] for key in found}
+        if full_key:
+            return {(names[key], key): value for key, value in found.items()}, extra
+        return {names[key]: value for key, value in found.items()}, extra
+
+    def _set_extra_parameters(self, pre_key: str, dic: Dict[str, Any]) -> None:
+        found, extra = self._get_extra_parameters(pre_key, full_key=True)
+        keys = dict(found.keys())
+        for name, value in dic.items():
+            if name not in keys:
+                raise ArgumentError(f"{name!r} is not a parameter: pass names out of {list(keys)}")
+            if len(value) != len(extra[keys[name]]):
+                raise ArgumentError(
+                    f"{name} has {len(value)} values: pass {len(extra[keys[name]])} of them"
+                )
+        extra.update({keys[name]: value.tolist() for name, value in dic.items()})
+        self.tile.read.tile.load_extra(extra, False)
 
     def extra_repr(self) -> str:
         """Return the description that is printed with the module."""

@@ -73,4 +73,5 @@ def calibrate(
     }
     for name, tile in tiles.items():
         tile.tile.calibrate(results[name].estimate)
+        tile.tile.counters.calibration_pulses += n_pulses
     return results

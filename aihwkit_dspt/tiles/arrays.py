@@ -1,0 +1,29 @@
+"""Arithmetic on single lines: NumPy on the CPU, torch on a GPU.
+
+A line has some hundred values. There, most of the time of a torch operation is the way to it; NumPy
+takes a third. Both share the memory of the tensor, and the few names that are used here mean the
+same in both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def as_array(values: Any) -> Any:
+    """Return a CPU tensor as the NumPy array that shares its memory; anything else as it is."""
+    return values.numpy() if isinstance(values, Tensor) and not values.is_cuda else values
+
+
+def as_tensor(values: Any) -> Tensor:
+    """Return the tensor that shares the memory of what :func:`as_array` returned."""
+    return torch.from_numpy(values) if isinstance(values, np.ndarray) else values
+
+
+def module_of(values: Any) -> Any:
+    """Return the module with the functions for an array: ``numpy`` or ``torch``."""
+    return np if isinstance(values, np.ndarray) else torch

@@ -1,0 +1,64 @@
+"""Counts of what a tile did, for comparing methods by their cost."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from torch import Tensor, float64, zeros
+from torch import device as torch_device
+
+NUMBERS = ("update_cycles", "forward_mvms", "backward_mvms", "calibration_pulses")
+
+
+class OperationCounters:
+    """Operations since the tile was built; setting weights does not reset them.
+
+    Attributes:
+        update_cycles: vector pairs that were sent to the fast array as gradient pulses.
+        forward_mvms: vectors that were multiplied with the weight.
+        backward_mvms: error vectors that were multiplied with the transposed weight.
+        calibration_pulses: pulses that each cell of the fast array received by zero-shifting.
+        slow_pulses: pulses sent to the slow array by transfers, summed over its cells (a tensor,
+            so that a GPU need not be waited for).
+        expected_coincidences: expected pulses sent to the fast array, summed over its cells.
+        estimates_coincidences: whether the latter are counted.
+    """
+
+    def __init__(self) -> None:
+        self.update_cycles = 0
+        self.forward_mvms = 0
+        self.backward_mvms = 0
+        self.calibration_pulses = 0
+        self.slow_pulses = zeros((), dtype=float64)
+        self.expected_coincidences = zeros((), dtype=float64)
+        self.estimates_coincidences = False
+
+    def add_slow_pulses(self, steps: Tensor) -> None:
+        """Count signed pulse numbers of the slow array."""
+        self.slow_pulses += steps.abs().sum()
+
+    def add_gradient_pulses(self, x_input: Tensor, d_input: Tensor, steps: float) -> None:
+        """Count the expected pulses of ``[n, *]`` vectors, for ``steps`` pulses at x = d = 1."""
+        products = x_input.abs().sum(1) * d_input.abs().sum(1)
+        self.expected_coincidences += products.sum() * steps
+
+    def state(self) -> Dict[str, Any]:
+        """Return all counts as plain numbers."""
+        counts = {name: int(getattr(self, name)) for name in NUMBERS}
+        return {
+            **counts,
+            "slow_pulses": int(self.slow_pulses),
+            "expected_coincidences": float(self.expected_coincidences),
+        }
+
+    def load_state(self, state: Dict[str, Any]) -> None:
+        """Set all counts."""
+        for name in NUMBERS:
+            setattr(self, name, int(state[name]))
+        self.slow_pulses.fill_(state["slow_pulses"])
+        self.expected_coincidences.fill_(state["expected_coincidences"])
+
+    def to(self, device: torch_device) -> None:
+        """Count on a GPU."""
+        self.slow_pulses = self.slow_pulses.to(device)
+        self.expected_coincidences = self.expected_coincidences.to(device)
