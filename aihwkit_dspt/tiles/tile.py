@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 from aihwkit.exceptions import ArgumentError, ConfigError, CudaError, TileError
 from aihwkit.simulator.parameters.base import RPUConfigGeneric
 from aihwkit.simulator.rpu_base import cuda
-from aihwkit.simulator.tiles.analog import AnalogTile
-from aihwkit.simulator.tiles.base import AnalogTileStateNames
 from aihwkit.simulator.tiles.module import TileModule
-from torch import Tensor, bfloat16, float16, float32, float64, tensor
+from torch import Tensor, tensor
 from torch import device as torch_device
-from torch import dtype as torch_dtype
 from torch.autograd import no_grad
 from torch.nn.parallel import DistributedDataParallel
 
-from aihwkit_dspt._host import attributes, follow_device, keep_context, put_back
-from aihwkit_dspt.tiles.compound_state import (
-    from_compound,
-    is_compound,
-    require_same_settings,
-)
+from aihwkit_dspt._host import follow_device
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
-from aihwkit_dspt.tiles.state import require_format
+from aihwkit_dspt.tiles.tile_data_type import TileDataType
+from aihwkit_dspt.tiles.tile_state import TileState
 
 
-class TrackingTile(AnalogTile):
+class TrackingTile(TileState, TileDataType):
     r"""Analog tile that is evaluated at :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)`.
 
     It takes the place of aihwkit's :class:`~aihwkit.simulator.tiles.analog.AnalogTile` in every
@@ -124,82 +116,6 @@ class TrackingTile(AnalogTile):
             TileError: see :meth:`TrackingSimulatorTile.set_reference`.
         """
         self.tile.set_reference(reference)
-
-    # -- state ----------------------------------------------------------------------------------
-
-    def __setstate__(self, state: Dict[str, Any]) -> None:
-        """Set a saved state: of a tracking tile, or of a C++ compound with the same settings.
-
-        Raises:
-            TileError: if the state is of another method, size or format; the tile is left as it
-                was, also when it is interrupted.
-        """
-        if not hasattr(self, "rpu_config"):  # unpickling: there is nothing to lose
-            state = state.copy()
-            is_frozen = state.pop("is_frozen", False)
-            super().__setstate__(state)
-            self.analog_ctx.requires_grad_(not is_frozen)
-            return
-        state = self._checked_state(state)
-        before = attributes(self)
-        try:
-            super().__setstate__(state)
-            keep_context(self, before["_parameters"][AnalogTileStateNames.CONTEXT])
-        except BaseException:
-            put_back(self, before)
-            raise
-
-    def _checked_state(self, state: Dict[str, Any]) -> Dict[str, Any]:
-        """Return the state, translated if it is that of a C++ compound."""
-        names, config = AnalogTileStateNames, self.rpu_config.device
-        sizes = list(state[names.WEIGHTS].shape)
-        if sizes != list(self.tile.sizes()):
-            raise TileError(
-                f"state has weights of shape {sizes}, this tile {list(self.tile.sizes())}: load "
-                "the state of a layer of the same size"
-            )
-        saved = state[names.RPU_CONFIG]
-        if is_compound(saved.device):
-            require_same_settings(config, saved.device)
-            hidden = dict(zip(state[names.HIDDEN_PARAMETER_NAMES], state[names.HIDDEN_PARAMETERS]))
-            extra = from_compound(self.tile, state[names.WEIGHTS], hidden, state[names.EXTRA])
-            fresh = self._recreate_simulator_tile(sizes[1], sizes[0], self.rpu_config)
-            fresh.load_extra(extra)
-            return {
-                **state,
-                names.RPU_CONFIG: self.rpu_config,
-                names.CLASS: type(self).__name__,
-                names.HIDDEN_PARAMETERS: fresh.get_hidden_parameters(),
-                names.HIDDEN_PARAMETER_NAMES: fresh.get_hidden_parameter_names(),
-                names.EXTRA: extra,
-            }
-        saved_extra: Any = state.get(names.EXTRA)
-        require_format(saved_extra)
-        if saved_extra["method"] != config.method_name():
-            raise TileError(
-                f"state is of {saved_extra['method']}, this tile simulates {config.method_name()}: "
-                "build the model with the configuration that was saved"
-            )
-        return state
-
-    def __getstate__(self) -> Dict[str, Any]:
-        """Return the state for pickling; a frozen tile stays frozen."""
-        state: Dict[str, Any] = super().__getstate__()
-        state["is_frozen"] = not self.analog_ctx.requires_grad
-        return state
-
-    def __deepcopy__(self, memo: Dict[int, Any]) -> TrackingTile:
-        """Return an independent copy, cell by cell exact.
-
-        The C++ arrays are copied as they are. (A state that is saved and loaded loses persistent
-        weights beyond the bounds that aihwkit allows to set, see the README.)
-        """
-        copied: TrackingTile = type(self).__new__(type(self))
-        memo[id(self)] = copied
-        state: Any = self.__getstate__()
-        copied.__setstate__(deepcopy(state, memo))
-        copied.tile.copy_arrays(self.tile)
-        return copied
 
     # -- passes -------------------------------------------------------------------------------
 
@@ -326,42 +242,6 @@ class TrackingTile(AnalogTile):
         follow_device(self, device)
         TileModule.cuda(self, device)
         return self
-
-    def to(self, *args: Any, **kwargs: Any) -> TrackingTile:
-        """Move the tile to a device, or give it another configuration, as in aihwkit.
-
-        Raises:
-            TileError: for a data type other than that of the simulation.
-        """
-        for value in (*args, *kwargs.values()):
-            if isinstance(value, torch_dtype):
-                self._require_dtype(value)
-        moved: TrackingTile = super().to(*args, **kwargs)
-        return moved
-
-    def _require_dtype(self, dtype: torch_dtype) -> TrackingTile:
-        if dtype is not self.get_dtype():
-            raise TileError(
-                f"the arrays simulate {self.get_dtype()} and cannot change to {dtype}: build the "
-                "layer with the wanted runtime.data_type in its RPU configuration"
-            )
-        return self
-
-    def float(self) -> TrackingTile:
-        """Return the tile if it simulates single precision, else raise ``TileError``."""
-        return self._require_dtype(float32)
-
-    def double(self) -> TrackingTile:
-        """Return the tile if it simulates double precision, else raise ``TileError``."""
-        return self._require_dtype(float64)
-
-    def half(self) -> TrackingTile:
-        """Return the tile if it simulates half precision, else raise ``TileError``."""
-        return self._require_dtype(float16)
-
-    def bfloat16(self) -> TrackingTile:
-        """Raise ``TileError``: aihwkit does not simulate this type."""
-        return self._require_dtype(bfloat16)
 
     # -- what aihwkit draws for the passes ---------------------------------------------------------
 

@@ -1,0 +1,53 @@
+"""The data type of a tile, which is that of the simulation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aihwkit.exceptions import TileError
+from aihwkit.simulator.tiles.analog import AnalogTile
+from torch import bfloat16, float16, float32, float64
+from torch import dtype as torch_dtype
+
+
+class TileDataType(AnalogTile):
+    """aihwkit's analog tile, refusing conversions that its arrays cannot follow.
+
+    aihwkit recurses without end on ``half()`` and its like.
+    """
+
+    def to(self, *args: Any, **kwargs: Any) -> TileDataType:
+        """Move the tile to a device, or give it another configuration, as in aihwkit.
+
+        Raises:
+            TileError: for a data type other than that of the simulation.
+        """
+        for value in (*args, *kwargs.values()):
+            if isinstance(value, torch_dtype):
+                self._require_dtype(value)
+        moved: TileDataType = super().to(*args, **kwargs)
+        return moved
+
+    def _require_dtype(self, dtype: torch_dtype) -> TileDataType:
+        if dtype is not self.get_dtype():
+            raise TileError(
+                f"the arrays simulate {self.get_dtype()} and cannot change to {dtype}: build the "
+                "layer with the wanted runtime.data_type in its RPU configuration"
+            )
+        return self
+
+    def float(self) -> TileDataType:
+        """Return the tile if it simulates single precision, else raise ``TileError``."""
+        return self._require_dtype(float32)
+
+    def double(self) -> TileDataType:
+        """Return the tile if it simulates double precision, else raise ``TileError``."""
+        return self._require_dtype(float64)
+
+    def half(self) -> TileDataType:
+        """Return the tile if it simulates half precision, else raise ``TileError``."""
+        return self._require_dtype(float16)
+
+    def bfloat16(self) -> TileDataType:
+        """Raise ``TileError``: aihwkit does not simulate this type."""
+        return self._require_dtype(bfloat16)
