@@ -1,0 +1,1 @@
+"""One small experiment core for the paper's tables and figures."""

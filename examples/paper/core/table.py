@@ -1,0 +1,72 @@
+"""Results of a table beside the paper's numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any, Dict, List, Sequence
+
+from common.report import pyplot
+
+from core.paper_numbers import Cell
+
+COLOURS = {"TT-v2": "#009E73", "AGAD": "#E69F00", "E-RIDER": "#0072B2"}
+
+
+def by_cell(results: Sequence[Dict[str, Any]]) -> Dict[str, Dict[Cell, List[float]]]:
+    """Return the last accuracy of each run: method -> cell -> one value per seed."""
+    table: Dict[str, Dict[Cell, List[float]]] = {}
+    for result in results:
+        run = result["run"]
+        cell = (run["reference_mean"], run["reference_std"])
+        table.setdefault(run["method"], {}).setdefault(cell, []).append(result["accuracy"][-1])
+    return table
+
+
+def text(results: Sequence[Dict[str, Any]], paper: Dict[str, Dict[Cell, float]]) -> str:
+    """Return the table: mean and spread over the seeds, the paper's mean, the difference."""
+    lines = [
+        f"{'cell (mean, std)':<18}{'method':<10}{'seeds':>6}{'here [%]':>15}{'paper':>8}{'diff':>8}"
+    ]
+    table = by_cell(results)
+    cells = sorted({cell for row in table.values() for cell in row})
+    for cell in cells:
+        for method, row in table.items():
+            if cell not in row:
+                continue
+            values, expected = row[cell], paper.get(method, {}).get(cell)
+            spread = f" +- {stdev(values):.2f}" if len(values) > 1 else ""
+            line = f"{cell!s:<18}{method:<10}{len(values):>6}{mean(values):>7.2f}{spread:<8}"
+            if expected is not None:
+                line += f"{expected:>8.2f}{mean(values) - expected:>+8.2f}"
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def picture(results: Sequence[Dict[str, Any]], title: str, path: Path) -> None:
+    """Draw the test accuracy by epoch, one panel per cell, and write a PNG."""
+    plt = pyplot()
+    cells = sorted({(r["run"]["reference_mean"], r["run"]["reference_std"]) for r in results})
+    figure, axes = plt.subplots(
+        1, len(cells), figsize=(3.2 * len(cells), 3.2), sharey=True, squeeze=False
+    )
+    for cell, ax in zip(cells, axes[0]):
+        for result in results:
+            run = result["run"]
+            if (run["reference_mean"], run["reference_std"]) == cell:
+                epochs = range(1, len(result["accuracy"]) + 1)
+                colour = COLOURS.get(run["method"], "#000000")
+                ax.plot(epochs, result["accuracy"], color=colour, lw=1.2)
+        ax.set_title(f"reference {cell[0]:g} ± {cell[1]:g}", fontsize=10)
+        ax.set_xlabel("epoch")
+        ax.set_ylim(50, 100)
+        ax.grid(alpha=0.3)
+    axes[0][0].set_ylabel("test accuracy [%]")
+    for method in {result["run"]["method"] for result in results}:
+        axes[0][-1].plot([], [], color=COLOURS.get(method, "#000000"), label=method)
+    axes[0][-1].legend(fontsize=8)
+    figure.suptitle(title)
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
