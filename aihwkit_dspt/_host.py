@@ -74,6 +74,7 @@ def follow_device(tile: Any, device: Optional[Union[torch.device, str, int]]) ->
         tile.tile.cuda(target)
     context = tile.analog_ctx
     if hasattr(context, "_replace_raw_data"):
+        tile._bind_shared_weights()
         context._replace_raw_data(tile.tile.get_weights(as_ref=True))
     else:
         tile.is_cuda = True

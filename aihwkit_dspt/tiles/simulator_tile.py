@@ -312,13 +312,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         return 0
 
     def set_hidden_update_index(self, index: int) -> None:
-        """Accept 0 only.
-
-        Raises:
-            TileError: for any other index.
-        """
-        if index != 0:
-            raise TileError(f"index={index} is not valid: a tracking tile has no other than 0")
+        """Do nothing, as aihwkit's compounds whose learning rule fixes the index."""
 
     def get_hidden_parameter_names(self) -> List[str]:
         """Return the names of the slices of :meth:`get_hidden_parameters`."""

@@ -16,6 +16,13 @@ STATE_FORMAT = 1
 DERIVED = "read"
 
 
+class StateError(TileError, RuntimeError):
+    """A state that does not fit.
+
+    Also a ``RuntimeError``, which is what aihwkit's C++ tiles (and torch's modules) raise then.
+    """
+
+
 def hidden_parameter_names(parts: TileParts) -> List[str]:
     """Return the names of the slices of :func:`hidden_parameters`.
 
@@ -88,12 +95,13 @@ def dump_state(parts: TileParts) -> Dict[str, Any]:
     }
     state.update({name: array.state() for name, array in parts.named_arrays().items()})
     state.update(
-        format=STATE_FORMAT,
+        # Lists as in the state of aihwkit's C++ tiles, whose values all have a length.
+        format=[STATE_FORMAT],
         method=parts.device_config.method_name(),
         schedule=parts.schedule.state(),
         fast_lr=parts.fast_lr.state(),
         counters=parts.counters.state(),
-        learning_rate=parts.learning_rate,
+        learning_rate=[parts.learning_rate],
     )
     return state
 
@@ -119,15 +127,15 @@ def load_state(parts: TileParts, state: Dict[str, Any]) -> None:
     parts.schedule.load_state(state["schedule"])
     parts.fast_lr.load_state(state["fast_lr"])
     parts.counters.load_state(state["counters"])
-    parts.learning_rate = float(state["learning_rate"])
+    parts.learning_rate = float(state["learning_rate"][0])
 
 
 def require_format(state: Any) -> None:
     """Raise ``TileError`` unless this is a state of a tracking tile in the current format."""
     found = state.get("format", "none") if isinstance(state, dict) else type(state).__name__
-    if found != STATE_FORMAT:
-        raise TileError(
-            f"state has format {found}, this version of aihwkit_dspt reads format {STATE_FORMAT}: "
+    if found != [STATE_FORMAT]:
+        raise StateError(
+            f"state has format {found}, this version of aihwkit_dspt reads [{STATE_FORMAT}]: "
             "load the state of a TrackingTile with the version of aihwkit_dspt that saved it"
         )
 
@@ -138,7 +146,7 @@ def _require_same_layout(path: str, given: Any, wanted: Any) -> None:
     if isinstance(wanted, dict):
         keys = sorted(given) if isinstance(given, dict) else type(given).__name__
         if keys != sorted(wanted):
-            raise TileError(f"{path} has {keys}, this tile needs {sorted(wanted)}: {remedy}")
+            raise StateError(f"{path} has {keys}, this tile needs {sorted(wanted)}: {remedy}")
         for key, value in wanted.items():
             # What the C++ tiles add is theirs to check.
             if key != "extra":
@@ -146,7 +154,7 @@ def _require_same_layout(path: str, given: Any, wanted: Any) -> None:
     elif isinstance(wanted, Tensor):
         shape = list(given.shape) if isinstance(given, Tensor) else type(given).__name__
         if shape != list(wanted.shape):
-            raise TileError(f"{path} is {shape}, this tile needs {list(wanted.shape)}: {remedy}")
+            raise StateError(f"{path} is {shape}, this tile needs {list(wanted.shape)}: {remedy}")
 
 
 def _to_cpu(value: Any) -> Any:

@@ -62,6 +62,10 @@ class TrackingTile(TileState, TileDataType):
     ) -> TrackingSimulatorTile:
         return TrackingSimulatorTile(x_size, d_size, rpu_config, self.get_data_type())
 
+    def _bind_shared_weights(self) -> None:
+        """Show aihwkit 1.2 the memory of the mixed weight; it is shared already."""
+        self._shared_weight_tensor = self.tile.get_weights(as_ref=True)
+
     # -- the quantities of the method, as copies --------------------------------------------------
 
     def _value(self, name: str) -> Tensor:
