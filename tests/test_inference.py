@@ -223,7 +223,7 @@ def test_what_aihwkit_cannot_split() -> None:
 def test_wrong_arguments() -> None:
     """The message names what to pass."""
     layer = AnalogLinear(6, 4, rpu_config=quiet_config())
-    with pytest.raises(ConfigError, match="SingleRPUConfig.*InferenceRPUConfig"):
+    with pytest.raises(ConfigError, match=r"SingleRPUConfig.*InferenceRPUConfig"):
         to_inference(layer, SingleRPUConfig())
     with pytest.raises(ConfigError, match="instance of aihwkit's InferenceRPUConfig"):
         to_inference(layer, InferenceRPUConfig)

@@ -52,6 +52,7 @@ def train(
     label: str = "",
     on_epoch: Optional[Callable[[nn.Module, int], None]] = None,
     row: int = 0,
+    on_batch: Optional[Callable[[float, int], None]] = None,
 ) -> Record:
     """Convert a network to analog and train it with ``AnalogSGD``.
 
@@ -66,6 +67,7 @@ def train(
         label: shown in front of the progress bar.
         on_epoch: called with the model and the number of finished epochs, from 0 on.
         row: line of the terminal for the progress bar.
+        on_batch: called with the loss and the number of images of each mini-batch.
 
     Returns:
         accuracy and loss per epoch and the time taken.
@@ -89,6 +91,8 @@ def train(
             loss.backward()
             optimizer.step()
             total += loss.item() * len(index)
+            if on_batch is not None:
+                on_batch(loss.item(), len(index))
             bar.update()
         scheduler.step()
         record.loss.append(total / len(images.train_y))

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from core.run import Run
 from core.sweep import connect, parse_arguments, read_results, sweep
 
-EPOCHS = 16
-LR_STEPS = {"10": 0.3, "14": 0.1}
+EPOCHS = 10
+LR_STEPS = {"6": 0.3, "9": 0.1}
 RATES = (0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6)
 GAMMAS = (0.1, 0.05, 0.02, 0.01)
 GAMMA_RATES = (0.05, 0.1)
