@@ -69,7 +69,7 @@ class TileParts:
         self.d_size = d_size
         self.device_config = config
         self.data_type = data_type
-        self.learning_rate = 0.01
+        self.learning_rate = 0.1
         self.counters = OperationCounters()
         self._build_arrays(rpu_config)
         self._build_stages(rpu_config)

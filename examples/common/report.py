@@ -1,0 +1,30 @@
+"""Numbers and pictures of an example, written to a folder."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Dict
+
+from common.results import versions
+
+
+def write_json(path: Path, numbers: Dict[str, Any]) -> None:
+    """Write numbers beside the command and the versions that made them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"command": " ".join(["python", *sys.argv]), "versions": versions(), **numbers}
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content) + "\n")
+    partial.replace(path)
+
+
+def pyplot() -> Any:
+    """Return matplotlib's pyplot, without a display."""
+    # pylint: disable=import-outside-toplevel
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    return plt

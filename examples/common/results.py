@@ -1,0 +1,81 @@
+"""Results that are kept as JSON while they come, so that a killed run continues."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Dict
+
+
+def versions() -> Dict[str, str]:
+    """Return what the numbers were made with."""
+    names = ("aihwkit-dspt", "aihwkit", "torch")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+class Results:
+    """Numbers by key in one JSON file, beside the command, the versions and the settings.
+
+    A file that is there with the same settings is continued.
+
+    Args:
+        path: the JSON file.
+        settings: everything that the numbers depend on, as JSON types.
+
+    Raises:
+        SystemExit: if the file was made with other settings or versions.
+    """
+
+    def __init__(self, path: Path, settings: Dict[str, Any]) -> None:
+        self.path = path
+        self.head = {
+            "command": " ".join(["python", *sys.argv]),
+            "versions": versions(),
+            "settings": settings,
+        }
+        self.numbers: Dict[str, Any] = {}
+        if not path.exists():
+            return
+        found = json.loads(path.read_text())
+        for name in ("versions", "settings"):
+            if found[name] != self.head[name]:
+                raise SystemExit(
+                    f"{path} was made with {name} {found[name]}, this run has {self.head[name]}: "
+                    "pass another folder as --out, or remove the file"
+                )
+        self.numbers = found["results"]
+
+    def add(self, key: str, value: Any) -> None:
+        """Keep one result and write the file; an interrupted write leaves it as it was."""
+        self.numbers[key] = value
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        partial.write_text(_text({**self.head, "results": self.numbers}) + "\n")
+        os.replace(partial, self.path)
+
+
+def _rounded(value: Any) -> Any:
+    """Return nested values with six digits, which keeps the files small."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return value
+
+
+def _text(content: Dict[str, Any]) -> str:
+    """Return JSON with one line for each entry of each block."""
+    blocks = []
+    for name, block in _rounded(content).items():
+        if isinstance(block, dict):
+            lines = [f"    {json.dumps(key)}: {json.dumps(item)}" for key, item in block.items()]
+            blocks.append(f"  {json.dumps(name)}: {{\n" + ",\n".join(lines) + "\n  }")
+        else:
+            blocks.append(f"  {json.dumps(name)}: {json.dumps(block)}")
+    return "{\n" + ",\n".join(blocks) + "\n}"
