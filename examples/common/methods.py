@@ -57,7 +57,8 @@ def _transfer(device: PulsedDevice, **settings: Any) -> Dict[str, Any]:
     }
 
 
-def _aihwkit_config(compound: Any, mapping: MappingParameter, desired_bl: int) -> UnitCellRPUConfig:
+def aihwkit_config(compound: Any, mapping: MappingParameter, desired_bl: int) -> UnitCellRPUConfig:
+    """Return the configuration of one of aihwkit's compounds with the paper's converters."""
     return UnitCellRPUConfig(
         device=compound,
         forward=io_parameters(),
@@ -77,7 +78,7 @@ def ttv2(device: PulsedDevice, mapping: MappingParameter, desired_bl: int, **set
         "in_chop_prob": 0.0,
         **settings,
     }
-    return _aihwkit_config(
+    return aihwkit_config(
         ChoppedTransferCompound(**_transfer(device, **paper)), mapping, desired_bl
     )
 
@@ -91,7 +92,7 @@ def agad(device: PulsedDevice, mapping: MappingParameter, desired_bl: int, **set
         "auto_granularity": 1000.0,
         **settings,
     }
-    return _aihwkit_config(
+    return aihwkit_config(
         DynamicTransferCompound(**_transfer(device, **paper)), mapping, desired_bl
     )
 

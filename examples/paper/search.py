@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Sequence
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from core.run import Run
-from core.sweep import connect, parse_arguments, read_results, sweep
+from core.sweep import parse_arguments, results_of
 
 EPOCHS = 10
 LR_STEPS = {"6": 0.3, "9": 0.1}
@@ -57,14 +57,7 @@ def main() -> None:
     """Run what is missing and print the table."""
     args = parse_arguments(__doc__.split("\n", maxsplit=1)[0], "search.jsonl")
     chosen = runs(args.epochs or EPOCHS)
-    if args.table:
-        done = read_results(args.results)
-        results = [done[run.key] for run in chosen if run.key in done]
-    else:
-        client = connect(args.backend, args.scheduler)
-        results = sweep(chosen, args.results, args.data_root, args.jobs, args.backend)
-        if client is not None:
-            client.close()
+    results = results_of(chosen, args)
     print(table(results))
 
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from core.paper_numbers import TABLE2, Cell
 from core.run import Run
-from core.sweep import connect, parse_arguments, read_results, sweep
+from core.sweep import parse_arguments, results_of
 from core.table import picture, text
 
 EPOCHS = 40
@@ -51,14 +51,7 @@ def main() -> None:
     """Run what is missing, print the table and draw the figure."""
     args = parse_arguments(__doc__.split("\n", maxsplit=1)[0], "table2.jsonl")
     chosen = [r for r in runs(args.epochs or EPOCHS) if not args.seeds or r.seed in args.seeds]
-    if args.table:
-        done = read_results(args.results)
-        results = [done[run.key] for run in chosen if run.key in done]
-    else:
-        client = connect(args.backend, args.scheduler)
-        results = sweep(chosen, args.results, args.data_root, args.jobs, args.backend)
-        if client is not None:
-            client.close()
+    results = results_of(chosen, args)
     print(text(results, TABLE2))
     if results:
         picture(

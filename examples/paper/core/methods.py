@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
 from aihwkit.simulator.configs.compounds import TransferCompound
-from aihwkit.simulator.configs.configs import SingleRPUConfig, UnitCellRPUConfig
+from aihwkit.simulator.configs.configs import SingleRPUConfig
 from aihwkit.simulator.configs.devices import SoftBoundsReferenceDevice
 from aihwkit.simulator.parameters.mapping import MappingParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
-from common.methods import agad, erider, hfo2, io_parameters, ttv2
+from common.methods import agad, aihwkit_config, erider, hfo2, io_parameters, ttv2
 
 from aihwkit_dspt import build_config
 
@@ -41,13 +41,7 @@ def _ttv1(device: Any, mapping: MappingParameter, desired_bl: int, **settings: A
         units_in_mbatch=True,
         **{"fast_lr": 0.03, "transfer_lr": 0.01, **settings},
     )
-    return UnitCellRPUConfig(
-        device=compound,
-        forward=io_parameters(),
-        backward=io_parameters(),
-        update=UpdateParameters(desired_bl=desired_bl),
-        mapping=mapping,
-    )
+    return aihwkit_config(compound, mapping, desired_bl)
 
 
 def _chopped(*arguments: Any, **settings: Any) -> Any:

@@ -85,6 +85,18 @@ def parse_arguments(description: str, default: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
+def results_of(runs: Sequence[Run], args: argparse.Namespace) -> List[Dict[str, Any]]:
+    """Return the results of the runs as the arguments say: those that are there, or all."""
+    if args.table:
+        done = read_results(args.results)
+        return [done[run.key] for run in runs if run.key in done]
+    client = connect(args.backend, args.scheduler)
+    results = sweep(runs, args.results, args.data_root, args.jobs, args.backend)
+    if client is not None:
+        client.close()
+    return results
+
+
 def connect(backend: str, scheduler: Optional[str]) -> Any:
     """Connect to a cluster and return the client; nothing is to do for ``"loky"``."""
     # pylint: disable=import-outside-toplevel
