@@ -54,6 +54,14 @@ from aihwkit_dspt.devices.chosen import (  # noqa: E402
 from aihwkit_dspt.devices.responses import response  # noqa: E402
 from aihwkit_dspt.inference import to_inference  # noqa: E402
 from aihwkit_dspt.interchange import export_to_aihwkit  # noqa: E402
+from aihwkit_dspt.monitor import (  # noqa: E402
+    FilterSpectra,
+    RecordedReads,
+    SymmetricPointMonitor,
+    filter_response,
+    filter_spectra,
+    record_reads,
+)
 from aihwkit_dspt.tile_points import TileSymmetricPoints, symmetric_points  # noqa: E402
 from aihwkit_dspt.tiles.tile import TrackingTile  # noqa: E402
 from aihwkit_dspt.zero_shifting.algorithm import ZeroShiftResult, zero_shift  # noqa: E402
@@ -77,6 +85,7 @@ __all__ = [
     "ERIDERReRamArrayOMPreset",
     "ERIDERReRamESPreset",
     "ERIDERReRamSBPreset",
+    "FilterSpectra",
     "ModelCounts",
     "OperationCounts",
     "PulseBudget",
@@ -90,8 +99,10 @@ __all__ = [
     "RIDERReRamArrayOMPreset",
     "RIDERReRamESPreset",
     "RIDERReRamSBPreset",
+    "RecordedReads",
     "ReferenceSync",
     "ReferenceType",
+    "SymmetricPointMonitor",
     "TileSymmetricPoints",
     "TrackingRPUConfig",
     "TrackingTile",
@@ -103,10 +114,13 @@ __all__ = [
     "dw_min_for_states",
     "estimate_coincidences",
     "export_to_aihwkit",
+    "filter_response",
+    "filter_spectra",
     "load_checkpoint",
     "n_states",
     "operation_counts",
     "pulse_budget",
+    "record_reads",
     "response",
     "save_checkpoint",
     "symmetric_points",
