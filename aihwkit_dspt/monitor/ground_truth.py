@@ -1,0 +1,149 @@
+"""What the simulator knows about the cells of a tile and a lab does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Optional
+
+import torch
+from aihwkit.simulator.configs.devices import PulsedDevice
+from torch import Tensor
+
+from aihwkit_dspt.devices.response import Response
+from aihwkit_dspt.devices.responses import response
+from aihwkit_dspt.devices.symmetric_points import symmetric_points
+from aihwkit_dspt.tiles.arrays import as_array, module_of
+from aihwkit_dspt.tiles.crossbar import Crossbar
+
+
+ROUNDING = 1e-12
+"""A variance below this part of the squares is rounding: the device parameters are single precision."""
+
+
+class Unsaturated(NamedTuple):
+    """Weights between which a cell is at least one weight granularity away from its bounds."""
+
+    low: Tensor
+    """``[d_size, x_size]``, laid out in memory as the weights of the array."""
+
+    high: Tensor
+    """As ``low``."""
+
+    def n_saturated(self, weights: Tensor) -> Any:
+        """Return the number of cells that are closer to a bound, or (by write noise) beyond.
+
+        Cells narrower than two steps are, wherever they are.
+        """
+        values, low, high = as_array(weights), as_array(self.low), as_array(self.high)
+        count_nonzero = module_of(values).count_nonzero
+        return count_nonzero(values < low) + count_nonzero(values > high)
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """Symmetric points and bounds of a tile, in the weight units that it reports."""
+
+    points: Tensor
+    """Symmetric points ``[n_points]`` of the cells that have one."""
+
+    centred: Tensor
+    """The same minus their mean."""
+
+    spread: float
+    """Variance of the points; 0 if they differ by no more than rounding."""
+
+    index: Optional[Tensor]
+    """Flat indices ``[n_points]`` of these cells in ``[in_size, out_size]``, the layout of the
+    estimate; ``None`` if all cells have one."""
+
+    fast: Optional[Unsaturated]
+    """Of the fast array; ``None`` if its cells are not single pulsed devices."""
+
+    slow: Optional[Unsaturated]
+    """Of the slow array, in the same way."""
+
+    def known(self, values: Tensor) -> Tensor:
+        """Return those of the ``[in_size, out_size]`` values that belong to :attr:`points`."""
+        flat = working(values.flatten())
+        return flat if self.index is None else flat.index_select(0, self.index)
+
+
+def ground_truth(tile: Any) -> GroundTruth:
+    """Return the ground truth of the simulator tile of a :class:`~aihwkit_dspt.TrackingTile`.
+
+    Raises:
+        ConfigError: if the tile has a pulsed device that is not one of aihwkit's.
+    """
+    every = torch.full(tile.sizes(), torch.nan, dtype=torch.double)
+    if isinstance(tile.fast.device_config, PulsedDevice):
+        every = symmetric_points(tile.fast.device_config, hidden_parameters(tile.fast)).values
+    every = tile.oriented(every).flatten()
+    index = (~every.isnan()).nonzero().flatten()
+    points = every[index]
+    spread = float(points.square().mean() - points.mean().square())
+    like = working(tile.fast.shared)
+    return GroundTruth(
+        points.to(like),
+        (points - points.mean()).to(like),
+        spread if spread > ROUNDING * float(points.square().mean()) else 0.0,
+        None if len(index) == len(every) else index.to(like.device),
+        _unsaturated(tile.fast),
+        _unsaturated(tile.slow),
+    )
+
+
+def working(values: Tensor) -> Tensor:
+    """Return values in the precision of their tile, which is single at least."""
+    return values.float() if values.dtype in (torch.half, torch.bfloat16) else values
+
+
+def hidden_parameters(array: Crossbar) -> dict[str, Tensor]:
+    """Return name to ``[d_size, x_size]`` device parameters of an array, on the CPU."""
+    return dict(zip(array.hidden_parameter_names(), array.hidden_parameters().cpu()))
+
+
+def cells_of(array: Crossbar) -> Optional[Response]:
+    """Return the response and bounds of the cells, ``None`` for cells of several devices."""
+    if not isinstance(array.device_config, PulsedDevice):
+        return None
+    return response(array.device_config, hidden_parameters(array))
+
+
+def _unsaturated(array: Crossbar) -> Optional[Unsaturated]:
+    cells = cells_of(array)
+    if cells is None:
+        return None
+    weights = array.weights
+    low, high = cells.w_min + array.granularity, cells.w_max - array.granularity
+    # Where these overlap every weight is saturated, and has to be counted once.
+    overlap = low > high
+    low, high = (limit.masked_fill(overlap, torch.inf) for limit in (low, high))
+    return Unsaturated(*(torch.empty_like(weights).copy_(limit) for limit in (low, high)))
+
+
+class CachedGroundTruth:
+    """The ground truth of a tile, computed when it is asked for and when devices were replaced.
+
+    Training never changes the device parameters. Loading a state, setting hidden parameters, moving
+    to a GPU and copying do, and all of them either make a new C++ tile or write to the shared
+    weights by torch, which counts the writes (``_version``). What is written past this package, on
+    the C++ tiles, is not noticed.
+    """
+
+    def __init__(self, tile: Any) -> None:
+        self._tile = tile
+        self._devices: Any = None
+        self._truth: Optional[GroundTruth] = None
+
+    def __call__(self) -> GroundTruth:
+        """Return the ground truth of the tile as it is now."""
+        tile = self._tile.tile
+        # The C++ tiles are held, so that a new one cannot be taken for the old one.
+        devices = [(array.tile, array.shared._version) for array in (tile.fast, tile.slow)]
+        if self._truth is None or not _same(devices, self._devices):
+            self._truth, self._devices = ground_truth(tile), devices
+        return self._truth
+
+
+def _same(first: Any, second: Any) -> bool:
+    return all(a is c and b == d for (a, b), (c, d) in zip(first, second))

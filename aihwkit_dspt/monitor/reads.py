@@ -1,0 +1,143 @@
+"""Recording what the symmetric-point estimate is made of."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+
+import torch
+from aihwkit.exceptions import ArgumentError, TileError
+from torch import Tensor
+
+from aihwkit_dspt.tiles.arrays import as_tensor
+from aihwkit_dspt.tiles.chopper import Chopper
+from aihwkit_dspt.tiles.estimator import SymmetricPointEstimator
+from aihwkit_dspt.tiles.tile import TrackingTile
+
+
+class RecordedReads:
+    """Reads of the fast array and the estimates after them, for every line that is recorded.
+
+    Args:
+        lines: the lines (columns, or rows with row transfer) to record.
+        eta: step size of the estimate.
+
+    Attributes:
+        lines: the lines that are recorded, in ascending order.
+        eta: step size of the estimate.
+    """
+
+    def __init__(self, lines: Iterable[int], eta: float) -> None:
+        self.lines = sorted(set(lines))
+        self.eta = eta
+        self._kept: Dict[str, Dict[int, List[Tensor]]] = {
+            name: {line: [] for line in self.lines} for name in ("fast", "estimate", "chopper")
+        }
+
+    def add(self, lines: slice, **values: Tensor) -> None:
+        """Keep copies of the ``[n_lines, out_size]`` values of the lines that are recorded."""
+        for name, rows in values.items():
+            kept = self._kept[name]
+            for line in range(lines.start, lines.stop):
+                if line in kept:
+                    kept[line].append(rows[line - lines.start].detach().clone())
+
+    @property
+    def n_reads(self) -> int:
+        """Number of reads that all recorded lines have in common."""
+        return min(len(rows) for rows in self._kept["fast"].values())
+
+    def _series(self, name: str) -> Tensor:
+        n_reads = self.n_reads
+        if n_reads == 0:
+            raise TileError(
+                f"no line of {self.lines} has been read yet: train for at least one sweep over the "
+                "array (as many transfers as it has lines) inside the 'with' block"
+            )
+        rows = self._kept[name].values()
+        return torch.stack([torch.stack(row[:n_reads]) for row in rows], dim=1).cpu()
+
+    @property
+    def fast(self) -> Tensor:
+        """``[n_reads, n_lines, out_size]`` reads of P, with the noise of the read."""
+        return self._series("fast")
+
+    @property
+    def estimate(self) -> Tensor:
+        """``[n_reads, n_lines, out_size]`` estimates Q, each after its read."""
+        return self._series("estimate")
+
+    @property
+    def chopper(self) -> Tensor:
+        """``[n_reads, n_lines, out_size]`` chopper signs c at the reads, before they flip."""
+        return self._series("chopper")
+
+
+class _RecordingEstimator(SymmetricPointEstimator):
+    """The estimator while it is recorded."""
+
+    # In a tuple: torch would make the chopper a part of the estimator, and of its state.
+    recording: Tuple[RecordedReads, Chopper]
+
+    def update(self, lines: slice, read: Any) -> None:
+        super().update(lines, read)
+        reads, chopper = self.recording
+        estimate = self.sp_estimate[lines]
+        signs = chopper.signs(lines).expand_as(estimate)
+        reads.add(lines, fast=as_tensor(read), estimate=estimate, chopper=signs)
+
+
+@contextmanager
+def record_reads(tile: TrackingTile, lines: Optional[Iterable[int]] = None) -> Iterator[Any]:
+    """Record every read of the fast array of a tile and the estimate that came of it.
+
+    ::
+
+        with record_reads(tile, lines=range(8)) as reads:
+            train(model)
+        spectra = filter_spectra(reads)
+
+    The state of the tile stays as it is; loading another one into it ends the recording. A record
+    takes twelve bytes per cell and read, so choose some lines of a large tile.
+
+    Args:
+        tile: the tile, with a dynamic reference.
+        lines: numbers of the lines to record, ``None`` for all.
+
+    Yields:
+        the :class:`RecordedReads`, which can still be used afterwards.
+
+    Raises:
+        TileError: if it is not a tracking tile, has no estimate or is recorded already.
+        ArgumentError: if there are no such lines.
+    """
+    if not isinstance(tile, TrackingTile):
+        raise TileError(
+            f"tile={type(tile).__name__} has no estimate to record: pass one TrackingTile, e.g. "
+            "next(model.analog_tiles())"
+        )
+    simulator = tile.tile
+    if not simulator.dynamic:
+        raise TileError(
+            f"a tile with reference={simulator.device_config.reference} estimates nothing: record "
+            "one with reference=ReferenceType.DYNAMIC (RIDER, E-RIDER, AGAD)"
+        )
+    estimator = simulator.estimator
+    if isinstance(estimator, _RecordingEstimator):
+        raise TileError("the tile is recorded already: leave the other 'with' block first")
+    n_lines = len(estimator.sp_estimate)
+    chosen = list(range(n_lines) if lines is None else lines)
+    if not chosen or not all(isinstance(x, int) and 0 <= x < n_lines for x in chosen):
+        raise ArgumentError(
+            f"lines={chosen} are not lines of this tile: pass numbers from 0 to {n_lines - 1}"
+        )
+    reads = RecordedReads(chosen, estimator.eta)
+    kind = type(estimator)
+    # The class is exchanged, not a method: copies and pickles of the tile stay whole.
+    estimator.__class__ = _RecordingEstimator
+    estimator.recording = reads, simulator.chopper
+    try:
+        yield reads
+    finally:
+        estimator.__class__ = kind
+        del estimator.recording

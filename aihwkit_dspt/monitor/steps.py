@@ -1,0 +1,64 @@
+"""Noticing the training steps of a model without touching it."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List
+
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
+from aihwkit_dspt.tiles.tile import TrackingTile
+
+
+class StepListener:
+    """Calls a function after every optimizer step that updated one of the tiles.
+
+    It listens to all optimizers by torch's global hooks, so that neither the model nor the
+    optimizer carries anything (hooks of a module would be copied and pickled with it), evaluation
+    and accumulated gradients do not count, and optimizers may be exchanged. The update cycles that
+    the tiles count anyway say whether a step was one of theirs. They are compared with those before
+    the step: torch calls the hooks of ``AnalogSGD`` twice per step, from inside before the analog
+    updates, once the process has used a plain ``SGD``.
+
+    Args:
+        tiles: the tiles.
+        on_step: the function.
+    """
+
+    def __init__(self, tiles: List[TrackingTile], on_step: Callable[[], None]) -> None:
+        self._tiles = tiles
+        self._on_step = on_step
+        self._cycles = 0
+        self._handles: List[Any] = []
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it listens."""
+        return bool(self._handles)
+
+    def start(self) -> None:
+        """Listen from now on."""
+        self._handles = [
+            register_optimizer_step_pre_hook(self._before),
+            register_optimizer_step_post_hook(self._after),
+        ]
+
+    def stop(self) -> None:
+        """Listen no more."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def _count(self) -> int:
+        return sum(tile.tile.counters.update_cycles for tile in self._tiles)
+
+    def _before(self, *_: Any) -> None:
+        self._cycles = self._count()
+
+    def _after(self, *_: Any) -> None:
+        cycles = self._count()
+        if cycles != self._cycles:
+            self._cycles = cycles
+            self._on_step()
