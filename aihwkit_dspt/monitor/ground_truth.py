@@ -15,9 +15,8 @@ from aihwkit_dspt.devices.symmetric_points import symmetric_points
 from aihwkit_dspt.tiles.arrays import as_array, module_of
 from aihwkit_dspt.tiles.crossbar import Crossbar
 
-
 ROUNDING = 1e-12
-"""A variance below this part of the squares is rounding: the device parameters are single precision."""
+"""A variance below this part of the squares is rounding: device parameters are single precision."""
 
 
 class Unsaturated(NamedTuple):

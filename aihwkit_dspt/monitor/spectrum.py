@@ -94,7 +94,7 @@ def filter_spectra(
             started.
 
     Returns:
-        the spectra at the frequencies :math:`2\pi k / n`, :math:`k = 1, 2, ... \lfloor n/2 \rfloor`.
+        the spectra at the frequencies :math:`2\pi k / n`, :math:`k = 1 ... \lfloor n/2 \rfloor`.
 
     Raises:
         ArgumentError: if there are too few reads, or ``segment`` or ``skip`` are not valid.
@@ -106,7 +106,7 @@ def filter_spectra(
     length = index(segment) if segment is not None else n_reads // 4
     if segment is None and chop_omega is not None:
         period = round(2.0 * math.pi / chop_omega)
-        length = max(length // period * period, length % period)
+        length -= length % period if length >= period else 0
     if not SHORTEST <= length <= n_reads:
         given = "a quarter of the reads" if segment is None else f"segment={segment}"
         raise ArgumentError(
@@ -151,7 +151,8 @@ def _power(values: Tensor, length: int) -> Tensor:
         scale[-1] = 1.0
     spectrum = torch.fft.rfft((parts - parts.mean(-1, keepdim=True)) * window)[..., 1:]
     power = spectrum.abs().square().mean(2) * scale / (length * window.square().sum())
-    return power.flatten(0, 1).t()
+    result: Tensor = power.flatten(0, 1).t()
+    return result
 
 
 def _chop_omega(signs: Tensor) -> Optional[float]:
@@ -159,7 +160,7 @@ def _chop_omega(signs: Tensor) -> Optional[float]:
     flips = (signs[1:] != signs[:-1]).flatten(1)
     intervals = {
         interval
-        for cell in flips.t().unique(dim=0)
+        for cell in torch.unique(flips.t(), dim=0)
         for interval in cell.nonzero().flatten().diff().tolist()
     }
     return math.pi / intervals.pop() if len(intervals) == 1 else None

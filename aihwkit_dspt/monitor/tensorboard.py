@@ -48,6 +48,6 @@ def write_histograms(writer: Any, name: str, tile: Any, truth: GroundTruth, step
     }
     for quantity, cells in values.items():
         # TensorBoard cannot bin what is not finite, nor nothing.
-        cells = cells[cells.isfinite()]
-        if len(cells) > 0:
-            writer.add_histogram(f"{name}/{quantity}", cells, step)
+        finite = cells[cells.isfinite()]
+        if len(finite) > 0:
+            writer.add_histogram(f"{name}/{quantity}", finite, step)

@@ -1,0 +1,80 @@
+"""The estimate of every cell against its true symmetric point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Optional
+
+import torch
+from aihwkit.exceptions import TileError
+
+from aihwkit_dspt.monitor.ground_truth import cells_of
+from aihwkit_dspt.plots.style import COLOURS, GREY, axes_or_new, finish
+from aihwkit_dspt.tile_points import symmetric_points
+from aihwkit_dspt.tiles.tile import TrackingTile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def sp_scatter(tile: Any, ax: Optional[Axes] = None, max_cells: int = 1000) -> Axes:
+    r"""Draw Q against the true symmetric point of each cell of the fast array.
+
+    Behind each cell is the range between its device bounds, in the units of the weight.
+
+    Args:
+        tile: the :class:`~aihwkit_dspt.TrackingTile`.
+        ax: where to draw, ``None`` for a new figure.
+        max_cells: most cells that are drawn; evenly spaced ones are chosen of more.
+
+    Returns:
+        the axes.
+
+    Raises:
+        ImportError: if matplotlib is not installed.
+        TileError: if it is not a tracking tile, or none of its cells has a symmetric point.
+    """
+    if not isinstance(tile, TrackingTile):
+        raise TileError(
+            f"tile={type(tile).__name__} has no estimate to draw: pass one TrackingTile, e.g. "
+            "next(model.analog_tiles())"
+        )
+    cells = cells_of(tile.tile.fast)
+    if cells is None:
+        raise TileError(
+            "the cells of the fast array consist of several devices and have no symmetric points "
+            "to draw: pass a tile with one pulsed device per cell"
+        )
+    points = symmetric_points(tile).fast.values.flatten()
+    known = (~points.isnan()).nonzero().flatten()
+    if len(known) == 0:
+        raise TileError("no cell of the fast array has a symmetric point to draw")
+    known = known[torch.linspace(0, len(known) - 1, min(max_cells, len(known))).long()]
+    points = points[known]
+    estimate, low, high = (
+        values.flatten()[known].double() for values in (tile.sp_estimate, cells.w_min, cells.w_max)
+    )
+    ax = axes_or_new(ax)
+    ax.vlines(
+        points.tolist(),
+        low.tolist(),
+        high.tolist(),
+        color=GREY,
+        alpha=0.12,
+        linewidth=1.0,
+    )
+    ax.plot([], [], color=GREY, label="range between the bounds of the cell")
+    ax.scatter(
+        points.tolist(),
+        estimate.tolist(),
+        s=8,
+        alpha=0.6,
+        color=COLOURS[0],
+        linewidths=0,
+        label=f"cells ({len(known):,} of {cells.w_min.numel():,})",
+        zorder=2,
+    )
+    ends = [float(points.min()), float(points.max())]
+    ax.plot(ends, ends, color=COLOURS[1], linewidth=1.5, label="Q = SP", zorder=3)
+    return finish(
+        ax, "Estimate against true SP, cell by cell", "true SP [weight units]", "Q [weight units]"
+    )

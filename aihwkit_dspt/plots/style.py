@@ -1,0 +1,62 @@
+"""What all pictures share: axes without a display, and colours that everyone can tell apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Optional
+
+from aihwkit.exceptions import ArgumentError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = (
+    "#0072B2",  # blue
+    "#D55E00",  # vermillion
+    "#009E73",  # bluish green
+    "#CC79A7",  # reddish purple
+    "#E69F00",  # orange
+    "#56B4E9",  # sky blue
+    "#000000",  # black
+)
+"""Colours of Okabe and Ito, for colour-blind and other readers; yellow is too pale for lines."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+"""As many markers, so that nothing is told by colour alone."""
+
+GREY = "#777777"
+
+
+def axes_or_new(ax: Optional[Any], width: float = 6.4, height: float = 4.4) -> Axes:
+    """Return the given axes, or those of a new figure that no window and no pyplot knows.
+
+    Args:
+        ax: a matplotlib ``Axes`` or ``None``.
+        width: width of a new figure in inches.
+        height: height of a new figure in inches.
+
+    Raises:
+        ImportError: if matplotlib is not installed.
+        ArgumentError: if ``ax`` is something else.
+    """
+    try:
+        from matplotlib.axes import Axes
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "pictures need matplotlib, which is not installed: pip install 'aihwkit-dspt[plots]'"
+        ) from error
+    if ax is None:
+        return Figure(figsize=(width, height), layout="constrained").add_subplot()
+    if not isinstance(ax, Axes):
+        raise ArgumentError(f"ax={ax!r} is not valid: pass matplotlib Axes, or None for new ones")
+    return ax
+
+
+def finish(ax: Axes, title: str, xlabel: str, ylabel: str, legend: bool = True) -> Axes:
+    """Put title, labels, grid and legend on the axes and return them."""
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    ax.grid(alpha=0.3, linewidth=0.6)
+    ax.set_axisbelow(True)
+    if legend:
+        ax.legend(fontsize="small")
+    return ax

@@ -1,0 +1,181 @@
+"""Watch E-RIDER find the symmetric points (SPs) while it trains.
+
+Trains a small network on soft-bounds devices with shifted SPs, prints what the monitor sees,
+layer by layer, and draws it: the SP error over time, Q against the true SP, the response of the
+device, the estimate as a low-pass filter, and what the training cost. The pictures, a CSV file
+and a JSON file with all records go to a folder; with --tensorboard also to TensorBoard.
+
+    python examples/07_watch_the_symmetric_point.py                      # digits, half a minute
+    python examples/07_watch_the_symmetric_point.py --data-root mnist    # MNIST from IDX files
+    python examples/07_watch_the_symmetric_point.py --tensorboard runs   # pip install tensorboard
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import torch
+from aihwkit.nn.conversion import convert_to_analog
+from aihwkit.optim import AnalogSGD
+from aihwkit.simulator.configs.devices import SoftBoundsReferenceDevice
+from common.data import load_images
+from common.methods import io_parameters
+from common.train import accuracy
+from matplotlib.figure import Figure
+from torch import nn
+
+from aihwkit_dspt import (
+    FilterSpectra,
+    SymmetricPointMonitor,
+    TrackingTile,
+    build_config,
+    dw_min_for_states,
+    filter_spectra,
+    operation_counts,
+    record_reads,
+    with_symmetric_point,
+)
+from aihwkit_dspt.plots import (
+    cost_bars,
+    filter_spectrum,
+    response_curves,
+    sp_error_over_time,
+    sp_scatter,
+)
+
+RECORDS = 60
+"""Records over the training, about."""
+
+
+def device(args: argparse.Namespace) -> Any:
+    """Return the device of both arrays, with a chosen symmetric point."""
+    device = SoftBoundsReferenceDevice(w_min=-1.0, w_max=1.0)
+    device.dw_min = dw_min_for_states(device, args.states)
+    return with_symmetric_point(device, args.sp_mean, args.sp_std)
+
+
+def writer_for(folder: Optional[Path]) -> Any:
+    """Return a TensorBoard writer, or nothing without a folder."""
+    if folder is None:
+        return None
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise SystemExit("--tensorboard needs tensorboard: pip install tensorboard") from error
+    return SummaryWriter(str(folder))
+
+
+def labels_of(tiles: Dict[str, TrackingTile]) -> Dict[str, str]:
+    """Return what to call each tile; aihwkit cuts layers with more than 512 inputs into parts."""
+    layers: Dict[str, List[str]] = {}
+    for name in tiles:
+        layers.setdefault(name.split(".")[0], []).append(name)
+    return {
+        name: f"layer {number}" + (f", part {part}" if len(names) > 1 else "")
+        for number, names in enumerate(layers.values(), 1)
+        for part, name in enumerate(names, 1)
+    }
+
+
+def draw(
+    monitor: SymmetricPointMonitor,
+    tiles: Dict[str, TrackingTile],
+    spectra: FilterSpectra,
+    model: nn.Module,
+    args: argparse.Namespace,
+) -> None:
+    """Write the pictures."""
+    labels = labels_of(tiles)
+    tracking = Figure(figsize=(11, 4.4), layout="constrained")
+    left, right = tracking.subplots(1, 2)
+    sp_error_over_time(monitor, left, labels)
+    name, tile = next(iter(tiles.items()))
+    sp_scatter(tile, right)
+    right.set_title(f"Estimate against true SP after training, {labels[name]}")
+    tracking.savefig(args.out / "sp_tracking.png", dpi=110)
+
+    response = Figure(figsize=(11, 4.4), layout="constrained")
+    left, right = response.subplots(1, 2)
+    response_curves(device(args), left)
+    filter_spectrum(spectra, right)
+    response.savefig(args.out / "filter_response.png", dpi=110)
+
+    costs = cost_bars({"E-RIDER": operation_counts(model).total})
+    costs.figure.savefig(args.out / "costs.png", dpi=110)
+
+
+def main() -> None:
+    """Train, print the monitor's table, write pictures and numbers."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--data-root", help="folder of the MNIST files (or set DSPT_DATA_ROOT)")
+    parser.add_argument("--epochs", type=int, help="default: 300 on digits, 5 on MNIST")
+    parser.add_argument("--hidden", type=int, default=64, help="units of the hidden layer")
+    parser.add_argument("--lr", type=float, default=0.1)
+    parser.add_argument("--states", type=float, default=200, help="states of a device")
+    parser.add_argument("--sp-mean", type=float, default=-0.4, help="mean of the SPs")
+    parser.add_argument("--sp-std", type=float, default=0.2, help="their standard deviation")
+    parser.add_argument("--in-chop-prob", type=float, default=0.1)
+    parser.add_argument("--eta", type=float, default=0.05, help="step size of the estimate")
+    parser.add_argument("--lines", type=int, default=8, help="columns whose reads are recorded")
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="log to TensorBoard")
+    parser.add_argument("--out", type=Path, default=Path("results/07"), help="folder for output")
+    args = parser.parse_args()
+    torch.manual_seed(1)
+    images = load_images(args.data_root)
+    epochs = args.epochs or (300 if images.name == "digits" else 5)
+    args.out.mkdir(parents=True, exist_ok=True)
+    writer = writer_for(args.tensorboard)
+
+    network = nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(images.size, args.hidden),
+        nn.Tanh(),
+        nn.Linear(args.hidden, 10),
+        nn.LogSoftmax(dim=1),
+    )
+    config = build_config(
+        "e-rider",
+        device(args),
+        io_parameters=io_parameters(),
+        in_chop_prob=args.in_chop_prob,
+        eta=args.eta,
+    )
+    model = convert_to_analog(network, config)
+    optimizer = AnalogSGD(model.parameters(), lr=args.lr)
+    criterion = nn.NLLLoss()
+    tiles = {n: tile for n, tile in model.named_modules() if isinstance(tile, TrackingTile)}
+    last = list(tiles.values())[-1]
+    lines = range(min(args.lines, last.in_size))
+
+    batches = -(-len(images.train_y) // 10)
+    every = max(epochs * batches // RECORDS, 1)
+    start = time.perf_counter()
+    # These two lines are all that the training loop has to know.
+    with SymmetricPointMonitor(model, every=every) as monitor, record_reads(last, lines) as reads:
+        for epoch in range(1, epochs + 1):
+            for index in torch.randperm(len(images.train_y)).split(10):
+                optimizer.zero_grad()
+                criterion(model(images.train_x[index]), images.train_y[index]).backward()
+                optimizer.step()
+            if epoch % max(epochs // 5, 1) == 0:
+                percent = accuracy(model, images.test_x, images.test_y)
+                print(f"\nepoch {epoch}: test accuracy {percent:.1f} %\n{monitor.summary()}")
+                if writer is not None:
+                    monitor.log(writer)
+    if writer is not None:
+        writer.close()
+
+    # Q needs some reads to forget where it started.
+    spectra = filter_spectra(reads, skip=min(round(5.0 / args.eta), reads.n_reads // 4))
+    draw(monitor, tiles, spectra, model, args)
+    monitor.to_csv(args.out / "history.csv")
+    monitor.to_json(args.out / "history.json")
+    print(f"\n{operation_counts(model).table()}")
+    print(f"\n{time.perf_counter() - start:.0f} s; pictures and numbers are in {args.out}")
+
+
+if __name__ == "__main__":
+    main()
