@@ -19,7 +19,7 @@ from aihwkit_dspt.configs.checks import (
     require_number,
     strict_fields,
 )
-from aihwkit_dspt.configs.enums import ReferenceSync, ReferenceType, TransferScope
+from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
 
 
 def chop_period(in_chop_prob: float) -> int:
@@ -106,6 +106,9 @@ class TrackingTransferCompound(DynamicTransferCompound):
     and random choppers flip with probability ``in_chop_prob`` only. Line by line the timing is that
     of aihwkit's C++ compound: with a dynamic reference that is synced on flips, transfers start
     after the first chopper period, and random choppers also flip when a period is over."""
+
+    read_mode: ReadMode = ReadMode.AUTO
+    """How forward and backward products are simulated: in which way, not with which result."""
 
     scale_fast_lr: bool = False
     """Whether ``fast_lr`` is scaled with the current learning rate of the SGD.
@@ -238,6 +241,7 @@ class TrackingTransferCompound(DynamicTransferCompound):
         )
 
     def _check_reference(self) -> None:
+        require_enum("read_mode", self.read_mode, ReadMode)
         require_enum("reference", self.reference, ReferenceType)
         require_enum("reference_sync", self.reference_sync, ReferenceSync)
         require_enum("transfer_scope", self.transfer_scope, TransferScope)

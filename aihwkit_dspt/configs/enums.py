@@ -35,3 +35,14 @@ class TransferScope(Enum):
 
     ARRAY = "Array"
     """The whole array at every event, as Algorithms 2 and 3 are printed."""
+
+
+class ReadMode(Enum):
+    """How forward and backward products with the mixed weight are simulated."""
+
+    AUTO = "Auto"
+    """A batch as one matrix product where that equals aihwkit's C++ tile in distribution (on the
+    CPU, for most read parameters; ``repr(tile)`` tells), else aihwkit's tile."""
+
+    CPP = "Cpp"
+    """Always aihwkit's C++ or CUDA tile."""

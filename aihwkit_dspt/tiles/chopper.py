@@ -89,11 +89,11 @@ class Chopper(Module):
         if not (self.has_input or self.has_output):
             return residual * scale
         if lines.stop - lines.start == 1 and not self.has_output:
-            return residual * (self._sign(lines.start) * scale)
+            return residual * (self.sign(lines.start) * scale)
         factor = self.signs(lines) * scale
         return residual * (factor if isinstance(residual, Tensor) else as_array(factor))
 
-    def _sign(self, line: int) -> float:
+    def sign(self, line: int) -> float:
         """Return one input sign as a number, from a copy of the signs on the host."""
         # The version counts changes in place: it tells when signs were loaded.
         if self._host_version != self.in_sign._version:

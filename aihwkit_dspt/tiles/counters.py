@@ -7,6 +7,8 @@ from typing import Any, Dict
 from torch import Tensor, float64, zeros
 from torch import device as torch_device
 
+from aihwkit_dspt.tiles.arrays import as_array
+
 NUMBERS = ("update_cycles", "forward_mvms", "backward_mvms", "calibration_pulses")
 
 
@@ -35,7 +37,8 @@ class OperationCounters:
 
     def add_slow_pulses(self, steps: Tensor) -> None:
         """Count signed pulse numbers of the slow array."""
-        self.slow_pulses += steps.abs().sum()
+        total = abs(as_array(steps)).sum()
+        self.slow_pulses += total if isinstance(total, Tensor) else float(total)
 
     def add_gradient_pulses(self, x_input: Tensor, d_input: Tensor, steps: float) -> None:
         """Count the expected pulses of ``[n, *]`` vectors, for ``steps`` pulses at x = d = 1."""

@@ -7,6 +7,7 @@ from typing import Optional
 from torch import Tensor, add, addcmul
 
 from aihwkit_dspt.tiles.chopper import Chopper
+from aihwkit_dspt.tiles.line_views import LineViews
 
 
 class EffectiveWeight:
@@ -31,6 +32,9 @@ class EffectiveWeight:
         self.transfer_columns = transfer_columns
         self.has_reference = has_reference
         self.stored = output.clone()
+        dim = 1 if transfer_columns else 0
+        self._stored_lines, self._slow_lines = LineViews(dim), LineViews(dim)
+        self._reference_lines = LineViews()
 
     def oriented(self, values: Tensor) -> Tensor:
         """Return ``[in_size, out_size]`` values of lines as ``[d_size, x_size]``, or back."""
@@ -49,10 +53,21 @@ class EffectiveWeight:
         """
         if lines is None:
             lines = slice(0, len(reference))
+        if lines.stop - lines.start == 1 and not chopper.has_output:
+            self._store_line(slow, reference, self.gamma * chopper.sign(lines.start), lines)
+            return
         target = self.oriented(self.stored)[lines]
         target.copy_(self.oriented(slow)[lines])
         if self.has_reference:
-            target.addcmul_(chopper.signs(lines), reference[lines], value=-self.gamma)
+            # No fused multiply-add: the same roundings as for a single line.
+            target.sub_(reference[lines] * (chopper.signs(lines) * self.gamma))
+
+    def _store_line(self, slow: Tensor, reference: Tensor, factor: float, line: slice) -> None:
+        value = self._slow_lines(slow, line)
+        if self.has_reference:
+            held = self._reference_lines(reference, line) * factor
+            value = value - (held.T if self.transfer_columns else held)
+        self._stored_lines(self.stored, line)[:] = value
 
     def refresh(self, fast: Tensor, chopper: Chopper) -> None:
         """Write the mixed weight for the ``[d_size, x_size]`` fast weights to the output."""

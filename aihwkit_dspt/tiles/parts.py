@@ -30,6 +30,7 @@ from aihwkit_dspt.tiles.estimator import SymmetricPointEstimator
 from aihwkit_dspt.tiles.learning_rates import FastLearningRate, TransferLearningRate
 from aihwkit_dspt.tiles.line_reader import LineReader
 from aihwkit_dspt.tiles.lines import LineAccess
+from aihwkit_dspt.tiles.read_stage import ReadStage
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
 from aihwkit_dspt.tiles.schedule import TransferSchedule
 
@@ -94,6 +95,7 @@ class TileParts:
         self.read = self.slow
         if config.gamma > 0.0:
             self.read = Crossbar(*sizes, IdealDevice(), *model_io, data_type=self.data_type)
+        self.read_stage = ReadStage(self.read, *model_io, config.read_mode)
 
     def _build_stages(self, rpu_config: UnitCellRPUConfig) -> None:
         config, dtype = self.device_config, self.data_type.as_torch()

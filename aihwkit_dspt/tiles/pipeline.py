@@ -6,7 +6,6 @@ from typing import Any, List, Optional, Tuple, Union
 
 from aihwkit.exceptions import TileError
 from torch import Tensor, stack
-from torch.autograd import no_grad
 
 from aihwkit_dspt.configs.enums import ReferenceType
 from aihwkit_dspt.tiles.arrays import as_array
@@ -33,7 +32,6 @@ class TrackingPipeline(TileParts):
     once, because :math:`\bar W` uses it.
     """
 
-    @no_grad()
     def update_vectors(self, x_vectors: Tensor, d_vectors: Tensor) -> None:
         """Gradient update with as many transfers as fall into the batch.
 

@@ -55,10 +55,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
     ) -> Tensor:
         """Return the analog product of the mixed weight with ``[*, x_size]`` inputs."""
         self.counters.forward_mvms += x_input.numel() // (self.x_size - int(bias))
-        output: Tensor = self.read.tile.forward(
-            x_input, bias, in_trans, out_trans, is_test, non_blocking
-        )
-        return output
+        return self.read_stage.forward(x_input, bias, in_trans, out_trans, is_test, non_blocking)
 
     def backward(
         self,
@@ -70,8 +67,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
     ) -> Tensor:
         """Return the analog transposed product of the mixed weight with errors."""
         self.counters.backward_mvms += d_input.numel() // self.d_size
-        output: Tensor = self.read.tile.backward(d_input, bias, in_trans, out_trans, non_blocking)
-        return output
+        return self.read_stage.backward(d_input, bias, in_trans, out_trans, non_blocking)
 
     def forward_indexed(
         self, x_input: Tensor, d_tensor: Tensor, is_test: bool = False, non_blocking: bool = False
@@ -122,8 +118,8 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         Raises:
             TileError: if the shapes do not fit; the tile is left as it was.
         """
-        x_vectors = as_vectors(x_input, in_trans, self.x_size, bias, "x_input")
-        d_vectors = as_vectors(d_input, out_trans, self.d_size, False, "d_input")
+        x_vectors = as_vectors(x_input.detach(), in_trans, self.x_size, bias, "x_input")
+        d_vectors = as_vectors(d_input.detach(), out_trans, self.d_size, False, "d_input")
         self.update_vectors(x_vectors, d_vectors)
 
     def update_indexed(self, x_input: Tensor, d_input: Tensor, non_blocking: bool = False) -> None:
@@ -139,11 +135,11 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         """
         if self.indices is None:
             raise TileError("the index matrix is not set: call set_indexed() first")
-        d_vectors = d_input.flatten(2).transpose(1, 2)
+        d_vectors = d_input.detach().flatten(2).transpose(1, 2)
         # With an analog bias aihwkit appends more ones than there are patches; C++ reads no
         # further than it needs either.
         indices = self.indices[: self.x_size * d_vectors.size(1)]
-        x_vectors = gather_indexed(x_input, indices, self.x_size)
+        x_vectors = gather_indexed(x_input.detach(), indices, self.x_size)
         d_vectors = as_vectors(d_vectors, False, self.d_size, False, "d_input")
         self.update_vectors(x_vectors, d_vectors)
 

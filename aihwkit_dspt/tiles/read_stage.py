@@ -1,0 +1,114 @@
+"""The READ stage: products with the mixed weight, forward and backward."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from aihwkit.simulator.parameters.io import IOParameters
+from torch import Tensor, cat, ones_like
+
+from aihwkit_dspt.configs.enums import ReadMode
+from aihwkit_dspt.tiles.batched_read import BatchedRead
+from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.read_support import obstacle
+
+
+MIN_VECTORS = 4
+"""Fewer vectors gain nothing from a matrix product."""
+
+CELLS_PER_VECTOR = 6_000
+"""What aihwkit's tile does for each vector takes as long as the product with that many cells."""
+
+BATCHED_FORWARD, BATCHED_BACKWARD = 440_000, 250_000
+"""From this many cells on a batched product is faster than aihwkit's tile (at one thread): its dozen
+of torch operations take as long as the tile takes for these."""
+
+
+class ReadStage:
+    """Multiplies with the array that forward and backward see.
+
+    On the CPU a batch goes through one matrix product where
+    :class:`~aihwkit_dspt.tiles.batched_read.BatchedRead` covers the read parameters and is faster,
+    else (and on a GPU, where aihwkit multiplies batches itself) through aihwkit's tile. The two are
+    equal in distribution.
+
+    Args:
+        crossbar: the array with the mixed weight.
+        forward: read parameters by columns.
+        backward: read parameters by rows.
+        mode: which of the two to take.
+    """
+
+    def __init__(
+        self, crossbar: Crossbar, forward: IOParameters, backward: IOParameters, mode: ReadMode
+    ) -> None:
+        self.crossbar = crossbar
+        self._forward = _batched(forward, False, mode)
+        self._backward = _batched(backward, True, mode)
+
+    def describe(self) -> str:
+        """Return which implementation forward and backward take."""
+        names = ("cpp" if read is None else "batched" for read in (self._forward, self._backward))
+        return "cpp/cpp" if self.crossbar.is_cuda else "/".join(names)
+
+    def _is_small(self, n_vectors: int, batched_from: int) -> bool:
+        """Return whether a product of that many vectors is faster on aihwkit's tile."""
+        crossbar = self.crossbar
+        cells = n_vectors * (crossbar.x_size * crossbar.d_size + CELLS_PER_VECTOR)
+        return n_vectors < MIN_VECTORS or cells < batched_from or crossbar.is_cuda
+
+    def forward(
+        self,
+        x_input: Tensor,
+        bias: bool,
+        in_trans: bool,
+        out_trans: bool,
+        is_test: bool,
+        non_blocking: bool,
+    ) -> Tensor:
+        """Return ``[*, d_size]`` products of ``[*, x_size (-1)]`` inputs; see aihwkit's tiles."""
+        n_vectors = x_input.numel() // self.crossbar.x_size
+        if self._forward is None or self._is_small(n_vectors, BATCHED_FORWARD):
+            output: Tensor = self.crossbar.tile.forward(
+                x_input, bias, in_trans, out_trans, is_test, non_blocking
+            )
+            return output
+        x_input = x_input.detach()
+        if bias:
+            dim = 0 if in_trans else -1
+            x_input = cat([x_input, ones_like(x_input.narrow(dim, 0, 1))], dim)
+        return _product(self._forward, self.crossbar.weights, x_input, in_trans)
+
+    def backward(
+        self, d_input: Tensor, bias: bool, in_trans: bool, out_trans: bool, non_blocking: bool
+    ) -> Tensor:
+        """Return ``[*, x_size (-1)]`` products of ``[*, d_size]`` errors; see aihwkit's tiles."""
+        n_vectors = d_input.numel() // self.crossbar.d_size
+        if self._backward is None or self._is_small(n_vectors, BATCHED_BACKWARD):
+            output: Tensor = self.crossbar.tile.backward(
+                d_input, bias, in_trans, out_trans, non_blocking
+            )
+            return output
+        weights = self.crossbar.weights
+        weights = weights[:, :-1] if bias else weights
+        return _product(self._backward, weights.t(), d_input.detach(), in_trans)
+
+
+def _batched(io: IOParameters, backward: bool, mode: ReadMode) -> Optional[BatchedRead]:
+    if mode is ReadMode.CPP or obstacle(io, backward) is not None:
+        return None
+    return BatchedRead(io, backward)
+
+
+def _product(read: BatchedRead, matrix: Tensor, vectors: Tensor, transposed: bool) -> Tensor:
+    """Return products with an ``[out_size, in_size]`` matrix in the layout of the vectors."""
+    if transposed:
+        columns = vectors.reshape(1, len(vectors), -1)
+        return read(matrix, columns, dim=-2).view(len(matrix), *vectors.shape[1:])
+    if vectors.dim() == 2:
+        return read(matrix.t(), vectors)
+    if vectors.dim() == 3 and vectors.stride(1) == 1 and not vectors.is_contiguous():
+        # What layers pass for unfolded images: the patches lie one after the other in memory.
+        return read(matrix, vectors.transpose(1, 2), dim=-2).transpose(1, 2)
+    rows = read(matrix.t(), vectors.reshape(-1, vectors.shape[-1]))
+    return rows.view(*vectors.shape[:-1], len(matrix))
