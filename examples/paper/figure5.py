@@ -7,9 +7,10 @@ Fully connected network on MNIST, HfO2 ReRAM with references of mean 0.4 and sta
 and the settings of ``table2.py`` but for ``in_chop_prob``. The paper trains for 50 epochs.
 
 p = 0 is RIDER: no chopper, and the reference follows every read. The step size of the estimate is
-:math:`\eta = 5 / \lceil 1/p \rceil` for p > 0 (``tail_weightening=5``, at most 1); RIDER has no p to
-derive it from. It gets the eta of the p with the best accuracy, so that the chopper is all that
-differs between the two. It is therefore run when all others are there.
+:math:`\eta = 5 / \lceil 1/p \rceil` for p > 0 (``tail_weightening=5``, at most 1); RIDER has no p
+to derive it from. It gets the eta of the p with the best accuracy, so that the chopper and the sync
+of the reference are all that differs between the two. It is therefore run when all others are
+there.
 
 With few epochs, a p that is too small shows something else: transfers start after the first chopper
 period, which is 1/p sweeps over 784 columns in the first layer, one column per update. With 6000

@@ -17,8 +17,8 @@ from typing import Any, Dict, List, Sequence
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from core.run import Run
 from core.command import make_parser, results_of
+from core.run import Run
 
 EPOCHS = 10
 LR_STEPS = {"6": 0.3, "9": 0.1}

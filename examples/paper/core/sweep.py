@@ -49,18 +49,20 @@ def sweep(
     done = read_results(path)
     missing = list({run.key: run for run in runs if run.key not in done}.values())
     failures = []
-    with parallel_config(backend=backend, n_jobs=jobs):
-        with Progress(missing, effective_n_jobs(jobs), done.values()) as progress:
-            attempts = Parallel(return_as="generator_unordered")(
-                delayed(_attempt)(run, data_root) for run in missing
-            )
-            for run, result, trace in attempts:
-                if result is not None:
-                    append_result(path, result)
-                    done[run.key] = result
-                else:
-                    failures.append(f"{run.label}\n{trace}")
-                progress.finish(run, result)
+    with (
+        parallel_config(backend=backend, n_jobs=jobs),
+        Progress(missing, effective_n_jobs(jobs), done.values()) as progress,
+    ):
+        attempts = Parallel(return_as="generator_unordered")(
+            delayed(_attempt)(run, data_root) for run in missing
+        )
+        for run, result, trace in attempts:
+            if result is not None:
+                append_result(path, result)
+                done[run.key] = result
+            else:
+                failures.append(f"{run.label}\n{trace}")
+            progress.finish(run, result)
     if failures:
         raise SweepError(
             f"{len(failures)} of {len(missing)} runs failed, the others are in {path}; the same "
