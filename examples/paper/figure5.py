@@ -70,12 +70,22 @@ def rider_runs(eta: float, seeds: Sequence[int] = (1,), epochs: int = EPOCHS) ->
     return [_run("RIDER", {"eta": eta}, seed, epochs) for seed in seeds]
 
 
+def probability_of(result: Dict[str, Any]) -> float:
+    """Return p of a result, 0 for RIDER."""
+    return float(result["run"]["settings"].get("in_chop_prob", 0.0))
+
+
+def eta_used(result: Dict[str, Any]) -> float:
+    """Return the step size of the estimate of a result."""
+    eta = result["run"]["settings"].get("eta")
+    return eta_of(probability_of(result)) if eta is None else float(eta)
+
+
 def by_probability(results: Sequence[Dict[str, Any]]) -> Dict[float, List[float]]:
     """Return the last accuracy of each seed by p; that of RIDER is 0."""
     values: Dict[float, List[float]] = {}
     for result in results:
-        p = result["run"]["settings"].get("in_chop_prob", 0.0)
-        values.setdefault(p, []).append(result["accuracy"][-1])
+        values.setdefault(probability_of(result), []).append(result["accuracy"][-1])
     return dict(sorted(values.items()))
 
 
@@ -88,14 +98,11 @@ def best_probability(results: Sequence[Dict[str, Any]]) -> float:
 def table(results: Sequence[Dict[str, Any]]) -> str:
     """Return accuracy and gain over RIDER by p."""
     values = by_probability(results)
-    etas = {
-        result["run"]["settings"].get("in_chop_prob", 0.0): result["run"]["settings"].get("eta")
-        for result in results
-    }
+    etas = {probability_of(result): eta_used(result) for result in results}
     lines = [f"{'p':>6}{'eta':>8}{'seeds':>7}{'accuracy [%]':>16}{'over p = 0':>12}"]
     for p, own in values.items():
         spread = f" +- {stdev(own):.2f}" if len(own) > 1 else ""
-        line = f"{p:>6g}{etas[p] or eta_of(p):>8.3g}{len(own):>7}{mean(own):>9.2f}{spread:<8}"
+        line = f"{p:>6g}{etas[p]:>8.3g}{len(own):>7}{mean(own):>9.2f}{spread:<8}"
         if p > 0.0 and 0.0 in values:
             line += f"{mean(own) - mean(values[0.0]):>+11.2f}"
         lines.append(line)

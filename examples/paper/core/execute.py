@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from dataclasses import asdict
 from functools import lru_cache
-from pathlib import Path
 from threading import Lock
 from typing import Any, Callable, Dict, Optional
 
@@ -21,6 +19,7 @@ from torch import nn
 
 from aihwkit_dspt import calibrate, training_pulses
 from core.methods import rpu_config
+from core.provenance import revision
 from core.run import Run
 
 NETWORKS: Dict[str, Callable[[Images], nn.Module]] = {
@@ -39,23 +38,6 @@ def _images(data_root: Optional[str], network: str, validation: bool) -> Images:
     if network == "lenet5":
         images = images.resized(28)
     return images.validation_split(N_VALIDATION) if validation else images
-
-
-@lru_cache(maxsize=1)
-def revision() -> str:
-    """Return the git revision of this checkout, with a mark if code differs from it.
-
-    New results do not count as a difference: the next run would have the mark of the first.
-    """
-    root = Path(__file__).parents[3]
-
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-        return result.stdout.strip()
-
-    changed = git("status", "--porcelain", "--untracked-files=no", ":!*/results/*", ":!*.md")
-    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + ("-dirty" if changed else "")
 
 
 def execute(run: Run, data_root: Optional[str] = None) -> Dict[str, Any]:

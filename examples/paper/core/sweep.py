@@ -10,6 +10,7 @@ from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
 from core.execute import execute
 from core.progress import Progress
+from core.provenance import command_line
 from core.results_file import append_result, read_results
 from core.run import Run
 
@@ -58,6 +59,7 @@ def sweep(
         )
         for run, result, trace in attempts:
             if result is not None:
+                result["command"] = command_line()
                 append_result(path, result)
                 done[run.key] = result
             else:
