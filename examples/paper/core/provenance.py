@@ -40,7 +40,9 @@ def command_line(arguments: Optional[Sequence[str]] = None) -> str:
     path = Path(script).resolve()
     words = [str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name]
     for before, word in zip(["", *rest], rest):
-        if word.startswith("--data-root="):
-            word = "--data-root=mnist"
-        words.append("mnist" if before == "--data-root" else word)
+        option, equals, _ = word.partition("=")
+        if before == "--data-root":
+            words.append("mnist")
+        else:
+            words.append("--data-root=mnist" if equals and option == "--data-root" else word)
     return " ".join(["python", *words])

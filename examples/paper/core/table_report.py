@@ -26,8 +26,15 @@ def _changes(run: Run, table: PaperTable) -> str:
     usual = table.runs(run.epochs, [_cell(run)], [run.method], [run.seed])[0]
     mine, other = asdict(run), asdict(usual)
     return ", ".join(
-        f"{name}={json.dumps(mine[name])}" for name in mine if mine[name] != other[name]
+        f"{name}={json.dumps(value)}" for name, value in mine.items() if value != other[name]
     )
+
+
+def _settings(run: Run) -> str:
+    """Return learning rate, its schedule and the fields that differ from the paper's."""
+    steps = "".join(f", x {factor:g} after {at} epochs" for at, factor in run.lr_steps.items())
+    fields = "".join(f", {name} {value}" for name, value in run.settings.items())
+    return f"lr {run.lr:g}{steps}{fields}"
 
 
 def groups_of(
