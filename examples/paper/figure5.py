@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from common.report import pyplot
 from core.command import make_parser, results_of
 from core.paper_numbers import Cell
-from core.run import Run
+from core.run import Run, scaled_steps
 from table2 import EPOCHS as TABLE2_EPOCHS
 from table2 import LR, LR_STEPS, METHODS
 
@@ -47,7 +47,7 @@ def eta_of(probability: float) -> float:
 
 
 def _run(method: str, settings: Dict[str, Any], seed: int, epochs: int) -> Run:
-    steps = {str(int(at) * epochs // TABLE2_EPOCHS): factor for at, factor in LR_STEPS.items()}
+    steps = scaled_steps(LR_STEPS, epochs, TABLE2_EPOCHS)
     settings = {**METHODS["E-RIDER"], **settings}
     return Run(method, "fcn", *CELL, seed, epochs, LR, steps, settings=settings)
 

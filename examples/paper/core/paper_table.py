@@ -10,7 +10,7 @@ from typing import Any, Collection, Dict, List, Optional, Sequence, Tuple
 from core.command import make_parser, results_of
 from core.methods import METHODS
 from core.paper_numbers import MEANS, STDS, Cell
-from core.run import Run
+from core.run import Run, scaled_steps
 from core.table import picture, text
 
 ALL_CELLS: Tuple[Cell, ...] = tuple(product(MEANS, STDS))
@@ -80,7 +80,6 @@ class PaperTable:
         ]
 
     def _run(self, method: str, cell: Cell, seed: int, epochs: int) -> Run:
-        steps = {str(int(at) * epochs // self.epochs): f for at, f in self.lr_steps.items()}
         return Run(
             method,
             self.network,
@@ -88,7 +87,7 @@ class PaperTable:
             seed,
             epochs,
             self.own_lr.get(method, self.lr),
-            steps,
+            scaled_steps(self.lr_steps, epochs, self.epochs),
             batch_size=self.batch_size,
             settings=self.methods.get(method, {}),
         )

@@ -91,3 +91,11 @@ class Run:
         """Short readable name."""
         cell = f"({self.reference_mean:g}, {self.reference_std:g})"
         return f"{self.method} {self.network} {cell} seed {self.seed}"
+
+
+def scaled_steps(steps: Dict[str, float], epochs: int, of: int) -> Dict[str, float]:
+    """Return the steps of a training of ``of`` epochs for one of ``epochs`` epochs.
+
+    They stay at the same share of the training, but not before the end of the first epoch.
+    """
+    return {str(max(1, int(at) * epochs // of)): factor for at, factor in steps.items()}
