@@ -26,7 +26,7 @@ from typing import Any, Dict, List, Sequence
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from common.report import pyplot
+from common.report import pyplot, save_picture
 from core.command import make_parser, results_of
 from core.paper_numbers import Cell
 from core.run import Run, scaled_steps
@@ -134,9 +134,7 @@ def draw(results: Sequence[Dict[str, Any]], path: Path) -> None:
     )
     ax.grid(alpha=0.3)
     ax.legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    save_picture(figure, path)
 
 
 def main() -> None:

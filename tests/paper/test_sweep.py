@@ -15,7 +15,7 @@ from core.execute import execute
 from core.progress import Progress
 from core.results_file import read_results
 from core.run import Run
-from core.sweep import SweepError, sweep
+from core.sweep import SweepError, _stop_if_left, sweep
 
 from tests.paper.scripts import command, result_of, run, tiny
 
@@ -89,6 +89,17 @@ def test_killed_sweep_continues(tmp_path: Path) -> None:
     table = printed[printed.index("cell (mean, std)") :]
     assert table.count("E-RIDER") == len(cells)
     assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_workers_do_not_outlive_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker whose parent is another process than the sweep ends; others go on."""
+    ended = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    for process in (None, os.getpid(), os.getppid()):
+        _stop_if_left(process)
+    assert ended == []
+    _stop_if_left(2**22 + 1)  # more than the largest number of a process
+    assert ended == [1]
 
 
 def test_table_of_a_run_that_goes_on(tmp_path: Path) -> None:

@@ -40,18 +40,25 @@ def _images(data_root: Optional[str], network: str, validation: bool) -> Images:
     return images.validation_split(N_VALIDATION) if validation else images
 
 
-def execute(run: Run, data_root: Optional[str] = None) -> Dict[str, Any]:
+def execute(
+    run: Run,
+    data_root: Optional[str] = None,
+    on_epoch: Callable[[], None] = lambda: None,
+) -> Dict[str, Any]:
     """Train and return what is kept of a run: one JSON line.
 
     Args:
         run: the run.
         data_root: folder of the MNIST files; see :func:`common.data.load_images`.
+        on_epoch: called after each epoch.
     """
     with _ONE_AT_A_TIME:
-        return _train(run, data_root, revision())
+        return _train(run, data_root, on_epoch, revision())
 
 
-def _train(run: Run, data_root: Optional[str], code: str) -> Dict[str, Any]:
+def _train(
+    run: Run, data_root: Optional[str], on_epoch: Callable[[], None], code: str
+) -> Dict[str, Any]:
     torch.set_num_threads(1)
     torch.manual_seed(run.seed)
     images = _images(data_root, run.network, run.validation)
@@ -71,6 +78,7 @@ def _train(run: Run, data_root: Optional[str], code: str) -> Dict[str, Any]:
         result["loss"].append(_train_epoch(model, optimizer, images, run.batch_size))
         result["epoch_seconds"].append(round(time.perf_counter() - start, 2))
         result["accuracy"].append(round(accuracy(model, images.test_x, images.test_y), 2))
+        on_epoch()
         if result["loss"][-1] <= run.target_loss:
             break
     result["loss"] = [round(loss, 5) for loss in result["loss"]]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -19,10 +21,21 @@ class SweepError(RuntimeError):
     """Some runs of a sweep failed; the results of the others are kept."""
 
 
-def _attempt(run: Run, data_root: Optional[str]) -> Tuple[Run, Optional[Dict[str, Any]], str]:
+def _stop_if_left(sweep_process: Optional[int]) -> None:
+    """End this process if it was started by a sweep that is gone, e.g. killed.
+
+    Nobody takes its result, and the next sweep starts the same run.
+    """
+    if sweep_process not in (None, os.getpid(), os.getppid()):
+        os._exit(1)
+
+
+def _attempt(
+    run: Run, data_root: Optional[str], sweep_process: Optional[int]
+) -> Tuple[Run, Optional[Dict[str, Any]], str]:
     """Return the run with its result, or with the traceback of its failure."""
     try:
-        return run, execute(run, data_root), ""
+        return run, execute(run, data_root, partial(_stop_if_left, sweep_process)), ""
     except Exception:  # pylint: disable=broad-exception-caught
         return run, None, traceback.format_exc()
 
@@ -50,12 +63,14 @@ def sweep(
     done = read_results(path)
     missing = list({run.key: run for run in runs if run.key not in done}.values())
     failures = []
+    # On a cluster the workers are not children of this process, and outlive it.
+    sweep_process = os.getpid() if backend == "loky" else None
     with (
         parallel_config(backend=backend, n_jobs=jobs),
         Progress(missing, effective_n_jobs(jobs), done.values()) as progress,
     ):
         attempts = Parallel(return_as="generator_unordered")(
-            delayed(_attempt)(run, data_root) for run in missing
+            delayed(_attempt)(run, data_root, sweep_process) for run in missing
         )
         for run, result, trace in attempts:
             if result is not None:
