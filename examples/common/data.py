@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 ENVIRONMENT = "DSPT_DATA_ROOT"
 """Environment variable with the folder of the MNIST files, if ``--data-root`` is not given."""
@@ -43,6 +43,16 @@ class Images:
             self.train_x[-n_validation:],
             self.train_y[-n_validation:],
         )
+
+    def resized(self, side: int) -> Images:
+        """Return square images with so many pixels on a side; those that have it are the same."""
+
+        def resize(x: Tensor) -> Tensor:
+            if x.shape[-2:] == (side, side):
+                return x
+            return nn.functional.interpolate(x, size=(side, side), mode="bilinear")
+
+        return replace(self, train_x=resize(self.train_x), test_x=resize(self.test_x))
 
 
 def _find(root: Path, stem: str) -> Path:

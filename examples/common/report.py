@@ -28,3 +28,10 @@ def pyplot() -> Any:
     from matplotlib import pyplot as plt
 
     return plt
+
+
+def save_picture(figure: Any, path: Path) -> None:
+    """Write a figure as PNG and close it; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    pyplot().close(figure)

@@ -144,19 +144,6 @@ def run(
     }
 
 
-def resized(images: Images) -> Images:
-    """Return images of 28x28 pixels, which LeNet-5 takes."""
-    if images.train_x.shape[-1] == 28:
-        return images
-
-    def resize(x: torch.Tensor) -> torch.Tensor:
-        return nn.functional.interpolate(x, size=(28, 28), mode="bilinear")
-
-    return Images(
-        images.name, resize(images.train_x), images.train_y, resize(images.test_x), images.test_y
-    )
-
-
 def name_of(reference: Union[int, str]) -> str:
     """Return how a reference is called in tables and pictures."""
     if isinstance(reference, str):
@@ -264,7 +251,7 @@ def main() -> None:
 
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    images = resized(load_images(args.data_root))
+    images = load_images(args.data_root).resized(28)
     epochs = args.epochs or (20 if images.name == "digits" else 3)
     results = Results(
         args.out / "figure2.json",

@@ -17,8 +17,8 @@ from typing import Any, Dict, List, Sequence
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from core.command import make_parser, results_of
 from core.run import Run
-from core.sweep import parse_arguments, results_of
 
 EPOCHS = 10
 LR_STEPS = {"6": 0.3, "9": 0.1}
@@ -55,7 +55,7 @@ def table(results: Sequence[Dict[str, Any]]) -> str:
 
 def main() -> None:
     """Run what is missing and print the table."""
-    args = parse_arguments(__doc__.split("\n", maxsplit=1)[0], "search.jsonl")
+    args = make_parser(__doc__, "search.jsonl").parse_args()
     chosen = runs(args.epochs or EPOCHS)
     results = results_of(chosen, args)
     print(table(results))

@@ -9,7 +9,7 @@ from aihwkit.simulator.configs.configs import SingleRPUConfig
 from aihwkit.simulator.configs.devices import SoftBoundsReferenceDevice
 from aihwkit.simulator.parameters.mapping import MappingParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
-from common.methods import agad, aihwkit_config, erider, hfo2, io_parameters, ttv2
+from common.methods import agad, aihwkit_config, hfo2, io_parameters, ttv2
 
 from aihwkit_dspt import build_config
 
@@ -48,7 +48,20 @@ def _chopped(*arguments: Any, **settings: Any) -> Any:
     return ttv2(*arguments, **{"in_chop_prob": 0.1, "in_chop_random": False, **settings})
 
 
-def _tracking(algorithm: str) -> Callable[..., Any]:
+FAMILY: Dict[str, Any] = {
+    "transfer_every": 1.0,
+    "units_in_mbatch": True,
+    "fast_lr": 0.5,
+    "transfer_lr": 0.05,
+    "scale_transfer_lr": False,
+    "auto_granularity": 1000.0,
+    "gamma": 0.1,
+}
+"""The paper's E-RIDER settings, for the whole family; written out here, so that experiments stay
+what they are when the defaults of ``build_config`` move on."""
+
+
+def _tracking(algorithm: str, **paper: Any) -> Callable[..., Any]:
     def make(device: Any, mapping: MappingParameter, desired_bl: int, **settings: Any) -> Any:
         return build_config(
             algorithm,
@@ -56,7 +69,7 @@ def _tracking(algorithm: str) -> Callable[..., Any]:
             io_parameters=io_parameters(),
             update=UpdateParameters(desired_bl=desired_bl),
             mapping=mapping,
-            **settings,
+            **{**FAMILY, **paper, **settings},
         )
 
     return make
@@ -71,8 +84,8 @@ METHODS: Dict[str, Optional[Callable[..., Any]]] = {
     "AGAD": agad,
     "residual": _tracking("residual"),
     "two-stage": _tracking("two-stage"),
-    "RIDER": _tracking("rider"),
-    "E-RIDER": erider,
+    "RIDER": _tracking("rider", in_chop_prob=0.0, eta=0.05),
+    "E-RIDER": _tracking("e-rider", in_chop_prob=0.05, tail_weightening=5.0),
 }
 """Method -> function of device, mapping, desired_bl and fields; ``None``: not analog."""
 

@@ -7,6 +7,7 @@ from typing import Dict, Tuple
 Cell = Tuple[float, float]
 """Mean and standard deviation of the reference."""
 
+MEANS = (0.0, 0.2, 0.3, 0.4)
 STDS = (0.05, 0.2, 0.3, 0.4, 0.7, 1.0)
 
 

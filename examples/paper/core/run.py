@@ -1,33 +1,11 @@
-"""One training run: a dataclass in, plain numbers out."""
+"""What a training run depends on: plain values, which make one JSON line."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import time
-from dataclasses import asdict, dataclass, field
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, Callable, Dict, Optional
-
-import torch
-from aihwkit.nn.conversion import convert_to_analog
-from aihwkit.optim import AnalogSGD
-from common.data import Images, load_images
-from common.networks import fcn, lenet5
-from common.results import versions
-from common.train import accuracy
-from torch import nn
-
-from aihwkit_dspt import calibrate, training_pulses
-from core.methods import rpu_config
-
-NETWORKS: Dict[str, Callable[[Images], nn.Module]] = {
-    "fcn": lambda images: fcn(images.size),
-    "lenet5": lambda images: lenet5(),
-}
-N_VALIDATION = 10_000
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Dict, Optional
 
 
 @dataclass(frozen=True)
@@ -82,9 +60,29 @@ class Run:
     validation: bool = False
     """Whether to test on the last 10,000 training images, which are then not trained on."""
 
+    @classmethod
+    def from_result(cls, result: Dict[str, Any]) -> Run:
+        """Return the run of a stored result; fields that it does not have yet have their default.
+
+        Raises:
+            ValueError: if the result has a field that is not known here.
+        """
+        known = {item.name for item in fields(cls)}
+        for name, value in result["run"].items():
+            if name not in known:
+                raise ValueError(
+                    f"a stored run has {name}={value!r}, which this version does not know: use the "
+                    f"version that made it (revision {result.get('revision', 'unknown')})"
+                )
+        return cls(**result["run"])
+
     @property
     def key(self) -> str:
-        """Name that is equal for equal runs only."""
+        """Name that is equal for equal runs only.
+
+        It changes when a field is added. A result is therefore found by the key of
+        :meth:`from_result`, not by the one that was written with it.
+        """
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -95,82 +93,9 @@ class Run:
         return f"{self.method} {self.network} {cell} seed {self.seed}"
 
 
-@lru_cache(maxsize=2)
-def _images(data_root: Optional[str], validation: bool) -> Images:
-    images = load_images(data_root)
-    return images.validation_split(N_VALIDATION) if validation else images
+def scaled_steps(steps: Dict[str, float], epochs: int, of: int) -> Dict[str, float]:
+    """Return the steps of a training of ``of`` epochs for one of ``epochs`` epochs.
 
-
-@lru_cache(maxsize=1)
-def revision() -> str:
-    """Return the git revision of this checkout, with a mark if files differ from it."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    folder = Path(__file__).parent
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return result.stdout.strip() or "unknown"
-
-
-def execute(run: Run, data_root: Optional[str] = None) -> Dict[str, Any]:
-    """Train and return what is kept of a run: one JSON line.
-
-    Args:
-        run: the run.
-        data_root: folder of the MNIST files; see :func:`common.data.load_images`.
+    They stay at the same share of the training, but not before the end of the first epoch.
     """
-    torch.set_num_threads(1)
-    torch.manual_seed(run.seed)
-    images = _images(data_root, run.validation)
-    model: nn.Module = NETWORKS[run.network](images)
-    config = rpu_config(run)
-    if config is not None:
-        model = convert_to_analog(model, config)
-    if run.calibration_pulses:
-        calibrate(model, run.calibration_pulses)
-    optimizer = AnalogSGD(model.parameters(), lr=run.lr)
-    optimizer.regroup_param_groups(model)
-    result: Dict[str, Any] = {"accuracy": [], "loss": [], "epoch_seconds": []}
-    for epoch in range(run.epochs):
-        for group in optimizer.param_groups:
-            group["lr"] = run.lr * _factor(run.lr_steps, epoch)
-        start = time.perf_counter()
-        result["loss"].append(_train_epoch(model, optimizer, images, run.batch_size))
-        result["epoch_seconds"].append(round(time.perf_counter() - start, 2))
-        result["accuracy"].append(round(accuracy(model, images.test_x, images.test_y), 2))
-        if result["loss"][-1] <= run.target_loss:
-            break
-    result["loss"] = [round(loss, 5) for loss in result["loss"]]
-    pulses = training_pulses(
-        len(result["loss"]),
-        len(images.train_y),
-        run.batch_size,
-        run.desired_bl,
-        run.calibration_pulses,
-    )
-    return {
-        "key": run.key,
-        "run": asdict(run),
-        "data": images.name,
-        **result,
-        "pulses": pulses,
-        "versions": versions(),
-        "revision": revision(),
-    }
-
-
-def _factor(steps: Dict[str, float], epoch: int) -> float:
-    """Return the factor of the last step that was reached."""
-    reached = [(int(start), factor) for start, factor in steps.items() if int(start) <= epoch]
-    return max(reached)[1] if reached else 1.0
-
-
-def _train_epoch(model: nn.Module, optimizer: Any, images: Images, batch_size: int) -> float:
-    """Train one epoch and return the mean loss."""
-    criterion, total = nn.NLLLoss(), 0.0
-    model.train()
-    for index in torch.randperm(len(images.train_y)).split(batch_size):
-        optimizer.zero_grad()
-        loss = criterion(model(images.train_x[index]), images.train_y[index])
-        loss.backward()
-        optimizer.step()
-        total += loss.item() * len(index)
-    return total / len(images.train_y)
+    return {str(max(1, int(at) * epochs // of)): factor for at, factor in steps.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Dict, List, Sequence
 
-from common.report import pyplot
+from common.report import pyplot, save_picture
 
 from core.paper_numbers import Cell
 
@@ -67,6 +67,4 @@ def picture(results: Sequence[Dict[str, Any]], title: str, path: Path) -> None:
     axes[0][-1].legend(fontsize=8)
     figure.suptitle(title)
     figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    save_picture(figure, path)

@@ -1,0 +1,157 @@
+r"""Figure 5 of the paper: what the chopper is good for, accuracy against its probability p.
+
+    python examples/paper/figure5.py --data-root mnist --jobs 2
+    python examples/paper/figure5.py --data-root mnist --epochs 50 --seeds 1 2 3    # as the paper
+
+Fully connected network on MNIST, HfO2 ReRAM with references of mean 0.4 and standard deviation 0.4,
+and the settings of ``table2.py`` but for ``in_chop_prob``. The paper trains for 50 epochs.
+
+p = 0 is RIDER: no chopper, and the reference follows every read. The step size of the estimate is
+:math:`\eta = 5 / \lceil 1/p \rceil` for p > 0 (``tail_weightening=5``, at most 1); RIDER has no p
+to derive it from. It gets the eta of the p with the best accuracy, so that the chopper and the sync
+of the reference are all that differs between the two. It is therefore run when all others are
+there.
+
+With few epochs, a p that is too small shows something else: transfers start after the first chopper
+period, which is 1/p sweeps over 784 columns in the first layer, one column per update. With 6000
+updates per epoch that is 2.6 epochs at p = 0.05 and 13 epochs at p = 0.01.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any, Dict, List, Sequence
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from common.report import pyplot, save_picture
+from core.command import make_parser, results_of
+from core.paper_numbers import Cell
+from core.run import Run, scaled_steps
+from table2 import EPOCHS as TABLE2_EPOCHS
+from table2 import LR, LR_STEPS, METHODS
+
+from aihwkit_dspt.configs.compound import chop_period
+
+EPOCHS = 10
+PROBABILITIES = (0.02, 0.05, 0.1, 0.2, 0.5)
+TAIL_WEIGHTENING = 5.0
+CELL: Cell = (0.4, 0.4)
+
+
+def eta_of(probability: float) -> float:
+    """Return the step size of the estimate that aihwkit's rule gives."""
+    return min(TAIL_WEIGHTENING / chop_period(probability), 1.0)
+
+
+def _run(method: str, settings: Dict[str, Any], seed: int, epochs: int) -> Run:
+    steps = scaled_steps(LR_STEPS, epochs, TABLE2_EPOCHS)
+    settings = {**METHODS["E-RIDER"], **settings}
+    return Run(method, "fcn", *CELL, seed, epochs, LR, steps, settings=settings)
+
+
+def erider_runs(
+    probabilities: Sequence[float] = PROBABILITIES,
+    seeds: Sequence[int] = (1,),
+    epochs: int = EPOCHS,
+) -> List[Run]:
+    """Return the runs with a chopper."""
+    return [
+        _run("E-RIDER", {"in_chop_prob": p, "tail_weightening": TAIL_WEIGHTENING}, seed, epochs)
+        for seed in seeds
+        for p in probabilities
+    ]
+
+
+def rider_runs(eta: float, seeds: Sequence[int] = (1,), epochs: int = EPOCHS) -> List[Run]:
+    """Return the runs without one."""
+    return [_run("RIDER", {"eta": eta}, seed, epochs) for seed in seeds]
+
+
+def probability_of(result: Dict[str, Any]) -> float:
+    """Return p of a result, 0 for RIDER."""
+    return float(result["run"]["settings"].get("in_chop_prob", 0.0))
+
+
+def eta_used(result: Dict[str, Any]) -> float:
+    """Return the step size of the estimate of a result."""
+    eta = result["run"]["settings"].get("eta")
+    return eta_of(probability_of(result)) if eta is None else float(eta)
+
+
+def by_probability(results: Sequence[Dict[str, Any]]) -> Dict[float, List[float]]:
+    """Return the last accuracy of each seed by p; that of RIDER is 0."""
+    values: Dict[float, List[float]] = {}
+    for result in results:
+        values.setdefault(probability_of(result), []).append(result["accuracy"][-1])
+    return dict(sorted(values.items()))
+
+
+def best_probability(results: Sequence[Dict[str, Any]]) -> float:
+    """Return the p > 0 with the best mean accuracy."""
+    values = by_probability(results)
+    return max((p for p in values if p > 0.0), key=lambda p: mean(values[p]))
+
+
+def table(results: Sequence[Dict[str, Any]]) -> str:
+    """Return accuracy and gain over RIDER by p."""
+    values = by_probability(results)
+    etas = {probability_of(result): eta_used(result) for result in results}
+    lines = [f"{'p':>6}{'eta':>8}{'seeds':>7}{'accuracy [%]':>16}{'over p = 0':>12}"]
+    for p, own in values.items():
+        spread = f" +- {stdev(own):.2f}" if len(own) > 1 else ""
+        line = f"{p:>6g}{etas[p]:>8.3g}{len(own):>7}{mean(own):>9.2f}{spread:<8}"
+        if p > 0.0 and 0.0 in values:
+            line += f"{mean(own) - mean(values[0.0]):>+11.2f}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def draw(results: Sequence[Dict[str, Any]], path: Path) -> None:
+    """Draw accuracy against p, with p = 0 on the same axis."""
+    plt = pyplot()
+    values = by_probability(results)
+    positive = {p: own for p, own in values.items() if p > 0.0}
+    figure, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
+    for p, own in positive.items():
+        ax.plot([p] * len(own), own, "o", color="#0072B2", alpha=0.5)
+    means = [mean(own) for own in positive.values()]
+    ax.plot(list(positive), means, "o-", color="#0072B2", label="E-RIDER, p > 0")
+    if 0.0 in values:
+        own = values[0.0]
+        ax.plot([0.0] * len(own), own, "s", color="#D55E00", markersize=8, label="RIDER, p = 0")
+        ax.axhline(mean(own), color="#D55E00", linestyle="--", lw=1.2)
+    ax.set_xscale("symlog", linthresh=min(positive, default=0.01) / 2.0)
+    ax.set_xticks([0.0, *positive], ["0", *(f"{p:g}" for p in positive)])
+    ax.minorticks_off()
+    epochs = results[0]["run"]["epochs"]
+    ax.set(
+        title=f"Fully connected network, MNIST, reference {CELL[0]:g} ± {CELL[1]:g}",
+        xlabel="chopper probability p",
+        ylabel=f"test accuracy after {epochs} epochs [%]",
+    )
+    ax.grid(alpha=0.3)
+    ax.legend()
+    save_picture(figure, path)
+
+
+def main() -> None:
+    """Run what is missing, print the table and draw the figure."""
+    parser = make_parser(__doc__, "figure5.jsonl")
+    parser.add_argument("--probabilities", type=float, nargs="+", default=PROBABILITIES)
+    args = parser.parse_args()
+    seeds, epochs = args.seeds or (1,), args.epochs or EPOCHS
+    results = results_of(erider_runs(args.probabilities, seeds, epochs), args)
+    if not results:
+        print("nothing is there yet")
+        return
+    eta = eta_of(best_probability(results))
+    results += results_of(rider_runs(eta, seeds, epochs), args)
+    print(table(results))
+    draw(results, args.results.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""Write RESULTS.md from the committed results: all numbers beside the paper's.
+
+    python examples/paper/report.py
+
+Every number comes with the command, the versions and the git revision that made it. What is said
+about the numbers by hand is in ``remarks/*.md``, one file per section, and is copied; nothing in
+RESULTS.md itself is to be edited.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import figure4
+import figure5
+from core.command import RESULTS
+from core.markdown import Sources, listed, markdown_table, spread
+from core.results_file import read_results
+from core.table_report import table_report
+from table1 import TABLE as TABLE1
+from table2 import TABLE as TABLE2
+
+REMARKS = Path(__file__).parent / "remarks"
+HEAD = """# Results
+
+Written by `python examples/paper/report.py` from [results](results); do not edit it, the remarks
+are in [remarks](remarks). Accuracies are those on the MNIST test images after the last epoch, in
+percent: mean and standard deviation over the seeds, and the paper's mean of three seeds. Settings
+that are not named are the paper's. aihwkit's pulses are seeded by the clock: a repetition agrees
+within the spread, not digit by digit.
+"""
+
+
+def search_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
+    """Return the validation accuracies, best first within each method."""
+    head = ["method", "lr", "fields", "epochs", "seeds", "validation accuracy [%]", "made by"]
+    rows = []
+    for result in sorted(results, key=lambda r: (r["run"]["method"], -r["accuracy"][-1])):
+        run = result["run"]
+        fields = ", ".join(f"{name} {value}" for name, value in run["settings"].items()) or "-"
+        rows.append(
+            [
+                *(run["method"], f"{run['lr']:g}", fields, str(run["epochs"]), str(run["seed"])),
+                *(f"{result['accuracy'][-1]:.2f}", sources.refer([result])),
+            ]
+        )
+    return markdown_table(head, rows) + "\n"
+
+
+def figure4_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
+    """Return the pulses to the target, and E-RIDER's share of the cheapest calibrated run."""
+    head = ["states", "method", "seed", "pulses", "epochs", "last loss", "made by"]
+    rows: List[List[str]] = []
+    cheapest: Dict[int, Dict[bool, int]] = {}
+    for states, name, result in figure4.rows(results):
+        pulses = figure4.pulses_of(result)
+        text = f"not reached in {len(result['loss'])} epochs" if pulses is None else f"{pulses:,}"
+        rows.append(
+            [
+                *(str(states), name, str(result["run"]["seed"]), text),
+                *(str(len(result["loss"])), f"{result['loss'][-1]:.4f}", sources.refer([result])),
+            ]
+        )
+        if pulses is not None:
+            own = cheapest.setdefault(states, {})
+            tracked = name == "E-RIDER"
+            own[tracked] = min(pulses, own.get(tracked, pulses))
+    ratios = [
+        f"{states} states: {own[True] / own[False]:.2f}"
+        for states, own in cheapest.items()
+        if len(own) == 2
+    ]
+    text = markdown_table(head, rows) + "\n"
+    if ratios:
+        text += f"\nE-RIDER's pulses over those of the cheapest ZS + TT-v2: {'; '.join(ratios)}.\n"
+    return text + (
+        "\nThe paper draws a curve and prints no numbers: E-RIDER is cheaper at every number of "
+        "states, and at 2000 states ZS(4000) + TT-v2 never reaches the target.\n"
+    )
+
+
+def figure5_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
+    """Return accuracy and gain over p = 0, for each number of epochs."""
+    head = [
+        *("epochs", "p", "method", "eta", "fields", "seeds", "accuracy [%]", "over p = 0"),
+        "made by",
+    ]
+    rows = []
+    for epochs in sorted({result["run"]["epochs"] for result in results}):
+        same = [result for result in results if result["run"]["epochs"] == epochs]
+        values = figure5.by_probability(same)
+        for p, own in values.items():
+            mine = [result for result in same if figure5.probability_of(result) == p]
+            gain = mean(own) - mean(values[0.0]) if p > 0.0 and 0.0 in values else None
+            gamma = mine[0]["run"]["settings"].get("gamma", 0.1)
+            rows.append(
+                [
+                    *(str(epochs), f"{p:g}", mine[0]["run"]["method"]),
+                    listed(f"{figure5.eta_used(result):.3g}" for result in mine),
+                    f"gamma {gamma}, lr {mine[0]['run']['lr']:g}",
+                    *(listed(result["run"]["seed"] for result in mine), spread(own)),
+                    *("-" if gain is None else f"{gain:+.2f}", sources.refer(mine)),
+                ]
+            )
+    return markdown_table(head, rows) + (
+        "\n\nThe paper draws a curve (50 epochs): a small p > 0 clearly beats p = 0.\n"
+    )
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the report, with the results of one script."""
+
+    name: str
+    """Name of script, results file and remarks."""
+
+    title: str
+    """Heading."""
+
+    body: Callable[[Sequence[Dict[str, Any]], Sources], str]
+    """Function that makes the Markdown of the results."""
+
+    def text(self, folder: Path) -> str:
+        """Return the Markdown, ``not run`` where there are no results."""
+        command = f"python examples/paper/{self.name}.py --data-root mnist"
+        path = folder / f"{self.name}.jsonl"
+        everything = list(read_results(path).values())
+        results = [result for result in everything if result["data"].startswith("MNIST")]
+        if not results:
+            return f"not run (`{command}`)\n"
+        sources = Sources(command)
+        body = self.body(results, sources)
+        parts = [body, f"Made by:\n\n{sources.text()}\n"]
+        if (picture := path.with_suffix(".png")).exists():
+            parts.insert(1, f"![{self.title}](results/{picture.name})\n")
+        left = len(everything) - len(results)
+        if left:
+            parts.append(f"{left} runs on other data than MNIST are not shown.\n")
+        return "\n".join([f"[Curves of all runs](results/{path.name}).\n", *parts])
+
+
+@dataclass(frozen=True)
+class Linked:
+    """One part of the report whose numbers are in a JSON of their own."""
+
+    name: str
+    """Name of script, results file and remarks."""
+
+    title: str
+    """Heading."""
+
+    def text(self, folder: Path) -> str:
+        """Return links to numbers and picture, with what made them."""
+        path = folder / f"{self.name}.json"
+        if not path.exists():
+            return f"not run (`python examples/paper/{self.name}.py`)\n"
+        content = json.loads(path.read_text())
+        versions = ", ".join(f"{name} {value}" for name, value in content["versions"].items())
+        return (
+            f"[Numbers](results/{path.name}) by `{content['command']}`; {versions}.\n\n"
+            f"![{self.title}](results/{self.name}.png)\n"
+        )
+
+
+SECTIONS: Sequence[Any] = (
+    Section("table2", TABLE2.title, lambda r, s: table_report(r, TABLE2, s)),
+    Section("table1", TABLE1.title, lambda r, s: table_report(r, TABLE1, s)),
+    Section("figure4", "Figure 4, left: pulses to a training loss of 0.2", figure4_report),
+    Section("figure5", "Figure 5: accuracy against the chopper probability", figure5_report),
+    Section("search", "Search of what the paper does not print", search_report),
+    Linked("figure1", "Figure 1: the cost of zero-shifting"),
+    Linked("figure2", "Figure 2: a wrong symmetric point and the training"),
+)
+
+
+def report(results: Path = RESULTS, remarks: Path = REMARKS) -> str:
+    """Return the whole report.
+
+    Args:
+        results: folder of the results.
+        remarks: folder of the remarks, ``<section>.md``.
+    """
+    parts = [HEAD]
+    for section in SECTIONS:
+        parts.append(f"## {section.title}\n")
+        remark = remarks / f"{section.name}.md"
+        if remark.exists():
+            parts.append(remark.read_text().strip() + "\n")
+        parts.append(section.text(results))
+    return "\n".join(parts)
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> None:
+    """Write the report."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--remarks", type=Path, default=REMARKS, help="folder of the remarks")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "RESULTS.md")
+    args = parser.parse_args(arguments)
+    args.out.write_text(report(args.results, args.remarks))
+    print(f"written: {args.out}")
+
+
+if __name__ == "__main__":
+    main()
