@@ -41,14 +41,14 @@ within the spread, not digit by digit.
 
 def search_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
     """Return the validation accuracies, best first within each method."""
-    head = ["method", "lr", "fields", "epochs", "seeds", "validation accuracy [%]", "made by"]
+    head = ["method", "lr", "omega", "epochs", "seeds", "validation accuracy [%]", "made by"]
     rows = []
     for result in sorted(results, key=lambda r: (r["run"]["method"], -r["accuracy"][-1])):
         run = result["run"]
-        fields = ", ".join(f"{name} {value}" for name, value in run["settings"].items()) or "-"
+        omega = f"{run['weight_scaling_omega']:g}"
         rows.append(
             [
-                *(run["method"], f"{run['lr']:g}", fields, str(run["epochs"]), str(run["seed"])),
+                *(run["method"], f"{run['lr']:g}", omega, str(run["epochs"]), str(run["seed"])),
                 *(f"{result['accuracy'][-1]:.2f}", sources.refer([result])),
             ]
         )

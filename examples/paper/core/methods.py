@@ -106,9 +106,13 @@ def rpu_config(run: Run) -> Any:
             reference_mean=run.reference_mean,
             reference_std=run.reference_std,
         )
-    mapping = MappingParameter()
+    mapping = MappingParameter(
+        max_input_size=run.max_input_size, max_output_size=run.max_input_size
+    )
     if run.weight_scaling_omega > 0.0:
         mapping = MappingParameter(
+            max_input_size=run.max_input_size,
+            max_output_size=run.max_input_size,
             weight_scaling_omega=run.weight_scaling_omega,
             weight_scaling_columnwise=True,
             learn_out_scaling=True,

@@ -45,6 +45,9 @@ class Run:
     weight_scaling_omega: float = 0.3
     """Largest weight after mapping, with learned column-wise output scales; 0 for no scales."""
 
+    max_input_size: int = 512
+    """Largest array; wider layers are split. aihwkit's default, 0 for layers that are not split."""
+
     settings: Dict[str, Any] = field(default_factory=dict)
     """Fields of the compound that differ from the method's own."""
 
