@@ -13,6 +13,7 @@ from aihwkit_dspt.checkpoint import load_checkpoint, save_checkpoint  # noqa: E4
 from aihwkit_dspt.configs.build import build_config  # noqa: E402
 from aihwkit_dspt.configs.compound import TrackingTransferCompound  # noqa: E402
 from aihwkit_dspt.configs.enums import (  # noqa: E402
+    ReadMode,
     ReferenceSync,
     ReferenceType,
     TransferScope,
@@ -99,6 +100,7 @@ __all__ = [
     "RIDERReRamArrayOMPreset",
     "RIDERReRamESPreset",
     "RIDERReRamSBPreset",
+    "ReadMode",
     "RecordedReads",
     "ReferenceSync",
     "ReferenceType",

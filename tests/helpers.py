@@ -96,10 +96,16 @@ def train(tile: TrackingTile, n_updates: int = 30, n_batch: int = 3) -> None:
         tile.update(*draw_batch(tile, n_batch))
 
 
-def used_weights(tile: TrackingTile) -> Tuple[Tensor, Tensor]:
-    """Return the ``[d_size, x_size]`` weights that forward and backward really use."""
-    forward = tile.tile.forward(torch.eye(tile.tile.get_x_size())).t()
-    return forward, tile.tile.backward(torch.eye(tile.tile.get_d_size()))
+def used_weights(tile: TrackingTile, repeats: int = 1) -> Tuple[Tensor, Tensor]:
+    """Return the ``[d_size, x_size]`` weights that forward and backward really use.
+
+    Args:
+        tile: a tile with perfect reads.
+        repeats: how often each unit vector is read; many go through the batched product.
+    """
+    x_size, d_size = tile.tile.get_x_size(), tile.tile.get_d_size()
+    forward = tile.tile.forward(torch.eye(x_size).repeat(repeats, 1))[-x_size:].t()
+    return forward, tile.tile.backward(torch.eye(d_size).repeat(repeats, 1))[-d_size:]
 
 
 def mixed_weight(tile: TrackingTile) -> Tensor:

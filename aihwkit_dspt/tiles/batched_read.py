@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Optional
+from typing import Callable, Optional
 
 import torch
 from aihwkit.simulator.parameters.enums import (
@@ -28,10 +28,10 @@ class BatchedRead:
     .. math:: y = s\, f_{out}\big(M\, f_{in}(x / s) + \sigma\,\xi\big)
 
     with the scale :math:`s` of noise management (times the powers of two of iterative bound
-    management, for those vectors that need it), the converters :math:`f_{in}, f_{out}` that round to
-    ``inp_res`` and ``out_res`` and clip to the bounds, and the output noise :math:`\sigma`. Values
-    between the converters count in steps of the converters, so that the product also rescales and
-    adds the noise. Source: aihwkit's ``rpu_forward_backward_pass.cpp``; random numbers come from
+    management, for those vectors that need it), the converters :math:`f_{in}, f_{out}` that round
+    to ``inp_res`` and ``out_res`` and clip to the bounds, and the output noise :math:`\sigma`.
+    Values between the converters count in steps of the converters, so that the product also
+    rescales and adds the noise. Source: aihwkit's ``rpu_forward_backward_pass.cpp``; random numbers come from
     torch's global generator. Which settings are covered says
     :func:`~aihwkit_dspt.tiles.read_support.obstacle`.
 
@@ -89,8 +89,7 @@ class BatchedRead:
 
         Args:
             matrix: ``[in_size, out_size]`` for ``dim=-1``, ``[out_size, in_size]`` for ``dim=-2``.
-            vectors: ``[n, in_size]`` inputs for ``dim=-1``; ``[n, in_size, m]`` for ``dim=-2``. They
-                are not changed.
+            vectors: ``[n, in_size]`` inputs for ``dim=-1``; ``[n, in_size, m]`` for ``dim=-2``.
             dim: the dimension of the vectors.
 
         Returns:
@@ -140,6 +139,7 @@ class BatchedRead:
     def _pass(self, matrix: Tensor, vectors: Tensor, scale: Optional[Tensor], dim: int) -> Tensor:
         """Return the rounded outputs, in steps and not clipped yet, of one pass."""
         inputs = self._prepare(vectors, scale, dim)
+        product: Callable[..., Tensor]
         if dim == -1:
             output = inputs.new_empty(len(inputs), matrix.shape[1])
             product, operands = output.addmm_, (inputs, matrix)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 from aihwkit.simulator.parameters.io import IOParameters
 from torch import Tensor, cat, ones_like
 
@@ -12,7 +10,6 @@ from aihwkit_dspt.tiles.batched_read import BatchedRead
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.read_support import obstacle
 
-
 MIN_VECTORS = 4
 """Fewer vectors gain nothing from a matrix product."""
 
@@ -20,7 +17,7 @@ CELLS_PER_VECTOR = 6_000
 """What aihwkit's tile does for each vector takes as long as the product with that many cells."""
 
 BATCHED_FORWARD, BATCHED_BACKWARD = 440_000, 250_000
-"""From this many cells on a batched product is faster than aihwkit's tile (at one thread): its dozen
+"""From this many cells on a batched product is faster than aihwkit's tile (one thread): its dozen
 of torch operations take as long as the tile takes for these."""
 
 
@@ -43,13 +40,22 @@ class ReadStage:
         self, crossbar: Crossbar, forward: IOParameters, backward: IOParameters, mode: ReadMode
     ) -> None:
         self.crossbar = crossbar
-        self._forward = _batched(forward, False, mode)
-        self._backward = _batched(backward, True, mode)
+        directions = (forward, False), (backward, True)
+        self._obstacles = [
+            f"read_mode={mode}" if mode is ReadMode.CPP else obstacle(io, is_backward)
+            for io, is_backward in directions
+        ]
+        self._forward, self._backward = (
+            BatchedRead(*direction) if found is None else None
+            for found, direction in zip(self._obstacles, directions)
+        )
 
     def describe(self) -> str:
-        """Return which implementation forward and backward take."""
-        names = ("cpp" if read is None else "batched" for read in (self._forward, self._backward))
-        return "cpp/cpp" if self.crossbar.is_cuda else "/".join(names)
+        """Return how batches are multiplied forward and backward, and if by C++, why."""
+        if self.crossbar.is_cuda:
+            return "cuda"
+        names = ("batched" if found is None else f"cpp({found})" for found in self._obstacles)
+        return "/".join(dict.fromkeys(names))
 
     def _is_small(self, n_vectors: int, batched_from: int) -> bool:
         """Return whether a product of that many vectors is faster on aihwkit's tile."""
@@ -68,7 +74,8 @@ class ReadStage:
     ) -> Tensor:
         """Return ``[*, d_size]`` products of ``[*, x_size (-1)]`` inputs; see aihwkit's tiles."""
         n_vectors = x_input.numel() // self.crossbar.x_size
-        if self._forward is None or self._is_small(n_vectors, BATCHED_FORWARD):
+        small = self._is_small(n_vectors, BATCHED_FORWARD)
+        if self._forward is None or small or in_trans != out_trans:
             output: Tensor = self.crossbar.tile.forward(
                 x_input, bias, in_trans, out_trans, is_test, non_blocking
             )
@@ -84,7 +91,8 @@ class ReadStage:
     ) -> Tensor:
         """Return ``[*, x_size (-1)]`` products of ``[*, d_size]`` errors; see aihwkit's tiles."""
         n_vectors = d_input.numel() // self.crossbar.d_size
-        if self._backward is None or self._is_small(n_vectors, BATCHED_BACKWARD):
+        small = self._is_small(n_vectors, BATCHED_BACKWARD)
+        if self._backward is None or small or in_trans != out_trans:
             output: Tensor = self.crossbar.tile.backward(
                 d_input, bias, in_trans, out_trans, non_blocking
             )
@@ -92,12 +100,6 @@ class ReadStage:
         weights = self.crossbar.weights
         weights = weights[:, :-1] if bias else weights
         return _product(self._backward, weights.t(), d_input.detach(), in_trans)
-
-
-def _batched(io: IOParameters, backward: bool, mode: ReadMode) -> Optional[BatchedRead]:
-    if mode is ReadMode.CPP or obstacle(io, backward) is not None:
-        return None
-    return BatchedRead(io, backward)
 
 
 def _product(read: BatchedRead, matrix: Tensor, vectors: Tensor, transposed: bool) -> Tensor:

@@ -291,7 +291,8 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         names = " -> ".join(type(device).__name__ for device in config.unit_cell_devices)
         return (
             f"TrackingSimulatorTile<{self.data_type.value}>({self.x_size},{self.d_size}): "
-            f"{names}, reference={config.reference.value}, gamma={config.gamma}"
+            f"{names}, reference={config.reference.value}, gamma={config.gamma}, "
+            f"read={self.read_stage.describe()}"
         )
 
     def get_meta_parameters(self) -> Any:

@@ -43,14 +43,17 @@ from tests.table import METHODS
 TOLERANCE = 1e-6
 N_FUZZ = 120
 N_UPDATES = 25
+N_BATCHED = 100
+"""Reads of each unit vector that go through the batched product, whatever the size of the tile."""
 
 
 def assert_algebra(tile: TrackingTile, when: str) -> None:
     """Compare what is used, what is reported and what it has to be."""
     expected = mixed_weight(tile)
-    for name, used in zip(("forward", "backward"), used_weights(tile)):
-        error = (used - expected).abs().max().item()
-        assert error <= TOLERANCE, f"{name} differs by {error} {when}"
+    for repeats in (1, N_BATCHED):
+        for name, used in zip(("forward", "backward"), used_weights(tile, repeats)):
+            error = (used - expected).abs().max().item()
+            assert error <= TOLERANCE, f"{name} differs by {error} {when}, {repeats} repeats"
     assert (tile.tile.get_weights() - expected).abs().max() <= TOLERANCE, when
     assert (tile.chopper.abs() == 1.0).all()
 
