@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Mapping, Optional
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,23 @@ class ModelCounts:
 
     def table(self) -> str:
         """Return a table with a column per tile and one for the total; ``-`` is not counted."""
-        columns = {**self.tiles, "total": self.total}
-        names = [item.name for item in fields(OperationCounts)]
-        first, width = max(map(len, names)), max(12, *(len(name) for name in columns)) + 2
-        lines = [" " * first + "".join(f"{name:>{width}}" for name in columns)]
-        for item in names:
-            values = (getattr(counts, item) for counts in columns.values())
-            cells = ("-" if value is None else f"{value:,.0f}" for value in values)
-            lines.append(f"{item:<{first}}" + "".join(f"{cell:>{width}}" for cell in cells))
-        return "\n".join(lines)
+        return cost_table({**self.tiles, "total": self.total})
+
+
+def cost_table(counts: Mapping[str, OperationCounts]) -> str:
+    """Return operations side by side, e.g. of methods; ``-`` is not counted.
+
+    Args:
+        counts: heading of a column -> operations, such as ``operation_counts(model).total``.
+
+    Returns:
+        a table with a line per kind of operation.
+    """
+    names = [item.name for item in fields(OperationCounts)]
+    first, width = max(map(len, names)), max(12, *(len(name) for name in counts)) + 2
+    lines = [" " * first + "".join(f"{name:>{width}}" for name in counts)]
+    for item in names:
+        values = (getattr(column, item) for column in counts.values())
+        cells = ("-" if value is None else f"{value:,.0f}" for value in values)
+        lines.append(f"{item:<{first}}" + "".join(f"{cell:>{width}}" for cell in cells))
+    return "\n".join(lines)

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 import numpy as np
 import torch
 from aihwkit.simulator.configs.compounds import BufferedTransferCompound, DynamicTransferCompound
 from aihwkit.simulator.configs.devices import PulsedDevice
-from aihwkit.simulator.parameters.enums import RPUDataType
 from numpy import float32
 
 from aihwkit_dspt.configs.compound import chop_period
 from aihwkit_dspt.costs.compound_state import Array, CompoundCells, CompoundClock, line_of
+from aihwkit_dspt.costs.read_limit import buffer_rate, granularity, largest_read
 from aihwkit_dspt.devices.responses import response
 from aihwkit_dspt.tiles.learning_rates import TransferLearningRate
 
 ROUNDING = 1e-6
 """Some rounding errors of single precision, relative."""
-
-
-def granularity(device: Any) -> float:
-    """Return the weight granularity of a device, in weight units."""
-    return float(device.as_bindings(RPUDataType.FLOAT).calc_weight_granularity())
 
 
 class TransferredLine:
@@ -64,7 +59,7 @@ class TransferredLine:
         """Return the pulses sent to the cells of the line, ``None`` if the states do not tell."""
         if isinstance(self.device, DynamicTransferCompound):
             return self._from_the_mean(learning_rate, in_size)
-        return self._from_the_weights()
+        return self._from_the_weights(learning_rate, in_size)
 
     # -- AGAD -------------------------------------------------------------------------------------
 
@@ -123,12 +118,12 @@ class TransferredLine:
 
     # -- TT-v2 ------------------------------------------------------------------------------------
 
-    def _from_the_weights(self) -> Optional[int]:
+    def _from_the_weights(self, learning_rate: float, in_size: int) -> Optional[int]:
         """Return the pulses of TT-v2, which keeps no trace of its reads.
 
         With at most one pulse per transfer, sent for certain (``desired_bl=1``, ``step=1``), those
-        cells got one that moved. One that did not move got none, unless it rests at a bound or on a
-        dead device and its buffer looks emptied.
+        cells got one that moved. A cell that did not move got none, unless it rests at a bound or
+        on a dead device. There the buffer decides, as one read can only move it so far.
         """
         device = self.device
         certain = device.transfer_update.desired_bl == 1 and device.step >= 1.0
@@ -136,9 +131,15 @@ class TransferredLine:
             return None
         old, new = self.cells(self.before.slow), self.cells(self.after.slow)
         moved = old != new
-        if bool((~moved & self._can_rest(old) & self._looks_emptied()).any()):
+        rests = ~moved & self._can_rest(old)
+        if not rests.any():
+            return int(moved.sum())
+        rate = buffer_rate(device, learning_rate, float32(self.now.fast_lr), in_size)
+        limit = rate * largest_read(device, self.before.device_parameters(0))
+        pulsed, kept = self._can_have_been_pulsed(limit), self._can_have_been_kept(limit)
+        if (rests & (pulsed == kept)).any():
             return None
-        return int(moved.sum())
+        return int((moved | (rests & pulsed)).sum())
 
     def _can_rest(self, weights: Array) -> Array:
         """Return which cells might not move when they get a pulse."""
@@ -152,15 +153,38 @@ class TransferredLine:
         least = ROUNDING * (abs(at) + cells.w_max - cells.w_min)
         steps = cells.dw_min * torch.minimum(cells.q_plus(at), cells.q_minus(at))
         reach = torch.minimum(cells.w_max - at, at - cells.w_min)
-        rests: Array = ((steps <= least) | (reach <= least)).numpy()
+        # Also where a formula has no number beyond the bounds.
+        rests: Array = (~((steps > least) & (reach > least))).numpy()
         return rests
 
-    def _looks_emptied(self) -> Array:
-        """Return whose buffer can be what is left after a pulse."""
-        device, left = self.device, abs(self.cells(self.after.buffer))
+    def _buffers(self) -> Tuple[Array, Array]:
+        """Return the buffer before and after, in steps."""
+        device, unit = self.device, 1.0
         if isinstance(device, BufferedTransferCompound):
-            left = left / (device.thres_scale * granularity(device.unit_cell_devices[1]))
-        if device.forget_buffer and device.momentum == 0.0:
-            emptied: Array = left == 0.0
-            return emptied
-        return np.asarray(left >= device.momentum * (1.0 - ROUNDING))
+            unit = device.thres_scale * granularity(device.unit_cell_devices[1])
+        old, new = (self.cells(cells.buffer) / unit for cells in (self.before, self.after))
+        return (0.0 * old if getattr(device, "no_buffer", False) else old), new
+
+    def _can_have_been_kept(self, limit: float) -> Array:
+        """Return which buffers can have come about without a pulse."""
+        old, new = self._buffers()
+        slack = 10.0 * ROUNDING * (1.0 + abs(old) + abs(new))
+        return np.asarray((abs(new) < 1.0 + slack) & (abs(new - old) <= limit + slack))
+
+    def _can_have_been_pulsed(self, limit: float) -> Array:
+        """Return which buffers can be what was left by a pulse."""
+        old, new = self._buffers()
+        slack = 10.0 * ROUNDING * (1.0 + abs(old) + abs(new))
+        momentum = min(max(self.device.momentum, 0.0), 1.0)
+        if self.device.forget_buffer and momentum == 0.0:
+            return np.asarray((new == 0.0) & (abs(old) + limit >= 1.0 - slack))
+        # What the buffer was before the pulse, for an up or a down pulse.
+        if self.device.forget_buffer:
+            omegas = [new / momentum]
+            slack = slack / momentum
+        else:
+            omegas = [new + sign * (1.0 - momentum) for sign in (-1.0, 1.0)]
+        possible = np.zeros(len(new), dtype=bool)
+        for omega in omegas:
+            possible |= (abs(omega) >= 1.0 - slack) & (abs(omega - old) <= limit + slack)
+        return possible

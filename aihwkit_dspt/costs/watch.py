@@ -194,8 +194,9 @@ def watch_operations(
 
     * AGAD: its running mean tells what was read, hence what went through the buffer;
     * TT-v2 leaves no trace of its reads. With ``desired_bl=1``, as is aihwkit's default, a cell got
-      a pulse if and only if it moved. When a cell that rests at a bound may have got one, nobody
-      knows, and the count is ``None`` from then on. The same algorithm by
+      a pulse if and only if it moved, apart from cells that rest at a bound. Of these the buffer
+      tells, if one read moves it by much less than a step; otherwise nobody knows, and the count is
+      ``None`` from then on. The same algorithm by
       ``build_config("residual", gamma=0)`` counts its pulses itself, always.
 
     The count is ``None`` also with several reads per transfer or random lines, an automatic

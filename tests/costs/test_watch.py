@@ -27,9 +27,9 @@ from torch import nn
 
 from aihwkit_dspt import ReferenceType, operation_counts, watch_operations
 from aihwkit_dspt.costs import ModelCounts
-from tests.helpers import draw_batch, perfect, quiet_config, quiet_device, quiet_tile
+from tests.helpers import deterministic, draw_batch, perfect, quiet_config, quiet_device, quiet_tile
 from tests.table import METHODS
-from tests.test_parity import deterministic_pair
+from tests.test_parity import build_pair, deterministic_pair
 
 SETTINGS: Dict[str, Dict[str, Any]] = {
     "plain": {},
@@ -153,19 +153,52 @@ def test_pulses_of_a_noisy_training_are_the_distance(
     assert counts.slow_pulses == pytest.approx(way / 1e-3, rel=1e-4)
 
 
-def test_resting_cells() -> None:
-    """At the bounds pulses leave no trace: then nobody knows, rather than too few."""
-    slow = ConstantStepDevice(dw_min=0.02, w_max=0.03, w_min=-0.03, dw_min_std=0.0)
-    tile = noisy_tile(ChoppedTransferCompound, slow, transfer_lr=3.0, fast_lr=0.1)
-    with watch_operations(tile):
-        for _ in range(100):
-            tile.update(torch.rand(3, 6), torch.randn(3, 5) + 0.3)
-    assert operation_counts(tile).total.slow_pulses is None
-    agad = noisy_tile(DynamicTransferCompound, slow, transfer_lr=3.0, fast_lr=0.1)
-    with watch_operations(agad):
-        for _ in range(100):
-            agad.update(torch.rand(3, 6), torch.randn(3, 5) + 0.3)
-    assert operation_counts(agad).total.slow_pulses is not None
+NARROW = {"w_max": 0.03, "w_min": -0.03, "up_down": 0.0}
+"""Bounds that a slow array reaches within a few pulses."""
+
+
+@pytest.mark.parametrize("columns", [True, False])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"momentum": 0.1}, {"momentum": 0.1, "forget_buffer": False}, {"in_chop_prob": 0.0}],
+    ids=str,
+)
+def test_resting_cells(settings: Dict[str, Any], columns: bool) -> None:
+    """At the bounds pulses leave no trace but in the buffer, which moves slowly here."""
+    quiet = dict.fromkeys(("dw_min_dtod", "dw_min_std", "up_down_dtod"), 0.0)
+    slow = ConstantStepDevice(dw_min=0.01, w_max_dtod=0.0, w_min_dtod=0.0, **NARROW, **quiet)
+    case = {
+        **{"fast_lr": 0.5, "transfer_lr": 0.004, "scale_transfer_lr": False},
+        **{"in_chop_random": False, "transfer_columns": columns},
+        **settings,
+        "unit_cell_devices": [quiet_device(), slow],
+        "transfer_forward": perfect(),
+        "transfer_update": deterministic(1),
+    }
+    periphery = {"forward": perfect(), "backward": perfect(), "update": deterministic()}
+    theirs, ours = build_pair(ReferenceType.ZERO, (6, 4), case, periphery)
+    for tile in (theirs, ours):
+        tile.set_weights(torch.zeros(4, 6))
+    at_bound = 0
+    with watch_operations(theirs):
+        for _ in range(400):
+            x, d = draw_batch(ours)
+            theirs.update(x, d + 0.2)
+            ours.update(x, d + 0.2)
+            at_bound += int((theirs.get_weights()[0].abs() >= 0.0299).sum())
+    assert at_bound > 200
+    assert_same(operation_counts(theirs).total, operation_counts(ours).total)
+
+
+def test_resting_cells_that_nobody_knows_of() -> None:
+    """One read can fill the buffer: rather no number than a wrong one. AGAD knows."""
+    slow = ConstantStepDevice(dw_min=0.01, dw_min_std=0.0, **NARROW)
+    for compound, known in ((ChoppedTransferCompound, False), (DynamicTransferCompound, True)):
+        tile = noisy_tile(compound, slow, transfer_lr=3.0, fast_lr=0.1)
+        with watch_operations(tile):
+            for _ in range(100):
+                tile.update(torch.rand(3, 6), torch.randn(3, 5) + 0.3)
+        assert (operation_counts(tile).total.slow_pulses is not None) == known
 
 
 def test_random_flips() -> None:
