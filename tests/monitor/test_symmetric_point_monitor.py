@@ -340,6 +340,18 @@ def test_interrupted_write(
     assert os.listdir(tmp_path) == ["history"]
 
 
+def test_others_can_read_the_file(monitor: SymmetricPointMonitor, tmp_path: Path) -> None:
+    """As if it was written by ``open``, and as it was where there was one."""
+    (tmp_path / "plain").write_text("")
+    monitor.to_csv(tmp_path / "new.csv")
+    monitor.to_csv(tmp_path / "plain")
+    os.chmod(tmp_path / "plain", 0o640)
+    monitor.to_json(tmp_path / "plain")
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("new.csv", "plain")]
+    (tmp_path / "usual").write_text("")
+    assert modes == [(tmp_path / "usual").stat().st_mode & 0o777, 0o640]
+
+
 def test_summary(monitor: SymmetricPointMonitor) -> None:
     head, titles, line, *rows = monitor.summary().splitlines()
     assert head == "step 2, record 3 (weight units)"
