@@ -44,6 +44,7 @@ SETTINGS: Dict[str, Dict[str, Any]] = {
     "auto_scale": {"auto_scale": True},
     "gradient magnitudes": {"correct_gradient_magnitudes": True},
     "other sizes": {"sizes": (3, 7)},
+    "sweeps that end within a batch": {"sizes": (5, 9), "transfer_lr": 2.0, "in_chop_prob": 0.3},
 }
 NOISY = IOParameters(
     out_noise=0.05,
@@ -228,8 +229,8 @@ def network(make: Any) -> AnalogSequential:
     cut = make()
     cut.mapping.max_input_size = 5
     return AnalogSequential(
-        AnalogConv2d(1, 3, 2, use_indexed=True, rpu_config=make()),
-        AnalogConv2d(3, 2, 2, rpu_config=make()),
+        AnalogConv2d(1, 3, 2, rpu_config=make()),
+        AnalogConv2d(3, 2, 2, use_indexed=True, rpu_config=make()),
         nn.Flatten(),
         AnalogLinearMapped(8, 4, rpu_config=cut),
         AnalogLinear(4, 2, rpu_config=make()),

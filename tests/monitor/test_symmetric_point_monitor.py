@@ -160,6 +160,19 @@ def test_two_monitors_and_optimizers() -> None:
     assert set(second.history["tile"]) == {"analog_module"}
 
 
+def test_a_record_replaces_one_under_the_same_number() -> None:
+    """All tiles of it, and nothing else."""
+    model, optimizer = make()
+    monitor = SymmetricPointMonitor(model)
+    for number in (1, 2, 2, 2):
+        step(model, optimizer)
+        measured = monitor.record(number)
+    assert monitor.history["step"] == [1, 1, 2, 2]
+    assert monitor.history["tile"] == ["0.analog_module", "2.analog_module"] * 2
+    norms = [row["weight_norm"] for row in measured.values()]
+    assert monitor.history["weight_norm"][2:] == norms
+
+
 def test_record_by_hand() -> None:
     """Records under given numbers; the same number replaces, a resumed count goes on."""
     tile = quiet_tile(**METHODS["E-RIDER"])

@@ -263,6 +263,11 @@ def test_filter_spectrum() -> None:
     omega, attenuation = (np.asarray(x, float) for x in markers.lines[0].get_data())
     index = [int((spectra.omega - float(w)).abs().argmin()) for w in omega]
     np.testing.assert_allclose(attenuation, spectra.attenuation[index].numpy())
+    # Bars are two standard errors to either side.
+    (bars,) = markers.lines[2]
+    ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+    expected = 4.0 * spectra.attenuation_error[index].numpy()
+    np.testing.assert_allclose(ends[:, 1] - ends[:, 0], expected, rtol=1e-6)
     unchopped = plots.filter_spectrum(
         filter_spectra(play(0.1 * torch.randn(64, 2, 2), **METHODS["RIDER"]))
     )
