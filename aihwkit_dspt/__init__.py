@@ -44,8 +44,11 @@ from aihwkit_dspt.configs.rpu_config import TrackingRPUConfig  # noqa: E402
 from aihwkit_dspt.costs import (  # noqa: E402
     ModelCounts,
     OperationCounts,
+    OperationWatch,
+    cost_table,
     estimate_coincidences,
     operation_counts,
+    watch_operations,
 )
 from aihwkit_dspt.devices.chosen import (  # noqa: E402
     dw_min_for_states,
@@ -89,6 +92,7 @@ __all__ = [
     "FilterSpectra",
     "ModelCounts",
     "OperationCounts",
+    "OperationWatch",
     "PulseBudget",
     "RIDERCapacitorPreset",
     "RIDEREcRamMOPreset",
@@ -113,6 +117,7 @@ __all__ = [
     "ZeroShiftResult",
     "build_config",
     "calibrate",
+    "cost_table",
     "dw_min_for_states",
     "estimate_coincidences",
     "export_to_aihwkit",
@@ -128,6 +133,7 @@ __all__ = [
     "symmetric_points",
     "to_inference",
     "training_pulses",
+    "watch_operations",
     "with_symmetric_point",
     "zero_shift",
 ]

@@ -2,10 +2,12 @@
 
 Trains a small network on soft-bounds devices with shifted SPs, prints what the monitor sees,
 layer by layer, and draws it: the SP error over time, Q against the true SP, the response of the
-device, the estimate as a low-pass filter, and what the training cost. The pictures, a CSV file
-and a JSON file with all records go to a folder; with --tensorboard also to TensorBoard.
+device, and the estimate as a low-pass filter. Then trains for a few epochs with TT-v2 and AGAD
+(aihwkit's C++), E-RIDER, and two-stage (calibrated first), and compares what they cost. The
+pictures, a CSV file and a JSON file with all records go to a folder; with --tensorboard also to
+TensorBoard.
 
-    python examples/07_watch_the_symmetric_point.py                      # digits, half a minute
+    python examples/07_watch_the_symmetric_point.py                      # digits, two minutes
     python examples/07_watch_the_symmetric_point.py --data-root mnist    # MNIST from IDX files
     python examples/07_watch_the_symmetric_point.py --tensorboard runs   # pip install tensorboard
 """
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
@@ -21,8 +24,9 @@ import torch
 from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.optim import AnalogSGD
 from aihwkit.simulator.configs.devices import SoftBoundsReferenceDevice
-from common.data import load_images
-from common.methods import io_parameters
+from aihwkit.simulator.parameters.mapping import MappingParameter
+from common.data import Images, load_images
+from common.methods import METHODS, io_parameters
 from common.train import accuracy
 from matplotlib.figure import Figure
 from torch import nn
@@ -32,10 +36,13 @@ from aihwkit_dspt import (
     SymmetricPointMonitor,
     TrackingTile,
     build_config,
+    calibrate,
+    cost_table,
     dw_min_for_states,
     filter_spectra,
     operation_counts,
     record_reads,
+    watch_operations,
     with_symmetric_point,
 )
 from aihwkit_dspt.plots import (
@@ -83,8 +90,7 @@ def labels_of(tiles: Dict[str, TrackingTile]) -> Dict[str, str]:
 def draw(
     monitor: SymmetricPointMonitor,
     tiles: Dict[str, TrackingTile],
-    spectra: FilterSpectra,
-    model: nn.Module,
+    spectra: Optional[FilterSpectra],
     args: argparse.Namespace,
 ) -> None:
     """Write the pictures."""
@@ -100,11 +106,57 @@ def draw(
     response = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = response.subplots(1, 2)
     response_curves(device(args), left)
-    filter_spectrum(spectra, right)
+    if spectra is None:
+        right.set_axis_off()
+        print("\ntoo few reads for the spectra of P and Q: train for more epochs")
+    else:
+        filter_spectrum(spectra, right)
     response.savefig(args.out / "filter_response.png", dpi=110)
 
-    costs = cost_bars({"E-RIDER": operation_counts(model).total})
-    costs.figure.savefig(args.out / "costs.png", dpi=110)
+
+def network(images: Images, args: argparse.Namespace) -> nn.Sequential:
+    """Return the digital network."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(images.size, args.hidden),
+        nn.Tanh(),
+        nn.Linear(args.hidden, 10),
+        nn.LogSoftmax(dim=1),
+    )
+
+
+def train_epoch(model: nn.Module, optimizer: AnalogSGD, images: Images) -> None:
+    """Train for one epoch in batches of 10."""
+    for index in torch.randperm(len(images.train_y)).split(10):
+        optimizer.zero_grad()
+        nn.functional.nll_loss(model(images.train_x[index]), images.train_y[index]).backward()
+        optimizer.step()
+
+
+def compare_costs(images: Images, args: argparse.Namespace) -> None:
+    """Train every method for some epochs, print what each took and draw it."""
+    bias = MappingParameter(digital_bias=True)
+    configs = {
+        **{name: make(device(args), bias, 5) for name, make in METHODS.items()},
+        "two-stage": build_config("two-stage", device(args), io_parameters=io_parameters()),
+    }
+    counts = {}
+    for name, config in configs.items():
+        model = convert_to_analog(network(images, args), config)
+        if name == "two-stage":
+            calibrate(model, args.calibration_pulses, progress=False)
+        optimizer = AnalogSGD(model.parameters(), lr=args.lr)
+        # aihwkit's own tiles count only a part of what they do.
+        is_aihwkit = name in ("TT-v2", "AGAD")
+        with watch_operations(model) if is_aihwkit else nullcontext():
+            for _ in range(args.cost_epochs):
+                train_epoch(model, optimizer, images)
+        counts[f"{name} (aihwkit)" if is_aihwkit else name] = operation_counts(model).total
+    title = f"operations of {args.cost_epochs} epochs on {images.name}, sums over the layers"
+    print(f"\n{title}\n{cost_table(counts)}")
+    ax = cost_bars(counts)
+    ax.set_title(title.capitalize())
+    ax.figure.savefig(args.out / "costs.png", dpi=110)
 
 
 def main() -> None:
@@ -120,6 +172,8 @@ def main() -> None:
     parser.add_argument("--in-chop-prob", type=float, default=0.1)
     parser.add_argument("--eta", type=float, default=0.05, help="step size of the estimate")
     parser.add_argument("--lines", type=int, default=8, help="columns whose reads are recorded")
+    parser.add_argument("--cost-epochs", type=int, default=20, help="epochs to compare costs over")
+    parser.add_argument("--calibration-pulses", type=int, default=2000, help="of two-stage")
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="log to TensorBoard")
     parser.add_argument("--out", type=Path, default=Path("results/07"), help="folder for output")
     args = parser.parse_args()
@@ -129,13 +183,6 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     writer = writer_for(args.tensorboard)
 
-    network = nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(images.size, args.hidden),
-        nn.Tanh(),
-        nn.Linear(args.hidden, 10),
-        nn.LogSoftmax(dim=1),
-    )
     config = build_config(
         "e-rider",
         device(args),
@@ -143,9 +190,8 @@ def main() -> None:
         in_chop_prob=args.in_chop_prob,
         eta=args.eta,
     )
-    model = convert_to_analog(network, config)
+    model = convert_to_analog(network(images, args), config)
     optimizer = AnalogSGD(model.parameters(), lr=args.lr)
-    criterion = nn.NLLLoss()
     tiles = {n: tile for n, tile in model.named_modules() if isinstance(tile, TrackingTile)}
     last = list(tiles.values())[-1]
     lines = range(min(args.lines, last.in_size))
@@ -156,10 +202,7 @@ def main() -> None:
     # These two lines are all that the training loop has to know.
     with SymmetricPointMonitor(model, every=every) as monitor, record_reads(last, lines) as reads:
         for epoch in range(1, epochs + 1):
-            for index in torch.randperm(len(images.train_y)).split(10):
-                optimizer.zero_grad()
-                criterion(model(images.train_x[index]), images.train_y[index]).backward()
-                optimizer.step()
+            train_epoch(model, optimizer, images)
             if epoch % max(epochs // 5, 1) == 0:
                 percent = accuracy(model, images.test_x, images.test_y)
                 print(f"\nepoch {epoch}: test accuracy {percent:.1f} %\n{monitor.summary()}")
@@ -168,12 +211,14 @@ def main() -> None:
     if writer is not None:
         writer.close()
 
-    # Q needs some reads to forget where it started.
-    spectra = filter_spectra(reads, skip=min(round(5.0 / args.eta), reads.n_reads // 4))
-    draw(monitor, tiles, spectra, model, args)
+    # Q needs some reads to forget where it started; a spectrum needs some, too.
+    skip = min(round(5.0 / args.eta), reads.n_reads // 4)
+    spectra = filter_spectra(reads, skip=skip) if reads.n_reads - skip >= 32 else None
+    draw(monitor, tiles, spectra, args)
     monitor.to_csv(args.out / "history.csv")
     monitor.to_json(args.out / "history.json")
-    print(f"\n{operation_counts(model).table()}")
+    print(f"\nwhat the training took so far\n{operation_counts(model).table()}")
+    compare_costs(images, args)
     print(f"\n{time.perf_counter() - start:.0f} s; pictures and numbers are in {args.out}")
 
 

@@ -16,10 +16,13 @@ def test_watch_the_symmetric_point(tmp_path: Path) -> None:
     printed = run(
         "07_watch_the_symmetric_point.py",
         *("--epochs", 2, "--hidden", 6, "--sp-mean", -0.3),
+        *("--cost-epochs", 1, "--calibration-pulses", 50),
         *("--out", tmp_path / "out", "--tensorboard", tmp_path / "runs"),
     )
     assert "epoch 2: test accuracy" in printed
     assert "Q-SP mean" in printed
+    assert "AGAD (aihwkit)" in printed
+    assert "too few reads" not in printed
     for name in ("sp_tracking", "filter_response", "costs"):
         assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     history = json.loads((tmp_path / "out" / "history.json").read_text())

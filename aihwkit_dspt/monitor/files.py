@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Union
@@ -23,10 +24,21 @@ def write_whole(path: Union[str, Path], text: str) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
+        os.chmod(temporary, _mode(path))
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _mode(path: Path) -> int:
+    """Return the permissions that the file has, or would have got from ``open``."""
+    if path.exists():
+        return stat.S_IMODE(path.stat().st_mode)
+    # The mask can only be read by setting it.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def as_csv(history: Dict[str, List[Any]]) -> str:

@@ -13,16 +13,19 @@ if TYPE_CHECKING:
 
 QUANTITIES = {
     "update_cycles": "update cycles\n[vectors]",
-    "nominal_pulses": "gradient pulses\n[per line]",
-    "calibration_pulses": "calibration\n[pulses per cell]",
+    "nominal_pulses": "nominal pulses\n[per cell of P]",
+    "calibration_pulses": "of these to\ncalibrate",
     "transfer_reads": "transfer reads\n[lines]",
-    "slow_pulses": "pulses to W\n[cells]",
-    "programming_events": "programming\n[events]",
-    "programmed_cells": "programming\n[cells]",
+    "slow_pulses": "pulses to W\n[pulses]",
+    "programming_events": "reference set\n[events]",
+    "programmed_cells": "reference set\n[cells]",
     "forward_mvms": "forward\n[products]",
     "backward_mvms": "backward\n[products]",
 }
 """Attribute of the counts -> label with unit."""
+
+BOTTOM = 0.8
+"""Lower end of the axis; a logarithmic one has no place for zero."""
 
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
 
@@ -54,11 +57,12 @@ def cost_bars(counts: Mapping[str, Any], ax: Optional[Axes] = None) -> Axes:
                 f"counts[{method!r}] is a {type(item).__name__} without {missing[0]}: pass "
                 "operation_counts(model).total"
             )
-    ax = axes_or_new(ax, width=10.0, height=4.6)
-    width = 0.8 / len(counts)
+    ax = axes_or_new(ax, width=11.0, height=4.8)
+    width = 0.84 / len(counts)
+    highest = 1.0
     for number, (method, item) in enumerate(counts.items()):
         values = [getattr(item, name) for name in QUANTITIES]
-        places = [row - 0.4 + (number + 0.5) * width for row in range(len(values))]
+        places = [row - 0.42 + (number + 0.5) * width for row in range(len(values))]
         ax.bar(
             places,
             [value or 0 for value in values],
@@ -69,21 +73,34 @@ def cost_bars(counts: Mapping[str, Any], ax: Optional[Axes] = None) -> Axes:
             label=method,
         )
         for place, value in zip(places, values):
-            # A logarithmic axis has no place for these two.
-            if not value:
-                text, rotation = ("0", 0) if value == 0 else ("not counted", 90)
-                ax.text(
-                    place,
-                    0.01,
-                    text,
-                    rotation=rotation,
-                    ha="center",
-                    va="bottom",
-                    fontsize="x-small",
-                    transform=ax.get_xaxis_transform(),
-                )
+            # Bars of a logarithmic axis look alike: the number is written on each. A bar of nothing
+            # stands on the axis.
+            ax.annotate(
+                "not counted" if value is None else short(value),
+                (place, max(value or 0, BOTTOM)),
+                (0, 2),
+                textcoords="offset points",
+                rotation=90,
+                ha="center",
+                va="bottom",
+                fontsize="x-small",
+            )
+        highest = max(highest, *(value or 0 for value in values))
     ax.set_yscale("log")
-    ax.set_ylim(bottom=0.8)
+    # Two decades for the numbers and the legend.
+    ax.set_ylim(BOTTOM, 100.0 * highest)
+    ax.set_xlim(-0.6, len(QUANTITIES) - 0.4)
     ax.set_xticks(range(len(QUANTITIES)))
     ax.set_xticklabels(list(QUANTITIES.values()), fontsize="small")
-    return finish(ax, "Operations of the hardware so far", "", "number of operations")
+    finish(ax, "Operations of the hardware so far", "", "number of operations", min(len(counts), 5))
+    ax.grid(False, axis="x")
+    return ax
+
+
+def short(number: float) -> str:
+    """Return a number in three digits: 950, 12.8k, 2.6M."""
+    for power, unit in ((4, "T"), (3, "G"), (2, "M"), (1, "k")):
+        # What rounds to 1000 of one unit is 1 of the next.
+        if number >= 0.9995 * 1000.0**power:
+            return f"{number / 1000.0**power:.3g}{unit}"
+    return f"{number:.3g}"

@@ -14,7 +14,7 @@ from aihwkit_dspt.devices.response import Response
 from aihwkit_dspt.devices.responses import response
 from aihwkit_dspt.devices.symmetric_points import symmetric_points
 from aihwkit_dspt.monitor.ground_truth import hidden_parameters
-from aihwkit_dspt.plots.style import COLOURS, GREY, axes_or_new, finish
+from aihwkit_dspt.plots.style import COLOURS, GREY, axes_or_new, finish, leave_room
 from aihwkit_dspt.tiles.crossbar import Crossbar
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def response_curves(device: Any, ax: Optional[Axes] = None, n_cells: int = 8) ->
             for name, colour in (("q_plus", COLOURS[0]), ("q_minus", COLOURS[1])):
                 values = getattr(cell, name)(weights).tolist()
                 ax.plot(weights.tolist(), values, color=colour, alpha=0.3, linewidth=0.6)
+        label = f"{n_cells} drawn cells, up and down"
+        ax.plot([], [], color=GREY, linewidth=0.6, label=label)
     (cell,) = _cells(_nominal(device), 1)
     weights = _range(cell)
     for (name, label, style), colour in zip(CURVES, COLOURS):
@@ -77,11 +79,13 @@ def response_curves(device: Any, ax: Optional[Axes] = None, n_cells: int = 8) ->
         ax.axvline(point, color=GREY, linewidth=1)
         ax.plot([point], [0.0], "o", color="black", label=f"SP at {point:+.3g}", zorder=3)
     ax.axhline(0.0, color=GREY, linewidth=0.8)
+    leave_room(ax)
     return finish(
         ax,
         f"Response of {type(device).__name__}",
         "weight [weight units]",
         r"mean step [units of $\Delta w_{min}$]",
+        ncols=2,
     )
 
 

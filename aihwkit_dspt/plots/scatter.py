@@ -8,7 +8,7 @@ import torch
 from aihwkit.exceptions import TileError
 
 from aihwkit_dspt.monitor.ground_truth import cells_of
-from aihwkit_dspt.plots.style import COLOURS, GREY, axes_or_new, finish
+from aihwkit_dspt.plots.style import COLOURS, GREY, axes_or_new, finish, leave_room
 from aihwkit_dspt.tile_points import symmetric_points
 from aihwkit_dspt.tiles.tile import TrackingTile
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def sp_scatter(tile: Any, ax: Optional[Axes] = None, max_cells: int = 1000) -> Axes:
     r"""Draw Q against the true symmetric point of each cell of the fast array.
 
-    Behind each cell is the range between its device bounds, in the units of the weight.
+    Above and below each cell are its device bounds, in the units of the weight.
 
     Args:
         tile: the :class:`~aihwkit_dspt.TrackingTile`.
@@ -54,15 +54,17 @@ def sp_scatter(tile: Any, ax: Optional[Axes] = None, max_cells: int = 1000) -> A
         values.flatten()[known].double() for values in (tile.sp_estimate, cells.w_min, cells.w_max)
     )
     ax = axes_or_new(ax)
-    ax.vlines(
-        points.tolist(),
-        low.tolist(),
-        high.tolist(),
+    # Both ends only: lines between them would hide the cells in a grey block.
+    ax.scatter(
+        [*points.tolist(), *points.tolist()],
+        [*low.tolist(), *high.tolist()],
+        s=16,
+        marker="_",
+        linewidths=0.8,
+        alpha=0.5,
         color=GREY,
-        alpha=0.12,
-        linewidth=1.0,
+        label="device bounds of these cells",
     )
-    ax.plot([], [], color=GREY, label="range between the bounds of the cell")
     ax.scatter(
         points.tolist(),
         estimate.tolist(),
@@ -75,6 +77,6 @@ def sp_scatter(tile: Any, ax: Optional[Axes] = None, max_cells: int = 1000) -> A
     )
     ends = [float(points.min()), float(points.max())]
     ax.plot(ends, ends, color=COLOURS[1], linewidth=1.5, label="Q = SP", zorder=3)
-    return finish(
-        ax, "Estimate against true SP, cell by cell", "true SP [weight units]", "Q [weight units]"
-    )
+    leave_room(ax)
+    title = "Estimate against true SP, cell by cell"
+    return finish(ax, title, "true SP [weight units]", "Q [weight units]", ncols=2)

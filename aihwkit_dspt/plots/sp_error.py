@@ -50,6 +50,7 @@ def sp_error_over_time(
     ax.axhline(0.0, color=GREY, linewidth=0.8)
     ax.plot([], [], color=GREY, label="mean")
     ax.plot([], [], color=GREY, linestyle=":", label="root-mean-square")
+    ax.xaxis.set_major_formatter("{x:,.0f}")
     return finish(ax, "Estimate minus true SP, per layer", "training step", "Q - SP [weight units]")
 
 

@@ -52,11 +52,25 @@ def axes_or_new(ax: Optional[Any], width: float = 6.4, height: float = 4.4) -> A
     return ax
 
 
-def finish(ax: Axes, title: str, xlabel: str, ylabel: str, legend: bool = True) -> Axes:
-    """Put title, labels, grid and legend on the axes and return them."""
+def leave_room(ax: Axes, share: float = 0.25) -> None:
+    """Make the vertical axis longer at its upper end, so that the legend hides nothing."""
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + share * (high - low))
+
+
+def finish(ax: Axes, title: str, xlabel: str, ylabel: str, ncols: int = 0) -> Axes:
+    """Put title, labels, grid and legend on the axes and return them.
+
+    Args:
+        ax: the axes.
+        title: their title.
+        xlabel: what is on the horizontal axis, with its unit.
+        ylabel: what is on the vertical axis, with its unit.
+        ncols: columns of a legend at the upper end of the axes; 0 for one where there is room.
+    """
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     ax.grid(alpha=0.3, linewidth=0.6)
     ax.set_axisbelow(True)
-    if legend:
-        ax.legend(fontsize="small")
+    place = {"loc": "upper center", "ncols": ncols} if ncols else {"loc": "best"}
+    ax.legend(fontsize="small", framealpha=0.9, **place)
     return ax

@@ -7,10 +7,17 @@ from typing import Any, Callable, Dict, Tuple
 
 import pytest
 import torch
-from aihwkit.nn import AnalogConv2d, AnalogLinearMapped
+from aihwkit.nn import AnalogConv1dMapped, AnalogConv2d, AnalogConv3dMapped, AnalogLinearMapped
 from torch import nn
 
-from aihwkit_dspt import ERIDERPCMPreset, SymmetricPointMonitor, TrackingTile
+from aihwkit_dspt import (
+    ERIDERPCMPreset,
+    ReferenceSync,
+    ReferenceType,
+    SymmetricPointMonitor,
+    TrackingTile,
+    TransferScope,
+)
 from aihwkit_dspt.monitor import COLUMNS
 from tests.helpers import quiet_config, quiet_device, quiet_tile, train
 from tests.layers.networks import MODELS, fit
@@ -21,6 +28,14 @@ MORE: Dict[str, Tuple[Callable[[Any], nn.Module], Tuple[int, ...]]] = {
     "conv2d-indexed": (
         lambda config: AnalogConv2d(2, 4, 2, use_indexed=True, rpu_config=config),
         (5, 2, 4, 4),
+    ),
+    "conv1d-mapped": (
+        lambda config: AnalogConv1dMapped(2, 4, 3, rpu_config=config),
+        (5, 2, 6),
+    ),
+    "conv3d-mapped": (
+        lambda config: AnalogConv3dMapped(2, 3, 2, rpu_config=config),
+        (5, 2, 3, 3, 3),
     ),
     "mapped-in-four": (lambda config: AnalogLinearMapped(9, 7, rpu_config=config), (5, 9)),
 }
@@ -46,7 +61,7 @@ def tiles_of(model: nn.Module) -> Dict[str, TrackingTile]:
     ("layer", "digital_bias"),
     [(layer, True) for layer in CASES]
     # aihwkit has no mapped convolution with an analog bias.
-    + [(layer, False) for layer in CASES if layer != "conv2d-mapped"],
+    + [(layer, False) for layer in CASES if not ("conv" in layer and "mapped" in layer)],
 )
 def test_layers(layer: str, digital_bias: bool) -> None:
     """Every layer type, cut into several arrays or not, with a digital or an analog bias."""
@@ -79,18 +94,52 @@ def test_layers(layer: str, digital_bias: bool) -> None:
         {"out_chop_prob": 0.5},
         {"in_chop_random": True},
         {"gamma": 0.0},
+        {"transfer_scope": TransferScope.ARRAY},
+        {"reference_device": known_device(0.1, 0.1)},
+        {"reference_sync": ReferenceSync.EVERY_READ, "in_chop_prob": 0.0, "eta": 0.3},
+        {"reference": ReferenceType.ZERO, "in_chop_prob": 0.1},
     ],
-    ids=str,
+    ids=["plain", "rows", "out_chop", "random", "gamma=0", "array", "analog Q~", "RIDER", "zero"],
 )
 def test_settings(settings: Dict[str, Any]) -> None:
-    """Row transfer, output choppers, and an estimate that is evaluated at W alone."""
+    """Directions, choppers, methods, and a reference that is programmed to an analog array."""
     tile = TrackingTile(7, 5, config(**settings))
     tile.set_learning_rate(0.3)
     monitor = SymmetricPointMonitor(tile)
     for _ in range(5):
-        train(tile, 40)
+        train(tile, 37)  # the last sweep is not over: some choppers have flipped, others have not
         (row,) = monitor.record().values()
         assert_equal(row, by_hand(tile))
+
+
+def test_bounds_of_each_cell() -> None:
+    """Every cell has its own bounds; cells are placed a hair's breadth on either side of the line.
+
+    The line is one ``dw_min`` of the configuration away from the bounds.
+    """
+    device = quiet_device(w_max_dtod=0.3, w_min_dtod=0.3, dw_min_dtod=0.3)
+    tile = quiet_tile((8, 9), unit_cell_devices=[device, device], **METHODS["E-RIDER"])
+    hidden = tile.get_hidden_parameters()
+    assert hidden["max_bound_0"].std() > 0.05
+    for number, array in enumerate((tile.tile.fast, tile.tile.slow)):
+        low, high = hidden[f"min_bound_{number}"], hidden[f"max_bound_{number}"]
+        beyond = torch.rand(8, 9) < 0.5
+        distance = 0.01 + torch.where(beyond, -1e-4, 1e-4)
+        array.place(torch.where(torch.rand(8, 9) < 0.5, high - distance, low + distance))
+        (row,) = SymmetricPointMonitor(tile).record().values()
+        name = ("fast", "slow")[number]
+        assert row[f"{name}_saturated"] == pytest.approx(int(beyond.sum()) / 72)
+
+
+def test_frozen_tiles_are_seen() -> None:
+    """A frozen tile is measured like any other, and does not change."""
+    tile = TrackingTile(6, 4, config())
+    train(tile, 20)
+    tile.requires_grad_(False)
+    first = SymmetricPointMonitor(tile).record()["TrackingTile"]
+    train(tile, 20)
+    assert_equal(SymmetricPointMonitor(tile).record()["TrackingTile"], by_hand(tile))
+    assert SymmetricPointMonitor(tile).record()["TrackingTile"] == first
 
 
 def test_saturated_cells() -> None:
@@ -170,6 +219,10 @@ def test_cells_without_points() -> None:
     assert row["sp_error_mean"] == pytest.approx(errors.mean().item(), abs=1e-6)
     assert row["sp_error_rms"] == pytest.approx(errors.square().mean().sqrt().item(), abs=1e-6)
     assert row["fast_saturated"] >= int(dead.sum()) / dead.numel()
+    # The residual and the norm are those of all cells.
+    residual = (tile.fast_weights - tile.reference).double().square().mean().sqrt().item()
+    assert row["residual_rms"] == pytest.approx(residual, rel=1e-5)
+    assert row["weight_norm"] == pytest.approx(tile.get_weights()[0].norm().item(), rel=1e-5)
 
 
 def test_unit_cells_have_no_ground_truth() -> None:

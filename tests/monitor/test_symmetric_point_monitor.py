@@ -160,6 +160,19 @@ def test_two_monitors_and_optimizers() -> None:
     assert set(second.history["tile"]) == {"analog_module"}
 
 
+def test_a_record_replaces_one_under_the_same_number() -> None:
+    """All tiles of it, and nothing else."""
+    model, optimizer = make()
+    monitor = SymmetricPointMonitor(model)
+    for number in (1, 2, 2, 2):
+        step(model, optimizer)
+        measured = monitor.record(number)
+    assert monitor.history["step"] == [1, 1, 2, 2]
+    assert monitor.history["tile"] == ["0.analog_module", "2.analog_module"] * 2
+    norms = [row["weight_norm"] for row in measured.values()]
+    assert monitor.history["weight_norm"][2:] == norms
+
+
 def test_record_by_hand() -> None:
     """Records under given numbers; the same number replaces, a resumed count goes on."""
     tile = quiet_tile(**METHODS["E-RIDER"])
@@ -338,6 +351,18 @@ def test_interrupted_write(
         getattr(monitor, f"to_{form}")(path)
     assert path.read_text() == "former"
     assert os.listdir(tmp_path) == ["history"]
+
+
+def test_others_can_read_the_file(monitor: SymmetricPointMonitor, tmp_path: Path) -> None:
+    """As if it was written by ``open``, and as it was where there was one."""
+    (tmp_path / "plain").write_text("")
+    monitor.to_csv(tmp_path / "new.csv")
+    monitor.to_csv(tmp_path / "plain")
+    os.chmod(tmp_path / "plain", 0o640)
+    monitor.to_json(tmp_path / "plain")
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("new.csv", "plain")]
+    (tmp_path / "usual").write_text("")
+    assert modes == [(tmp_path / "usual").stat().st_mode & 0o777, 0o640]
 
 
 def test_summary(monitor: SymmetricPointMonitor) -> None:

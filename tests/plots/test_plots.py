@@ -30,7 +30,7 @@ from aihwkit_dspt import (
     operation_counts,
     plots,
 )
-from aihwkit_dspt.plots.costs import QUANTITIES
+from aihwkit_dspt.plots.costs import QUANTITIES, short
 from aihwkit_dspt.plots.style import COLOURS, GREY
 from tests.devices.device_table import ALL, WITHOUT_POINTS
 from tests.helpers import quiet_config, quiet_tile, train
@@ -198,11 +198,11 @@ def test_sp_scatter() -> None:
     tile = known_tile()
     reference = tile.get_hidden_parameters()["reference_0"].double().flatten()
     ax = plots.sp_scatter(tile)
-    ranges, cells = ax.collections
+    bounds, cells = ax.collections
     expected = torch.stack([-reference, tile.sp_estimate.double().flatten()], dim=1)
     np.testing.assert_allclose(cells.get_offsets(), expected.numpy(), atol=1e-6)
-    for (low, high), r in zip(ranges.get_segments(), reference.tolist()):
-        np.testing.assert_allclose([*low, *high], [-r, -1 - r, -r, 1 - r], atol=1e-6)
+    ends = [torch.stack([-reference, limit - reference], dim=1) for limit in (-1, 1)]
+    np.testing.assert_allclose(bounds.get_offsets(), torch.cat(ends).numpy(), atol=1e-6)
     assert len(plots.sp_scatter(tile, max_cells=7).collections[1].get_offsets()) == 7
 
 
@@ -210,8 +210,8 @@ def test_response_curves() -> None:
     """The nominal cell: straight lines between the bounds, which meet at the symmetric point."""
     ax = plots.response_curves(known_device(-0.3, 0.2))
     lines = lines_of(ax)
-    assert list(lines)[:4] == [label for _, label, _ in plots.response_curves.__globals__["CURVES"]]
-    assert list(lines)[4] == "SP at -0.3"
+    curves = [label for _, label, _ in plots.response_curves.__globals__["CURVES"]]
+    assert list(lines) == ["8 drawn cells, up and down", *curves, "SP at -0.3"]
     weights = lines["$q_+$ (up)"].get_xdata()
     np.testing.assert_allclose([weights[0], weights[-1]], [-1.3, 0.7], atol=1e-6)
     for label, expected in {
@@ -221,8 +221,8 @@ def test_response_curves() -> None:
         "$G = (q_- - q_+)/2$": 0.3 + weights,
     }.items():
         np.testing.assert_allclose(lines[label].get_ydata(), expected, atol=1e-6, err_msg=label)
-    # Two thin lines per cell, four thick ones, the axis, the point and its line.
-    assert len(ax.get_lines()) == 2 * 8 + 4 + 3
+    # Two thin lines per cell and their sample, four thick ones, the axis, the point and its line.
+    assert len(ax.get_lines()) == 2 * 8 + 1 + 4 + 3
     assert len(plots.response_curves(known_device(), n_cells=0).get_lines()) == 4 + 3
 
 
@@ -263,6 +263,11 @@ def test_filter_spectrum() -> None:
     omega, attenuation = (np.asarray(x, float) for x in markers.lines[0].get_data())
     index = [int((spectra.omega - float(w)).abs().argmin()) for w in omega]
     np.testing.assert_allclose(attenuation, spectra.attenuation[index].numpy())
+    # Bars are two standard errors to either side.
+    (bars,) = markers.lines[2]
+    ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+    expected = 4.0 * spectra.attenuation_error[index].numpy()
+    np.testing.assert_allclose(ends[:, 1] - ends[:, 0], expected, rtol=1e-6)
     unchopped = plots.filter_spectrum(
         filter_spectra(play(0.1 * torch.randn(64, 2, 2), **METHODS["RIDER"]))
     )
@@ -279,11 +284,25 @@ def test_cost_bars() -> None:
     bars = [[patch.get_height() for patch in group] for group in ax.containers]
     assert bars[0] == [10**number for number in range(len(names))]
     assert bars[1] == [0 if name in ("forward_mvms", "calibration_pulses") else 3 for name in names]
-    written = {text.get_text(): text.get_position()[0] for text in ax.texts}
-    assert set(written) == {"0", "not counted"}
-    assert written["0"] == pytest.approx(names.index("calibration_pulses") + 0.2)
-    assert written["not counted"] == pytest.approx(names.index("forward_mvms") + 0.2)
+    written = [(text.get_text(), *text.xy) for text in ax.texts]
+    tens = ["1", "10", "100", "1k", "10k", "100k", "1M", "10M", "100M"]
+    assert written[: len(names)] == [
+        (number, pytest.approx(row - 0.21), 10**row) for row, number in enumerate(tens)
+    ]
+    for name, text, height in (
+        ("calibration_pulses", "0", 0.8),
+        ("forward_mvms", "not counted", 0.8),
+        ("slow_pulses", "3", 3),
+    ):
+        row = names.index(name)
+        assert written[len(names) + row] == (text, pytest.approx(row + 0.21), height)
+    assert ax.get_ylim()[1] > 10 * 10 ** (len(names) - 1)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["first", "second"]
+
+
+def test_short_numbers() -> None:
+    numbers = {0: "0", 999: "999", 999.7: "1k", 12_849: "12.8k", 2_600_000: "2.6M", 3e12: "3T"}
+    assert {number: short(number) for number in numbers} == numbers
 
 
 # -- what is refused -----------------------------------------------------------------------------

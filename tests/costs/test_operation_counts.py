@@ -104,7 +104,7 @@ def test_multiplications_of_a_network() -> None:
     config = quiet_config(**METHODS["E-RIDER"])
     model = AnalogSequential(
         AnalogConv2d(1, 3, 2, use_indexed=True, rpu_config=config),
-        AnalogConv2d(3, 2, 2, rpu_config=config),
+        AnalogConv2d(3, 2, 2, use_indexed=True, rpu_config=config),
         nn.Flatten(),
         AnalogLinear(8, 4, rpu_config=config),
     )

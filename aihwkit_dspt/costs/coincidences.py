@@ -1,0 +1,68 @@
+"""Coincidences of gradient pulses: estimated anywhere, counted by aihwkit on a GPU."""
+
+from __future__ import annotations
+
+from typing import Any, List, Optional
+
+from aihwkit.exceptions import TileError
+from torch import nn
+
+from aihwkit_dspt.tiles.tile import TrackingTile
+
+
+def estimate_coincidences(model: nn.Module, enable: bool = True) -> None:
+    r"""Estimate the coincidences of gradient pulses from now on, or stop that.
+
+    Stochastic pulse trains change a cell where both of its lines have a pulse. Per update the
+    expected number is
+
+    .. math:: \sum_{ij} |x_j d_i|\, \lambda / \Delta w_{min}
+
+    as long as no pulse probability is clipped at 1, with the learning rate :math:`\lambda` of the
+    fast array. The sum takes some microseconds per update, so it is off by default. On a GPU a
+    device with ``count_pulses=True`` has the exact number, see :func:`counted_pulses`.
+
+    Args:
+        model: a model with tracking tiles, or one tile.
+        enable: whether to estimate.
+
+    Raises:
+        TileError: if the model has no tracking tile.
+    """
+    tiles = [tile for tile in model.modules() if isinstance(tile, TrackingTile)]
+    if not tiles:
+        raise TileError(
+            f"{type(model).__name__} has no TrackingTile: convert it with a TrackingRPUConfig first"
+        )
+    for tile in tiles:
+        tile.tile.counters.estimates_coincidences = enable
+
+
+def counted_pulses(cpp_tile: Any, devices: List[Any], is_cuda: bool) -> List[Optional[int]]:
+    """Return the pulses that aihwkit's counters have seen, for each device of a C++ tile.
+
+    aihwkit's CUDA devices with ``count_pulses=True`` count the coincidences of each cell,
+    ``get_pulse_counters()`` returns ``[2 * n_devices, d_size, x_size]`` up and down pulses. Its CPU
+    devices do not count and return nothing. This path is written after the sources of aihwkit
+    1.1.0 and 1.2.0 (``PulsedRPUDeviceCuda::getPulseCounters``, ``VectorRPUDeviceCuda``) and tested
+    with a stand-in for the tile: no GPU was at hand.
+
+    Args:
+        cpp_tile: aihwkit's simulator tile.
+        devices: the configurations of its devices, in order.
+        is_cuda: whether the tile lives on a GPU.
+
+    Returns:
+        the number of pulses of each device, in all cells; ``None`` where it does not count.
+    """
+    counts: List[Optional[int]] = [None] * len(devices)
+    counting = [place for place, device in enumerate(devices) if getattr(device, "count_pulses", 0)]
+    if not is_cuda or not counting:
+        return counts
+    # A device without a pulse so far has no counter and takes no place. Gradient pulses go to the
+    # first array before anything goes to the next one, so those that are missing come last.
+    counters = cpp_tile.get_pulse_counters()
+    pairs = [int(pair.sum()) for pair in counters.split(2)] if counters.numel() > 0 else []
+    for number, place in enumerate(counting):
+        counts[place] = pairs[number] if number < len(pairs) else 0
+    return counts

@@ -1,0 +1,102 @@
+"""The operations of a tile and of a model, as numbers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Dict, Mapping, Optional
+
+
+@dataclass(frozen=True)
+class OperationCounts:
+    """Operations of one tile, or of a model; ``None`` where nobody counted."""
+
+    update_cycles: Optional[int]
+    """Vector pairs that were sent to the fast array as gradient pulses."""
+
+    nominal_pulses: Optional[int]
+    """Pulses per cell of the fast array as the paper counts them: ``desired_bl`` per vector pair,
+    and those of a calibration (section 4, Fig. 4)."""
+
+    transfer_reads: Optional[int]
+    """Lines of the fast array that were read for transfers."""
+
+    slow_pulses: Optional[int]
+    """Pulses that transfers sent to cells of the slow array: whole steps out of the buffer.
+
+    Exact with one pulse per transfer (``transfer_update.desired_bl=1``, the default). Of more steps
+    at once aihwkit may send fewer: its trains clip, without update management at the square root
+    of ``desired_bl`` pulses."""
+
+    programming_events: Optional[int]
+    """Times that a part of the reference was programmed."""
+
+    programmed_cells: Optional[int]
+    """Cells that these events programmed, in total."""
+
+    calibration_pulses: Optional[int]
+    """Pulses that each cell of the fast array received by zero-shifting."""
+
+    forward_mvms: Optional[int]
+    """Vectors that were multiplied with the weight (training and evaluation)."""
+
+    backward_mvms: Optional[int]
+    """Error vectors that were multiplied with the transposed weight."""
+
+    expected_coincidences: Optional[float] = None
+    """Estimate of the pulses sent to cells of the fast array, summed over cells and updates, since
+    :func:`~aihwkit_dspt.estimate_coincidences` was called; ``None`` if it was not."""
+
+    coincidences: Optional[int] = None
+    """Pulses that cells of the fast array received, exactly and in total, from aihwkit's pulse
+    counters. They exist on a GPU, for devices with ``count_pulses=True``; ``None`` elsewhere."""
+
+    def __add__(self, other: OperationCounts) -> OperationCounts:
+        sums: Dict[str, Any] = {}
+        for item in fields(self):
+            mine, theirs = getattr(self, item.name), getattr(other, item.name)
+            sums[item.name] = None if mine is None or theirs is None else mine + theirs
+        return OperationCounts(**sums)
+
+
+@dataclass(frozen=True)
+class ModelCounts:
+    """Operations of all tiles of a model."""
+
+    tiles: Dict[str, OperationCounts]
+    """Name of the tile in the model -> its operations."""
+
+    total: OperationCounts
+    """Sum over the tiles."""
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return plain numbers, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, numbers: Dict[str, Any]) -> ModelCounts:
+        """Return the counts that :meth:`to_dict` returned, also as read back from JSON."""
+        tiles = {name: OperationCounts(**counts) for name, counts in numbers["tiles"].items()}
+        return cls(tiles, OperationCounts(**numbers["total"]))
+
+    def table(self) -> str:
+        """Return a table with a column per tile and one for the total; ``-`` is not counted."""
+        return cost_table({**self.tiles, "total": self.total})
+
+
+def cost_table(counts: Mapping[str, OperationCounts]) -> str:
+    """Return operations side by side, e.g. of methods; ``-`` is not counted.
+
+    Args:
+        counts: heading of a column -> operations, such as ``operation_counts(model).total``.
+
+    Returns:
+        a table with a line per kind of operation.
+    """
+    names = [item.name for item in fields(OperationCounts)]
+    first, width = max(map(len, names)), max(12, *(len(name) for name in counts)) + 2
+    lines = [" " * first + "".join(f"{name:>{width}}" for name in counts)]
+    for item in names:
+        values = (getattr(column, item) for column in counts.values())
+        cells = ("-" if value is None else f"{value:,.0f}" for value in values)
+        lines.append(f"{item:<{first}}" + "".join(f"{cell:>{width}}" for cell in cells))
+    return "\n".join(lines)
