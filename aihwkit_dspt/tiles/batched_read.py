@@ -31,9 +31,10 @@ class BatchedRead:
     management, for those vectors that need it), the converters :math:`f_{in}, f_{out}` that round
     to ``inp_res`` and ``out_res`` and clip to the bounds, and the output noise :math:`\sigma`.
     Values between the converters count in steps of the converters, so that the product also
-    rescales and adds the noise. Random numbers come from torch's global generator. Source: aihwkit's
-    ``rpu_forward_backward_pass.cpp``; :func:`~aihwkit_dspt.tiles.read_support.obstacle` says which
-    settings are covered.
+    rescales and adds the noise. Random numbers come from torch's global generator.
+
+    Source: aihwkit's ``rpu_forward_backward_pass.cpp``. Covered settings:
+    :func:`~aihwkit_dspt.tiles.read_support.obstacle`.
 
     Args:
         io: the non-idealities; later changes of it have no effect.

@@ -175,13 +175,25 @@ class TrackingTile(TileState, TileDataType):
     ) -> Tensor:
         """Apply aihwkit's output periphery.
 
-        Without an input gradient the mask of clipped outputs, which only that gradient uses, is
-        left out.
+        aihwkit keeps a mask of the outputs at the bound, whose input gradient it sets to zero. That
+        is left out where nobody asks for the gradient and where no output is at the bound.
         """
-        if self._needs_no_input_gradient(ctx):
+        if ctx is not None and (
+            self._needs_no_input_gradient(ctx) or not self._reaches_bound(x_output)
+        ):
             ctx = None
         output: Tensor = super().post_forward(x_output, dim, is_test, ctx)
         return output
+
+    def _reaches_bound(self, x_output: Tensor) -> bool:
+        bound = self.get_forward_out_bound() if self.handle_output_bound else None
+        if bound is None or x_output.numel() == 0:
+            return False
+        if x_output.is_cuda:
+            return True  # to find out would wait for the GPU
+        low, high = x_output.aminmax()
+        # Not "high >= bound": nan has to count.
+        return not (-bound < low.item() and high.item() < bound)
 
     def backward(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
         """Return the input gradients; ``None`` if the layer's input asks for none.
