@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import tempfile
 from copy import deepcopy
 from functools import partial
 from importlib.metadata import version
@@ -19,6 +17,7 @@ from aihwkit.simulator.tiles.module import TileModule
 from torch import nn
 
 from aihwkit_dspt._host import attributes, put_back
+from aihwkit_dspt.whole_file import whole_file
 
 CHECKPOINT_FORMAT = 1
 """Version of the files that :func:`save_checkpoint` writes; counted up when they change."""
@@ -49,7 +48,6 @@ def save_checkpoint(
         scheduler: a learning rate scheduler of the optimizer.
         extra: more to keep, such as ``epoch=3``; tensors and plain Python values.
     """
-    path = Path(path)
     states = {name: part for name, part in zip(PARTS, (model, optimizer, scheduler)) if part}
     content = {
         "format": CHECKPOINT_FORMAT,
@@ -58,16 +56,8 @@ def save_checkpoint(
         "random": _random_states(),
         "extra": extra,
     }
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        torch.save(content, file)
 
 
 def load_checkpoint(

@@ -12,13 +12,14 @@ from aihwkit.exceptions import ArgumentError, TileError
 from torch import nn
 
 from aihwkit_dspt.monitor.columns import COLUMNS
-from aihwkit_dspt.monitor.files import as_csv, as_json, write_whole
 from aihwkit_dspt.monitor.ground_truth import CachedGroundTruth
 from aihwkit_dspt.monitor.measure import finish, look
 from aihwkit_dspt.monitor.steps import StepListener
 from aihwkit_dspt.monitor.table import table
 from aihwkit_dspt.monitor.tensorboard import require_writer, write_histograms, write_scalars
+from aihwkit_dspt.monitor.text import as_csv, as_json
 from aihwkit_dspt.tiles.tile import TrackingTile
+from aihwkit_dspt.whole_file import whole_file
 
 
 class SymmetricPointMonitor:
@@ -137,7 +138,7 @@ class SymmetricPointMonitor:
         Args:
             path: the file; its folder has to exist.
         """
-        write_whole(path, as_csv(self.history))
+        self._write(path, as_csv(self.history))
 
     def to_json(self, path: Union[str, Path]) -> None:
         """Write the history as a JSON object with a list per column, ``null`` for ``nan``.
@@ -147,7 +148,12 @@ class SymmetricPointMonitor:
         Args:
             path: the file; its folder has to exist.
         """
-        write_whole(path, as_json(self.history))
+        self._write(path, as_json(self.history))
+
+    @staticmethod
+    def _write(path: Union[str, Path], text: str) -> None:
+        with whole_file(path) as file:
+            file.write(text.encode("utf-8"))
 
     def newest(self) -> List[Dict[str, Any]]:
         """Return the rows of the newest record, one per tile; taken now if there is none."""
