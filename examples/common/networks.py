@@ -1,7 +1,8 @@
-"""The networks of the paper, in plain torch; convert them to analog."""
+"""The networks of the paper and plain stacks of layers, in torch; convert them to analog."""
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Tuple
 
 from torch import nn
@@ -36,3 +37,14 @@ def lenet5() -> nn.Sequential:
         nn.Linear(128, 10),
         nn.LogSoftmax(dim=1),
     )
+
+
+def stack(n_layers: int, size: int) -> nn.Sequential:
+    """Layers of ``size`` x ``size`` without bias and nothing between them.
+
+    The weights have gain one, so that signals and pulses are alike in all layers.
+    """
+    layers = [nn.Linear(size, size, bias=False) for _ in range(n_layers)]
+    for layer in layers:
+        nn.init.uniform_(layer.weight, -sqrt(3.0 / size), sqrt(3.0 / size))
+    return nn.Sequential(*layers)

@@ -8,7 +8,7 @@ import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 
 def versions() -> Dict[str, str]:
@@ -23,14 +23,14 @@ class Results:
     A file that is there with the same settings is continued.
 
     Args:
-        path: the JSON file.
+        path: the JSON file; ``None`` keeps the numbers in memory only.
         settings: everything that the numbers depend on, as JSON types.
 
     Raises:
         SystemExit: if the file was made with other settings or versions.
     """
 
-    def __init__(self, path: Path, settings: Dict[str, Any]) -> None:
+    def __init__(self, path: Optional[Path], settings: Dict[str, Any]) -> None:
         self.path = path
         self.head = {
             "command": " ".join(["python", *sys.argv]),
@@ -38,7 +38,7 @@ class Results:
             "settings": settings,
         }
         self.numbers: Dict[str, Any] = {}
-        if not path.exists():
+        if path is None or not path.exists():
             return
         found = json.loads(path.read_text())
         for name in ("versions", "settings"):
@@ -52,6 +52,8 @@ class Results:
     def add(self, key: str, value: Any) -> None:
         """Keep one result and write the file; an interrupted write leaves it as it was."""
         self.numbers[key] = value
+        if self.path is None:
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial")
         partial.write_text(_text({**self.head, "results": self.numbers}) + "\n")

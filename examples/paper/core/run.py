@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import time
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
 import torch
 from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.optim import AnalogSGD
 from common.data import Images, load_images
+from common.machine import revision
 from common.networks import fcn, lenet5
 from common.results import versions
 from common.train import accuracy
@@ -99,15 +98,6 @@ class Run:
 def _images(data_root: Optional[str], validation: bool) -> Images:
     images = load_images(data_root)
     return images.validation_split(N_VALIDATION) if validation else images
-
-
-@lru_cache(maxsize=1)
-def revision() -> str:
-    """Return the git revision of this checkout, with a mark if files differ from it."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    folder = Path(__file__).parent
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return result.stdout.strip() or "unknown"
 
 
 def execute(run: Run, data_root: Optional[str] = None) -> Dict[str, Any]:
