@@ -24,6 +24,7 @@ from typing import Any, Dict, List, Optional
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.child import in_child, run
+from bench.names import COMPETITORS
 from bench.tables import step_times
 from common.machine import machine
 from common.results import Results
@@ -70,7 +71,7 @@ def parse_arguments(arguments: Optional[List[str]] = None) -> argparse.Namespace
     )
     parser.add_argument("--batch-sizes", type=int, nargs="+", help="default: three per network")
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
-    parser.add_argument("--competitors", nargs="+", help="names as in the table, default: all")
+    parser.add_argument("--competitors", nargs="+", default=COMPETITORS, choices=COMPETITORS)
     parser.add_argument("--rounds", type=int, default=100, help="most rounds")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds for the rounds of each")
     parser.add_argument("--fast-lr", type=float, default=0.1)
@@ -85,9 +86,12 @@ def main() -> None:
     if args.table:
         print(table(args.table))
         return
-    task = {"rounds": args.rounds, "budget": args.budget, "fast_lr": args.fast_lr}
-    if args.competitors:
-        task["competitors"] = args.competitors
+    task = {
+        "rounds": args.rounds,
+        "budget": args.budget,
+        "fast_lr": args.fast_lr,
+        "competitors": list(args.competitors),
+    }
     results = Results(args.out, {**machine(), **task})
     for network in args.networks:
         for batch_size in args.batch_sizes or BATCH_SIZES.get(network, [1, 10, 128]):

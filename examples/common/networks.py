@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
-from typing import Tuple
+from typing import List, Tuple
 
 from torch import nn
 
@@ -40,11 +39,14 @@ def lenet5() -> nn.Sequential:
 
 
 def stack(n_layers: int, size: int) -> nn.Sequential:
-    """Layers of ``size`` x ``size`` without bias and nothing between them.
+    """Layers of ``size`` x ``size`` without bias, with normalised signals between them.
 
-    The weights have gain one, so that signals and pulses are alike in all layers.
+    So signals, errors and with them the pulses are alike in all layers.
     """
-    layers = [nn.Linear(size, size, bias=False) for _ in range(n_layers)]
-    for layer in layers:
-        nn.init.uniform_(layer.weight, -sqrt(3.0 / size), sqrt(3.0 / size))
+    layers: List[nn.Module] = [nn.Linear(size, size, bias=False)]
+    for _ in range(n_layers - 1):
+        layers += [
+            nn.LayerNorm(size, elementwise_affine=False),
+            nn.Linear(size, size, bias=False),
+        ]
     return nn.Sequential(*layers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -33,7 +34,7 @@ class Results:
     def __init__(self, path: Optional[Path], settings: Dict[str, Any]) -> None:
         self.path = path
         self.head = {
-            "command": " ".join(["python", *sys.argv]),
+            "command": shlex.join(["python", *sys.argv]),
             "versions": versions(),
             "settings": settings,
         }

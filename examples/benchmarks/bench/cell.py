@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from statistics import median
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
 from common.machine import load
 
-from bench.competitors import COMPETITORS, MAY_REFUSE
-from bench.names import BASELINE, OURS
+from bench.competitors import rpu_config
+from bench.names import BASELINE, COMPETITORS, MAY_REFUSE, OURS
 from bench.timing import ratio, seconds, take_turns
 from bench.workloads import Training, workload
 
@@ -31,7 +31,7 @@ def first_steps(
     first: List[float] = []
     while len(first) < BUILDS and sum(built) < LONG:
         torch.manual_seed(1)
-        config = COMPETITORS[name](fast_lr)
+        config = rpu_config(name, fast_lr)
         start = time.perf_counter()
         training = Training(workload(network), config, batch_size, fast_lr)
         built.append(time.perf_counter() - start)
@@ -66,7 +66,7 @@ def measure(
     fast_lr: float,
     rounds: int,
     budget: float,
-    competitors: Optional[List[str]] = None,
+    competitors: Optional[Sequence[str]] = None,
 ) -> Numbers:
     """Return times and ratios of a training step.
 
@@ -76,13 +76,13 @@ def measure(
         fast_lr: learning rate of the gradient pulses of all competitors.
         rounds: most rounds of measurements.
         budget: seconds for them.
-        competitors: names out of :data:`~bench.competitors.COMPETITORS`; ``None`` for all.
+        competitors: names besides the baseline's; ``None`` for all.
 
     Returns:
         for each competitor the median step time, its ratio to the baseline and the ratio of
         E-RIDER to it, with quartiles, by wall clock; the first by processor time, too.
     """
-    names = list(COMPETITORS) if competitors is None else competitors
+    names = list(dict.fromkeys([BASELINE, *(competitors or COMPETITORS)]))
     trainings, result = build_all(names, network, batch_size, fast_lr)
     before = load()
     steps = {name: training.__call__ for name, training in trainings.items()}

@@ -11,7 +11,7 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.transfer import TorchTransferTile
 from common.methods import agad, erider, hfo2, io_parameters, ttv2
 
-from bench.names import BASELINE, OURS
+from bench import names
 
 DEVICE = hfo2(0.4, 0.4)
 ARGUMENTS = (DEVICE, MappingParameter(), 5)
@@ -59,19 +59,24 @@ def _erider(fast_lr: float, gamma: float) -> Any:
     return erider(*ARGUMENTS, gamma=gamma, **_settings(fast_lr))
 
 
-COMPETITORS: Dict[str, Callable[[float], Any]] = {
-    BASELINE: _agad,
-    "C++ ChoppedTransfer, gamma=0.1": _chopped,
-    "TorchTransferTile": _torch_transfer,
-    "analog SGD, one device": _sgd,
-    OURS: partial(_erider, gamma=0.1),
-    "E-RIDER, gamma=0": partial(_erider, gamma=0.0),
+CONFIGS: Dict[str, Callable[[float], Any]] = {
+    names.BASELINE: _agad,
+    names.CHOPPED: _chopped,
+    names.TORCH_TRANSFER: _torch_transfer,
+    names.SGD: _sgd,
+    names.OURS: partial(_erider, gamma=0.1),
+    names.OURS_WITHOUT_GAMMA: partial(_erider, gamma=0.0),
 }
-"""Display name -> function that makes the RPU configuration for a ``fast_lr``.
 
-Without ``gamma``, aihwkit's compounds and ``TorchTransferTile`` evaluate the model at the slow
-array alone. aihwkit's own ``gamma`` is not E-RIDER's, but also puts two arrays into the weight.
-"""
 
-MAY_REFUSE = ("C++ ChoppedTransfer, gamma=0.1", "TorchTransferTile")
-"""Competitors of which aihwkit says that they support only a part of its settings and layers."""
+def rpu_config(name: str, fast_lr: float) -> Any:
+    """Return the RPU configuration of a competitor.
+
+    Without ``gamma``, aihwkit's compounds and ``TorchTransferTile`` evaluate the model at the slow
+    array alone. aihwkit's own ``gamma`` is not E-RIDER's, but it also mixes two arrays.
+
+    Args:
+        name: see :data:`bench.names.COMPETITORS`.
+        fast_lr: learning rate of the gradient pulses.
+    """
+    return CONFIGS[name](fast_lr)

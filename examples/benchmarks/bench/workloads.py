@@ -50,7 +50,8 @@ def _cross_entropy(output: Tensor, target: Tensor) -> None:
 
 def _vectors(batch_size: int, size: int) -> Batch:
     # As inside of a network: the inputs want a gradient; errors are those of a mean over the batch.
-    x = torch.rand(batch_size, size, requires_grad=True)
+    # Inputs of one sign would drive the outputs, which no loss holds here, into the bounds.
+    x = torch.empty(batch_size, size).uniform_(-1.0, 1.0).requires_grad_()
     return x, torch.randn(batch_size, size) / batch_size
 
 
@@ -103,14 +104,17 @@ class Training:
         rpu_config: RPU configuration of all layers.
         batch_size: vectors (images, sequences) of a step.
         lr: learning rate of ``AnalogSGD``.
+
+    Attributes:
+        data: the batches that are trained on in turn.
     """
 
     def __init__(self, task: Workload, rpu_config: Any, batch_size: int, lr: float) -> None:
         self.backward = task.backward
         self.model = task.build(rpu_config)
         self.optimizer = AnalogSGD(self.model.parameters(), lr=lr)
-        batches = [task.batch(batch_size) for _ in range(N_BATCHES)]
-        self.batches: Iterator[Batch] = cycle(batches)
+        self.data = [task.batch(batch_size) for _ in range(N_BATCHES)]
+        self.batches: Iterator[Batch] = cycle(self.data)
 
     def __call__(self) -> None:
         """Do one training step on the next batch."""
