@@ -2,10 +2,11 @@
 
 The floor is the sum of
 
-* the gradient pulses on the fast array by aihwkit's C++ (same array, inputs, errors, learning rate),
-* the matrix product with the weight, forward and (if the inputs want a gradient) backward, each as
-  one ``torch.addmm`` that adds the output noise, with inputs and outputs scaled, rounded and clipped
-  as the converters do,
+* the gradient pulses on the fast array by aihwkit's C++, with the step's inputs, errors and
+  learning rate,
+* the matrix product with the weight, forward and (if the inputs want a gradient) backward, each one
+  ``torch.addmm`` that adds the output noise, between the scaling, rounding and clipping of the
+  converters,
 * one fused multiply-add over the weight, ``stored + gamma * P``.
 
 Everything takes turns in one process, on the arrays of the very tile that is trained. The overhead
@@ -69,7 +70,9 @@ def floor_parts(training: Training, input_gradient: bool) -> Dict[str, Callable[
     import torch
     from common.methods import io_parameters
 
-    (tile,) = training.model.analog_tiles()
+    from aihwkit_dspt import TrackingTile
+
+    (tile,) = (item for item in training.model.modules() if isinstance(item, TrackingTile))
     arrays, io = tile.tile, io_parameters()
     weight, fast_lr = arrays.get_weights(as_ref=True), float(arrays.fast_lr.current)
     gamma, stored, mixed = arrays.device_config.gamma, weight.clone(), torch.empty_like(weight)

@@ -67,7 +67,7 @@ def parse_arguments(arguments: Optional[List[str]] = None) -> argparse.Namespace
         "--networks",
         nargs="+",
         default=list(BATCH_SIZES),
-        help=f"of {', '.join(BATCH_SIZES)}, or linear-N, or stack-KxN for K layers",
+        help=f"of {', '.join(BATCH_SIZES)}, linear-N, tiled-N or stack-KxN",
     )
     parser.add_argument("--batch-sizes", type=int, nargs="+", help="default: three per network")
     parser.add_argument("--threads", type=int, nargs="+", default=[1])

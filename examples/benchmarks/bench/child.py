@@ -27,13 +27,17 @@ def in_child(task: Dict[str, Any], threads: int = 1) -> Dict[str, Any]:
 
     Returns:
         what ``work`` returned.
+
+    Raises:
+        SystemExit: if the process failed; it has printed why.
     """
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     environment = {**os.environ, **dict.fromkeys(names, str(threads))}
     with TemporaryDirectory() as folder:
         out = Path(folder) / "result.json"
         command = [sys.executable, sys.argv[0], CHILD, json.dumps(task), str(out)]
-        subprocess.run(command, env=environment, check=True)
+        if subprocess.run(command, env=environment, check=False).returncode:
+            raise SystemExit(f"the measurement of {task} failed, see above")
         result: Dict[str, Any] = json.loads(out.read_text())
         return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any, Callable, Iterator, Tuple
@@ -55,9 +56,18 @@ def _vectors(batch_size: int, size: int) -> Batch:
     return x, torch.randn(batch_size, size) / batch_size
 
 
-def _stack(n_layers: int, size: int) -> Workload:
+def _whole(rpu_config: Any) -> Any:
+    """Return a copy that keeps a layer on one array; aihwkit cuts at 512 rows and columns."""
+    copied = deepcopy(rpu_config)
+    copied.mapping.max_input_size = copied.mapping.max_output_size = 0
+    return copied
+
+
+def _stack(n_layers: int, size: int, whole: bool = True) -> Workload:
     return Workload(
-        lambda config: convert_to_analog(stack(n_layers, size), config),
+        lambda config: convert_to_analog(
+            stack(n_layers, size), _whole(config) if whole else config
+        ),
         lambda batch_size: _vectors(batch_size, size),
         lambda output, error: output.backward(error),
     )
@@ -67,8 +77,9 @@ def workload(name: str) -> Workload:
     """Return a workload by its name.
 
     Args:
-        name: ``"fcn"``, ``"lenet5"``, ``"lstm"``, ``"linear-N"`` for an N x N layer or
-            ``"stack-KxN"`` for K of them.
+        name: ``"fcn"``, ``"lenet5"``, ``"lstm"``, ``"linear-N"`` for a layer on an N x N array,
+            ``"tiled-N"`` for the same on arrays of up to 512 x 512 (aihwkit's default mapping) or
+            ``"stack-KxN"`` for K layers.
 
     Raises:
         ValueError: if there is none of this name.
@@ -86,12 +97,12 @@ def workload(name: str) -> Workload:
     kind, _, sizes = name.partition("-")
     numbers = sizes.split("x")
     if all(number.isdigit() for number in numbers):
-        if kind == "linear" and len(numbers) == 1:
-            return _stack(1, int(numbers[0]))
+        if kind in ("linear", "tiled") and len(numbers) == 1:
+            return _stack(1, int(numbers[0]), whole=kind == "linear")
         if kind == "stack" and len(numbers) == 2:
             return _stack(int(numbers[0]), int(numbers[1]))
     raise ValueError(
-        f"no network {name!r}: pass fcn, lenet5, lstm, linear-N or stack-KxN, e.g. "
+        f"no network {name!r}: pass fcn, lenet5, lstm, linear-N, tiled-N or stack-KxN, e.g. "
         "linear-1024 or stack-4x256"
     )
 
