@@ -6,15 +6,21 @@ import os
 import platform
 import subprocess
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Dict
 
 
 @lru_cache(maxsize=1)
 def revision() -> str:
-    """Return the git revision of this checkout, with a mark if files differ from it."""
+    """Return the git revision of the package that is imported, with a mark if files differ from it.
+
+    It need not be the one beside these examples; ``"unknown"`` if it is not in a checkout.
+    """
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    folder = Path(__file__).parent
+    package = find_spec("aihwkit_dspt")
+    assert package is not None and package.origin is not None
+    folder = Path(package.origin).parent
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return result.stdout.strip() or "unknown"
 
