@@ -18,9 +18,7 @@ def revision() -> str:
     It need not be the one beside these examples; ``"unknown"`` if it is not in a checkout.
     """
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    package = find_spec("aihwkit_dspt")
-    assert package is not None and package.origin is not None
-    folder = Path(package.origin).parent
+    folder = Path(find_spec("aihwkit_dspt").origin).parent
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return result.stdout.strip() or "unknown"
 
