@@ -50,6 +50,9 @@ TASKS: Dict[str, Callable[[int], Tuple[str, int]]] = {
 }
 """Axis -> network and batch size for a value."""
 
+CLOCKS = {"wall": "median_ms", "cpu": "cpu_median_ms"}
+"""Clock -> name of its number."""
+
 UNITS = {"size": "cells", "batch": "vectors", "layers": "layers"}
 
 
@@ -65,13 +68,16 @@ def amount(axis: str, value: int) -> int:
     return value**2 if axis == "size" else value
 
 
-def fit(axis: str, points: Dict[int, Dict[str, Any]], fit_from: int) -> Dict[str, Any]:
+def fit(
+    axis: str, points: Dict[int, Dict[str, Any]], fit_from: int, clock: str = "wall"
+) -> Dict[str, Any]:
     """Return exponents of the step time for the points from ``fit_from`` on.
 
     Args:
         axis: name of the axis.
         points: value -> what was measured there.
         fit_from: smallest value that counts.
+        clock: ``"wall"`` or ``"cpu"``.
 
     Raises:
         ValueError: if less than two points are left.
@@ -79,9 +85,9 @@ def fit(axis: str, points: Dict[int, Dict[str, Any]], fit_from: int) -> Dict[str
     used = [value for value in points if value >= fit_from]
     if len(used) < 2:
         raise ValueError(f"{len(used)} points of {axis!r} from {fit_from} on: pass at least two")
-    result: Dict[str, Any] = {"values": used, "against": UNITS[axis]}
+    result: Dict[str, Any] = {"values": used, "against": UNITS[axis], "clock": clock}
     for name in (BASELINE, OURS):
-        times = [points[value]["competitors"][name]["median_ms"] for value in used]
+        times = [points[value]["competitors"][name][CLOCKS[clock]] for value in used]
         slope, error, _ = exponent([amount(axis, value) for value in used], times)
         # JSON has no nan.
         result[name] = {"exponent": slope, "error": error if len(used) > 2 else None}
@@ -109,7 +115,11 @@ def words(fitted: Dict[str, Any]) -> str:
         sigma = "two points, no error" if error is None else f"+- {error:.3f}"
         parts.append(f"{name} {fitted[name]['exponent']:.3f} {sigma}")
     values = fitted["values"]
-    return f"exponent against {fitted['against']}, {values[0]} to {values[-1]}: " + "; ".join(parts)
+    clock = "processor" if fitted["clock"] == "cpu" else "wall-clock"
+    return (
+        f"exponent of {clock} time against {fitted['against']}, {values[0]} to {values[-1]}: "
+        + "; ".join(parts)
+    )
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -119,6 +129,13 @@ def parse_arguments() -> argparse.Namespace:
     for axis, values in POINTS.items():
         parser.add_argument(f"--{axis}-values", type=int, nargs="+", default=values)
         parser.add_argument(f"--{axis}-fit-from", type=int, default=FIT_FROM[axis])
+    parser.add_argument(
+        "--clock",
+        choices=list(CLOCKS),
+        default="wall",
+        help="for the fit: processor time (one thread) on a machine that is not idle, since points "
+        "are measured one after the other",
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=60, help="most rounds")
     parser.add_argument("--budget", type=float, default=20.0, help="seconds for the rounds of each")
@@ -141,7 +158,7 @@ def main() -> None:
                 cell = {"network": network, "batch_size": batch_size, "competitors": [OURS]}
                 results.add(key, in_child({**cell, **task}, args.threads))
             points[value] = results.numbers[key]
-        fitted = fit(axis, points, getattr(args, f"{axis}_fit_from"))
+        fitted = fit(axis, points, getattr(args, f"{axis}_fit_from"), args.clock)
         results.add(f"fit {axis}", fitted)
         print(f"{table(axis, points)}\n\n{words(fitted)}\n", flush=True)
 

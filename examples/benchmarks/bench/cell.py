@@ -89,6 +89,7 @@ def measure(
     wall, cpu, repeat = take_turns(steps, rounds, budget)
     for name, times in wall.items():
         result[name].update({"median_ms": 1e3 * median(times), **ratio(times, wall[BASELINE])})
+        result[name]["cpu_median_ms"] = 1e3 * median(cpu[name])
         result[name].update(ratio(cpu[name], cpu[BASELINE], "cpu_ratio"))
         if OURS in wall:
             result[name].update(ratio(wall[OURS], times, "erider_ratio"))
