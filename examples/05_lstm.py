@@ -13,41 +13,19 @@ import argparse
 import time
 import warnings
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List
 
 import torch
-from aihwkit.nn import AnalogLinear, AnalogLSTMCell, AnalogRNN
 from aihwkit.optim import AnalogSGD
 from common.methods import hfo2, io_parameters
+from common.recall import N_SYMBOLS, Recall, sequences
 from common.report import pyplot, write_json
 from common.tracking import sp_error
-from torch import Tensor, nn
+from torch import nn
 
 from aihwkit_dspt import build_config
 
-N_SYMBOLS = 4
 TEST_SIZE = 500
-
-
-class Recall(nn.Module):
-    """LSTM and a readout of its last output."""
-
-    def __init__(self, hidden_size: int, rpu_config: Any) -> None:
-        super().__init__()
-        self.lstm = AnalogRNN(AnalogLSTMCell, N_SYMBOLS, hidden_size, rpu_config=rpu_config)
-        self.readout = AnalogLinear(hidden_size, N_SYMBOLS, rpu_config=rpu_config)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``[batch, N_SYMBOLS]`` logits of ``[time, batch, N_SYMBOLS]`` sequences."""
-        outputs, _ = self.lstm(x)
-        logits: Tensor = self.readout(outputs[-1])
-        return logits
-
-
-def sequences(n_steps: int, n_sequences: int) -> Tuple[Tensor, Tensor]:
-    """Return ``[n_steps, n_sequences, N_SYMBOLS]`` one-hot symbols and the first symbol of each."""
-    symbols = torch.randint(N_SYMBOLS, (n_steps, n_sequences))
-    return nn.functional.one_hot(symbols, N_SYMBOLS).float(), symbols[0]
 
 
 def rpu_config(args: argparse.Namespace) -> Any:

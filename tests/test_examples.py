@@ -63,14 +63,6 @@ def test_checkpoint_and_resume(tmp_path: Path) -> None:
     assert columns[1] == 2 * columns[0]
 
 
-def test_step_time(tmp_path: Path) -> None:
-    """The benchmark prints and writes its ratios."""
-    run("benchmarks/step_time.py", "--rounds", 2, "--out", tmp_path / "numbers.json")
-    result = json.loads((tmp_path / "numbers.json").read_text())["result"]
-    assert result["C++ AGAD"]["ratio"] == 1.0
-    assert "E-RIDER, gamma=0.1" in result
-
-
 def write_idx(path: Path, values: torch.Tensor) -> None:
     """Write unsigned bytes as an IDX file, gzipped if the name says so."""
     header = struct.pack(f">HBB{values.dim()}I", 0, 8, values.dim(), *values.shape)

@@ -22,32 +22,15 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from aihwkit.nn.conversion import convert_to_analog
-from aihwkit.optim import AnalogSGD
 from aihwkit.simulator.parameters.mapping import MappingParameter
+from bench.workloads import Training, workload
 from common.methods import erider, hfo2
-from common.networks import fcn
 from common.report import write_json
-from torch import nn
 
 from aihwkit_dspt import SymmetricPointMonitor
 
 STEPS = 20
 """Steps between switching the monitor on and off; fewer, and the switching shows."""
-
-
-def make_step(model: nn.Module, batch_size: int) -> Callable[[], None]:
-    """Return a function that does one training step."""
-    optimizer = AnalogSGD(model.parameters(), lr=0.05)
-    criterion = nn.NLLLoss()
-    x, y = torch.rand(batch_size, 1, 28, 28), torch.randint(0, 10, (batch_size,))
-
-    def step() -> None:
-        optimizer.zero_grad()
-        criterion(model(x), y).backward()
-        optimizer.step()
-
-    return step
 
 
 def measure(
@@ -95,9 +78,10 @@ def main() -> None:
     torch.manual_seed(1)
     torch.set_num_threads(1)
 
-    model = convert_to_analog(fcn(), erider(hfo2(0.4, 0.4), MappingParameter(), 5, gamma=0.1))
-    monitor = SymmetricPointMonitor(model, every=args.every)
-    times = measure(make_step(model, args.batch_size), monitor, args.rounds)
+    config = erider(hfo2(0.4, 0.4), MappingParameter(), 5, gamma=0.1)
+    training = Training(workload("fcn"), config, args.batch_size, lr=0.05)
+    monitor = SymmetricPointMonitor(training.model, every=args.every)
+    times = measure(training, monitor, args.rounds)
     ratios = [mine / base for mine, base in zip(times["with"], times["without"])]
     low, _, high = quantiles(ratios, n=4)
     result = {

@@ -1,132 +1,107 @@
-"""One training step of the paper's Table 2 network: E-RIDER against aihwkit's own tiles.
+"""The time of a training step: E-RIDER against aihwkit's own tiles.
 
-All models live in one process and take their steps in turn, so that whatever else the machine does
-hits all of them alike. What counts are the medians of the ratios of neighbouring measurements.
-All have the same devices, converters, pulse lengths and ``fast_lr``.
+All competitors live in one process and take their steps in turn, so that whatever else the machine
+does hits all of them alike. What counts are the medians of the ratios of measurements of the same
+round, given with their quartiles. All have the same devices, converters, pulse lengths and
+``fast_lr``. The first step after construction is timed apart. Each thread count, network and batch
+size has a process of its own. Images and vectors are random and dense.
 
-    python examples/benchmarks/step_time.py --threads 1 --out step_time.json
+    python examples/benchmarks/step_time.py --networks fcn lenet5 --threads 1 2 --out step_time.json
+    python examples/benchmarks/step_time.py --table step_time.json
+
+A run that was stopped continues where it was; the file of another revision, machine or setting is
+refused. ``--table`` prints files as markdown.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
-import time
-import warnings
-from importlib.metadata import version
 from pathlib import Path
-from statistics import median
-from typing import Any, Callable, Dict, List
-
-import torch
+from typing import Any, Dict, List, Optional
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from aihwkit.nn.conversion import convert_to_analog
-from aihwkit.optim import AnalogSGD
-from aihwkit.simulator.configs.configs import SingleRPUConfig
-from aihwkit.simulator.parameters.mapping import MappingParameter
-from aihwkit.simulator.parameters.training import UpdateParameters
-from aihwkit.simulator.tiles.transfer import TorchTransferTile
-from common.methods import agad, erider, hfo2, io_parameters
-from common.networks import fcn
-from torch import nn
+from bench.child import in_child, run
+from bench.names import COMPETITORS
+from bench.tables import step_times
+from common.machine import machine
+from common.results import Results
 
-BASELINE = "C++ AGAD"
-STEPS = 5
-"""Steps in one measurement."""
+BATCH_SIZES: Dict[str, List[int]] = {
+    "fcn": [1, 10, 128],
+    "lenet5": [1, 8, 128],
+    "linear-1024": [1, 10, 128],
+    "linear-4096": [1, 10, 128],
+    "lstm": [1, 10, 128],
+}
+"""Network -> batch sizes. Tables 1 and 2 of the paper have 8 (LeNet-5) and 10."""
 
 
-def configurations(fast_lr: float) -> Dict[str, Any]:
-    """Return the configurations to compare, at equal settings."""
-    device, mapping, desired_bl = hfo2(0.4, 0.4), MappingParameter(), 5
-    same = {"fast_lr": fast_lr, "transfer_lr": 0.05, "in_chop_prob": 0.05}
-    torch_transfer = agad(device, mapping, desired_bl, scale_transfer_lr=False, **same)
-    torch_transfer.tile_class = TorchTransferTile
-    sgd = SingleRPUConfig(
-        device=device,
-        forward=io_parameters(),
-        backward=io_parameters(),
-        update=UpdateParameters(desired_bl=desired_bl),
+def work(**task: Any) -> Dict[str, Any]:
+    """Measure one network at one batch size in this process."""
+    from bench.cell import measure
+
+    return measure(**task)
+
+
+def table(paths: List[Path]) -> str:
+    """Return the files as markdown, each under what it was made with."""
+    parts = []
+    for path in paths:
+        content = json.loads(path.read_text())
+        versions, settings = content["versions"], content["settings"]
+        parts.append(
+            f"aihwkit {versions['aihwkit']}, torch {versions['torch']}, {settings['cpu']} with "
+            f"{settings['cores']} cores, revision {settings['revision']}:\n\n"
+            + step_times(content["results"].values())
+        )
+    return "\n\n".join(parts)
+
+
+def parse_arguments(arguments: Optional[List[str]] = None) -> argparse.Namespace:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        default=list(BATCH_SIZES),
+        help=f"of {', '.join(BATCH_SIZES)}, linear-N, tiled-N or stack-KxN",
     )
-    return {
-        BASELINE: agad(device, mapping, desired_bl, scale_transfer_lr=False, **same),
-        "TorchTransferTile": torch_transfer,
-        "analog SGD, one device": sgd,
-        "E-RIDER, gamma=0.1": erider(device, mapping, desired_bl, gamma=0.1, **same),
-        "E-RIDER, gamma=0": erider(device, mapping, desired_bl, gamma=0.0, **same),
-    }
-
-
-def make_step(rpu_config: Any, batch_size: int) -> Callable[[], None]:
-    """Return a function that does one training step."""
-    model = convert_to_analog(fcn(), rpu_config)
-    optimizer = AnalogSGD(model.parameters(), lr=0.05)
-    criterion = nn.NLLLoss()
-    x, y = torch.rand(batch_size, 1, 28, 28), torch.randint(0, 10, (batch_size,))
-
-    def step() -> None:
-        optimizer.zero_grad()
-        criterion(model(x), y).backward()
-        optimizer.step()
-
-    return step
-
-
-def measure(steps: Dict[str, Callable[[], None]], rounds: int) -> Dict[str, List[float]]:
-    """Return the seconds of a step for each round, taking the models in turn."""
-    times: Dict[str, List[float]] = {name: [] for name in steps}
-    for index in range(rounds + 3):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            for _ in range(STEPS):
-                step()
-            if index >= 3:  # the first rounds warm up
-                times[name].append((time.perf_counter() - start) / STEPS)
-    return times
+    parser.add_argument("--batch-sizes", type=int, nargs="+", help="default: three per network")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--competitors", nargs="+", default=COMPETITORS, choices=COMPETITORS)
+    parser.add_argument("--rounds", type=int, default=100, help="most rounds")
+    parser.add_argument("--budget", type=float, default=60.0, help="seconds for the rounds of each")
+    parser.add_argument("--fast-lr", type=float, default=0.1)
+    parser.add_argument("--out", type=Path, help="JSON file for the numbers")
+    parser.add_argument("--table", type=Path, nargs="+", help="print these JSON files and end")
+    return parser.parse_args(arguments)
 
 
 def main() -> None:
-    """Measure, print the table and write the numbers."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--batch-size", type=int, default=10)
-    parser.add_argument("--fast-lr", type=float, default=0.1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="JSON file for the numbers")
-    args = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    torch.manual_seed(1)
-    torch.set_num_threads(args.threads)
-
-    steps = {
-        name: make_step(config, args.batch_size)
-        for name, config in configurations(args.fast_lr).items()
+    """Measure, print the tables and write the numbers."""
+    args = parse_arguments()
+    if args.table:
+        print(table(args.table))
+        return
+    task = {
+        "rounds": args.rounds,
+        "budget": args.budget,
+        "fast_lr": args.fast_lr,
+        "competitors": list(args.competitors),
     }
-    times = measure(steps, args.rounds)
-    result = {
-        name: {
-            "median_ms": 1e3 * median(values),
-            "ratio": median(mine / base for mine, base in zip(values, times[BASELINE])),
-        }
-        for name, values in times.items()
-    }
-    print(f"{'':<26}{'ms per step':>12}{'ratio to ' + BASELINE:>22}")
-    for name, numbers in result.items():
-        print(f"{name:<26}{numbers['median_ms']:>12.2f}{numbers['ratio']:>22.2f}")
-    if args.out:
-        numbers = {
-            "command": " ".join(["python", *sys.argv]),
-            "versions": {
-                "python": platform.python_version(),
-                **{name: version(name) for name in ("aihwkit-dspt", "aihwkit", "torch")},
-            },
-            "result": result,
-        }
-        args.out.write_text(json.dumps(numbers, indent=1))
+    results = Results(args.out, {**machine(), **task})
+    for network in args.networks:
+        for batch_size in args.batch_sizes or BATCH_SIZES.get(network, [1, 10, 128]):
+            for threads in args.threads:
+                key = f"{network}, batch {batch_size}, threads {threads}"
+                if key not in results.numbers:
+                    cell = in_child({"network": network, "batch_size": batch_size, **task}, threads)
+                    results.add(key, {"threads": threads, **cell})
+                print(step_times([results.numbers[key]]), end="\n\n", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run(main, work)

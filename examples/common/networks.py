@@ -1,8 +1,8 @@
-"""The networks of the paper, in plain torch; convert them to analog."""
+"""The networks of the paper and plain stacks of layers, in torch; convert them to analog."""
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import List, Tuple
 
 from torch import nn
 
@@ -36,3 +36,17 @@ def lenet5() -> nn.Sequential:
         nn.Linear(128, 10),
         nn.LogSoftmax(dim=1),
     )
+
+
+def stack(n_layers: int, size: int) -> nn.Sequential:
+    """Layers of ``size`` x ``size`` without bias, with normalised signals between them.
+
+    So signals, errors and with them the pulses are alike in all layers.
+    """
+    layers: List[nn.Module] = [nn.Linear(size, size, bias=False)]
+    for _ in range(n_layers - 1):
+        layers += [
+            nn.LayerNorm(size, elementwise_affine=False),
+            nn.Linear(size, size, bias=False),
+        ]
+    return nn.Sequential(*layers)

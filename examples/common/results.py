@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 
 def versions() -> Dict[str, str]:
@@ -23,22 +24,22 @@ class Results:
     A file that is there with the same settings is continued.
 
     Args:
-        path: the JSON file.
+        path: the JSON file; ``None`` keeps the numbers in memory only.
         settings: everything that the numbers depend on, as JSON types.
 
     Raises:
         SystemExit: if the file was made with other settings or versions.
     """
 
-    def __init__(self, path: Path, settings: Dict[str, Any]) -> None:
+    def __init__(self, path: Optional[Path], settings: Dict[str, Any]) -> None:
         self.path = path
         self.head = {
-            "command": " ".join(["python", *sys.argv]),
+            "command": shlex.join(["python", *sys.argv]),
             "versions": versions(),
             "settings": settings,
         }
         self.numbers: Dict[str, Any] = {}
-        if not path.exists():
+        if path is None or not path.exists():
             return
         found = json.loads(path.read_text())
         for name in ("versions", "settings"):
@@ -52,6 +53,8 @@ class Results:
     def add(self, key: str, value: Any) -> None:
         """Keep one result and write the file; an interrupted write leaves it as it was."""
         self.numbers[key] = value
+        if self.path is None:
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial")
         partial.write_text(_text({**self.head, "results": self.numbers}) + "\n")

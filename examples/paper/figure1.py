@@ -38,6 +38,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from common.fits import exponent
 from common.results import Results
 
 from aihwkit_dspt import pulse_budget, symmetric_points, with_symmetric_point, zero_shift
@@ -215,17 +216,6 @@ def offsets(array: Array, n_pulses: int, schedule: str, method: str) -> Dict[str
         "std_offset": float(truth.std() - estimate.std()),
         "std_offset_error": float((influence(truth) - influence(estimate)).std()) / root,
     }
-
-
-def exponent(dw_mins: Sequence[float], n_pulses: Sequence[float]) -> Tuple[float, float, float]:
-    """Fit N = factor * dw_min ** slope on logarithms; return slope, standard error and factor."""
-    x = torch.tensor(dw_mins, dtype=torch.double).log()
-    y = torch.tensor(n_pulses, dtype=torch.double).log()
-    centred = x - x.mean()
-    slope = float((centred * y).sum() / centred.square().sum())
-    left = y - y.mean() - slope * centred
-    error = float((left.square().sum() / (len(x) - 2) / centred.square().sum()).sqrt())
-    return slope, error, float((y.mean() - slope * x.mean()).exp())
 
 
 def summary(rows: Sequence[Dict[str, Any]]) -> Dict[str, Any]:

@@ -12,6 +12,7 @@ import torch
 from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.optim import AnalogSGD
 from common.data import Images, load_images
+from common.machine import revision
 from common.networks import fcn, lenet5
 from common.results import versions
 from common.train import accuracy
@@ -19,7 +20,6 @@ from torch import nn
 
 from aihwkit_dspt import calibrate, training_pulses
 from core.methods import rpu_config
-from core.provenance import revision
 from core.run import Run
 
 NETWORKS: Dict[str, Callable[[Images], nn.Module]] = {

@@ -1,31 +1,13 @@
-"""What made a result: the revision of the code and the command."""
+"""The command that made a result."""
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from functools import lru_cache
 from pathlib import Path
 from typing import Optional, Sequence
 
 ROOT = Path(__file__).parents[3]
 """Root of the checkout."""
-
-
-@lru_cache(maxsize=1)
-def revision() -> str:
-    """Return the git revision of this checkout, with a mark if code differs from it.
-
-    New results do not count as a difference: the next run would have the mark of the first.
-    """
-
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        return result.stdout.strip()
-
-    changed = git("status", "--porcelain", "--untracked-files=no", ":!*/results/*", ":!*.md")
-    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + ("-dirty" if changed else "")
 
 
 def command_line(arguments: Optional[Sequence[str]] = None) -> str:
