@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, Dict, Optional
 
-from torch import Tensor, split
+from torch import Tensor
 
 from aihwkit_dspt.tiles.arrays import as_array
 
 
 class LineViews:
-    """The lines of a tensor as arrays that are made once and share its memory.
+    """The lines of a tensor as arrays that share its memory, made when they are first asked for.
 
     Slicing takes longer than the arithmetic on a line.
     """
@@ -18,7 +18,7 @@ class LineViews:
     def __init__(self, dim: int = 0) -> None:
         self._dim = dim
         self._tensor: Optional[Tensor] = None
-        self._views: List[Any] = []
+        self._views: Dict[int, Any] = {}
 
     def __call__(self, tensor: Tensor, lines: slice) -> Any:
         """Return the given lines, by :func:`~aihwkit_dspt.tiles.arrays.as_array`.
@@ -27,9 +27,13 @@ class LineViews:
             tensor: a tensor with its lines along the dimension given at construction.
             lines: which lines.
         """
-        if lines.stop - lines.start != 1:
-            return as_array(tensor.narrow(self._dim, lines.start, lines.stop - lines.start))
+        n_lines = lines.stop - lines.start
+        if n_lines != 1:
+            return as_array(tensor.narrow(self._dim, lines.start, n_lines))
         if tensor is not self._tensor:
             self._tensor = tensor
-            self._views = [as_array(view) for view in split(tensor, 1, self._dim)]
-        return self._views[lines.start]
+            self._views = {}
+        view = self._views.get(lines.start)
+        if view is None:
+            view = self._views[lines.start] = as_array(tensor.narrow(self._dim, lines.start, 1))
+        return view

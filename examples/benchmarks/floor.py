@@ -6,7 +6,7 @@ The floor is the sum of
   learning rate,
 * the matrix product with the weight, forward and (if the inputs want a gradient) backward, each one
   ``torch.addmm`` that adds the output noise, between the scaling, rounding and clipping of the
-  converters,
+  converters; forward again for the vectors that iterative bound management has to repeat,
 * one fused multiply-add over the weight, ``stored + gamma * P``.
 
 Everything takes turns in one process, on the arrays of the very tile that is trained. The overhead
@@ -39,28 +39,30 @@ if TYPE_CHECKING:
 STEP = "E-RIDER step"
 
 
-def product(x: Tensor, weight: Tensor, io: Any) -> Callable[[], None]:
+def product(x: Tensor, weight: Tensor, io: Any, manage_bounds: bool) -> Callable[[], None]:
     """Return a function that multiplies ``[n, in]`` inputs with a ``[out, in]`` weight.
 
     Args:
         x: the inputs.
         weight: the weight.
         io: converters and output noise of the product.
+        manage_bounds: whether vectors whose outputs exceed the bound are multiplied again, halved.
     """
     import torch
 
-    # All memory is there before: finding it is not part of the floor.
-    driven, noise = torch.empty_like(x), x.new_empty(len(x), len(weight))
-    out = torch.empty_like(noise)
+    noise = x.new_empty(len(x), len(weight))
+    inp_res, out_res = 2.0 * io.inp_bound * io.inp_res, 2.0 * io.out_bound * io.out_res
 
     def multiply() -> None:
-        scale = x.abs().amax(1, keepdim=True)
-        torch.div(x, scale, out=driven)
-        driven.div_(io.inp_res).round_().mul_(io.inp_res)
-        noise.normal_(0.0, io.out_noise)
-        torch.addmm(noise, driven, weight.t(), out=out)
-        out.div_(io.out_res).round_().mul_(io.out_res).clamp_(-io.out_bound, io.out_bound)
-        out.mul_(scale)
+        rows, scale = x, x.abs().amax(1, keepdim=True)
+        while len(rows) > 0:
+            driven = (rows / scale).div_(inp_res).round_().mul_(inp_res)
+            out = noise[: len(rows)].normal_(0.0, io.out_noise)
+            out.addmm_(driven, weight.t())
+            out.div_(out_res).round_().mul_(out_res)
+            failed = out.abs().amax(1) > 1.001 * io.out_bound
+            out.clamp_(-io.out_bound, io.out_bound).mul_(scale)
+            rows, scale = rows[failed & manage_bounds], 2.0 * scale[failed & manage_bounds]
 
     return multiply
 
@@ -80,13 +82,13 @@ def floor_parts(training: Training, input_gradient: bool) -> Dict[str, Callable[
     x, error = next(batches)
     parts = {
         "gradient pulses (C++)": lambda: arrays.fast.pulse(*next(batches), fast_lr),
-        "forward product": product(x, weight, io),
+        "forward product": product(x, weight, io, manage_bounds=True),
         "multiply-add over the weight": lambda: torch.add(
             stored, arrays.fast.weights, alpha=gamma, out=mixed
         ),
     }
     if input_gradient:
-        parts["backward product"] = product(error, weight.t(), io)
+        parts["backward product"] = product(error, weight.t(), io, manage_bounds=False)
     return parts
 
 
