@@ -48,8 +48,6 @@ def product(x: Tensor, weight: Tensor, io: Any, manage_bounds: bool) -> Callable
         io: converters and output noise of the product.
         manage_bounds: whether vectors whose outputs exceed the bound are multiplied again, halved.
     """
-    import torch
-
     noise = x.new_empty(len(x), len(weight))
     inp_res, out_res = 2.0 * io.inp_bound * io.inp_res, 2.0 * io.out_bound * io.out_res
 

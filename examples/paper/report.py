@@ -25,6 +25,7 @@ from core.command import RESULTS
 from core.markdown import Sources, listed, markdown_table, spread
 from core.results_file import read_results
 from core.table_report import table_report
+from search import gamma_of
 from table1 import TABLE as TABLE1
 from table2 import TABLE as TABLE2
 
@@ -41,14 +42,19 @@ within the spread, not digit by digit.
 
 def search_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
     """Return the validation accuracies, best first within each method."""
-    head = ["method", "lr", "omega", "epochs", "seeds", "validation accuracy [%]", "made by"]
+    head = ["method", "lr", "gamma", "epochs", "seeds", "validation accuracy [%]", "made by"]
     rows = []
     for result in sorted(results, key=lambda r: (r["run"]["method"], -r["accuracy"][-1])):
         run = result["run"]
-        omega = f"{run['weight_scaling_omega']:g}"
         rows.append(
             [
-                *(run["method"], f"{run['lr']:g}", omega, str(run["epochs"]), str(run["seed"])),
+                *(
+                    run["method"],
+                    f"{run['lr']:g}",
+                    gamma_of(run),
+                    str(run["epochs"]),
+                    str(run["seed"]),
+                ),
                 *(f"{result['accuracy'][-1]:.2f}", sources.refer([result])),
             ]
         )
