@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Optional, Tuple
 
 from numpy import float32
 
@@ -40,6 +40,7 @@ class FastLearningRate:
         self.m_x = float32(0.0)
         self.m_d = float32(0.0)
         self.current = float32(1.0)
+        self._last: Optional[Tuple[float, float32]] = None
 
     @property
     def auto_scales(self) -> bool:
@@ -61,6 +62,13 @@ class FastLearningRate:
 
     def __call__(self, learning_rate: float) -> float:
         """Return the fast learning rate for the given SGD learning rate."""
+        # It seldom changes, and arithmetic on NumPy's numbers takes longer than a comparison.
+        if self._last is None or self._last[0] != learning_rate or self.auto_scales:
+            self._last = learning_rate, self._value(learning_rate)
+        self.current = self._last[1]
+        return float(self.current)
+
+    def _value(self, learning_rate: float) -> float32:
         value = float32(learning_rate)
         if self.config.fast_lr > 0.0:
             scale = value if self.config.scale_fast_lr else float32(1.0)
@@ -68,8 +76,7 @@ class FastLearningRate:
             if self.auto_scales and self.m_x > 0.0 and self.m_d > 0.0:
                 value = value / (self.m_x * self.m_d)
             value = value * scale
-        self.current = value
-        return float(value)
+        return value
 
     def state(self) -> Dict[str, Any]:
         """Return the running averages."""
@@ -79,6 +86,7 @@ class FastLearningRate:
         """Set the running averages."""
         for name, value in state.items():
             setattr(self, name, float32(value))
+        self._last = None
 
 
 class TransferLearningRate:
@@ -107,6 +115,7 @@ class TransferLearningRate:
         events_per_sweep: int,
     ) -> None:
         self.config = config
+        self.corrects_accumulation = config.experimental_correct_accumulation
         fast = float32(fast_granularity)
         granularity = float32(config.buffer_granularity or 1.0)
         if config.auto_granularity > 0.0 and config.transfer_every != 0.0:
@@ -118,6 +127,7 @@ class TransferLearningRate:
             granularity = granularity * (float32(slow_granularity) / fast)
         self.granularity = granularity
         self.accumulation_cap = float32(1.0) / fast
+        self._last: Optional[Tuple[Any, float]] = None
 
     def is_on(self, learning_rate: float) -> bool:
         """Return whether anything is transferred at the given SGD learning rate."""
@@ -132,12 +142,18 @@ class TransferLearningRate:
             fast_lr: fast learning rate used last.
             sample: number of the read within the chopper period, from 1.
         """
+        key = learning_rate, fast_lr, sample if self.corrects_accumulation else 0
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._value(learning_rate, fast_lr, sample)
+        return self._last[1]
+
+    def _value(self, learning_rate: float, fast_lr: float32, sample: int) -> float:
         value = float32(self.config.transfer_lr)
         if self.config.scale_transfer_lr:
             value = value * abs(float32(learning_rate))
         if self.config.correct_gradient_magnitudes:
             value = value / fast_lr
         value = value / self.granularity
-        if self.config.experimental_correct_accumulation:
+        if self.corrects_accumulation:
             value = value / min(float32(sample), self.accumulation_cap)
         return float(value)

@@ -4,7 +4,7 @@ All competitors live in one process and take their steps in turn, so that whatev
 does hits all of them alike. What counts are the medians of the ratios of measurements of the same
 round, given with their quartiles. All have the same devices, converters, pulse lengths and
 ``fast_lr``. The first step after construction is timed apart. Each thread count, network and batch
-size has a process of its own. Images and vectors are random and dense.
+size has a process of its own. Vectors are random and dense, images as sparse as MNIST's.
 
     python examples/benchmarks/step_time.py --networks fcn lenet5 --threads 1 2 --out step_time.json
     python examples/benchmarks/step_time.py --table step_time.json

@@ -10,8 +10,8 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 Step = Callable[[], None]
 Times = Dict[str, List[float]]
 
-SHORTEST = 5e-3
-"""Seconds that a measurement should last at least."""
+SHORTEST = 6e-2
+"""Seconds that a measurement should last at least: a training has the caches for itself."""
 
 MIN_ROUNDS = 5
 
