@@ -74,10 +74,14 @@ class TransferBuffer(Module):
             hidden[:] = 0.0
         hidden += as_array(increment)
         steps = xp.trunc(hidden)
-        if xp is numpy and not steps.any():
+        if xp is not numpy:
+            steps = steps.clip(-self.max_steps, self.max_steps)
+            hidden[:] = xp.where(steps != 0.0, self._left(hidden, steps), hidden)
+        elif numpy.count_nonzero(steps):
+            steps = steps.clip(-self.max_steps, self.max_steps)  # less time than numpy.clip
+            numpy.copyto(hidden, self._left(hidden, steps), where=steps != 0.0)
+        else:
             return None
-        steps = steps.clip(-self.max_steps, self.max_steps)
-        hidden[:] = xp.where(steps != 0.0, self._left(hidden, steps), hidden)
         return as_tensor(steps)
 
     def _left(self, hidden: Any, steps: Any) -> Any:

@@ -42,8 +42,8 @@ class TrackingPipeline(TileParts):
         Raises:
             TileError: if the numbers of vectors differ; the tile is left as it was.
         """
-        m_batch = len(x_vectors)
-        if m_batch != len(d_vectors):
+        m_batch = x_vectors.shape[0]
+        if m_batch != d_vectors.shape[0]:
             raise TileError(
                 f"x_input has {m_batch} vectors, d_input {len(d_vectors)}: pass equal batches"
             )
