@@ -8,6 +8,7 @@ from typing import Any, Optional, Union
 
 import torch
 from packaging.version import Version
+from torch._C import DisableTorchFunctionSubclass
 
 HOST_PAIRS = {
     "1.1": ("3.10 or 3.11", "aihwkit==1.1.* torch==2.10.*"),
@@ -81,6 +82,16 @@ def follow_device(tile: Any, device: Optional[Union[torch.device, str, int]]) ->
         tile.device = target
         context.data = context.data.cuda(target)
     context.reset(tile)
+
+
+def is_frozen(tile: Any) -> bool:
+    """Return whether a tile is frozen (``requires_grad_(False)``).
+
+    In aihwkit 1.2 the attribute of the context is found by Python code, which the training step, that
+    asks several times, need not pass.
+    """
+    with DisableTorchFunctionSubclass():
+        return not torch.Tensor.requires_grad.__get__(tile._parameters["analog_ctx"])
 
 
 def keep_context(tile: Any, context: Any) -> None:

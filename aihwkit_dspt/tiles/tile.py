@@ -13,7 +13,7 @@ from torch import device as torch_device
 from torch.autograd import no_grad
 from torch.nn.parallel import DistributedDataParallel
 
-from aihwkit_dspt._host import follow_device
+from aihwkit_dspt._host import follow_device, is_frozen
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_state import TileState
@@ -139,7 +139,7 @@ class TrackingTile(TileState, TileDataType):
                 "TrackingTile does not support DistributedDataParallel: every process would train "
                 "analog arrays of its own. Train in one process"
             )
-        if not self.analog_ctx.requires_grad:
+        if is_frozen(self):
             self.analog_ctx.reset()  # nobody takes the vectors of a frozen tile
         output: Tensor = super().forward(x_input, tensor_view)
         return output
@@ -151,12 +151,12 @@ class TrackingTile(TileState, TileDataType):
             x_input: ``[*, in_size]`` inputs, ``[in_size, *]`` if ``in_trans``.
             d_input: ``[*, out_size]`` errors, ``[out_size, *]`` if ``out_trans``.
         """
-        if self.analog_ctx.requires_grad:
+        if not is_frozen(self):
             super().update(x_input, d_input)
 
     def update_indexed(self, x_input: Tensor, d_input: Tensor) -> None:
         """Update the tile of an indexed convolution, as :meth:`update` does."""
-        if self.analog_ctx.requires_grad:
+        if not is_frozen(self):
             super().update_indexed(x_input, d_input)
 
     def _replicate_for_data_parallel(self) -> None:
