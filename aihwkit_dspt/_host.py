@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 import torch
 from packaging.version import Version
@@ -84,14 +84,17 @@ def follow_device(tile: Any, device: Optional[Union[torch.device, str, int]]) ->
     context.reset(tile)
 
 
+_requires_grad: Callable[[Any], bool] = vars(torch._C.TensorBase)["requires_grad"].__get__
+
+
 def is_frozen(tile: Any) -> bool:
     """Return whether a tile is frozen (``requires_grad_(False)``).
 
-    In aihwkit 1.2 the attribute of the context is found by Python code, which the training step, that
-    asks several times, need not pass.
+    In aihwkit 1.2 the attributes of the context are found by Python code. The training step, which
+    asks several times, passes by.
     """
-    with DisableTorchFunctionSubclass():
-        return not torch.Tensor.requires_grad.__get__(tile._parameters["analog_ctx"])
+    with DisableTorchFunctionSubclass():  # type: ignore[no-untyped-call]
+        return not _requires_grad(tile._parameters["analog_ctx"])
 
 
 def keep_context(tile: Any, context: Any) -> None:
