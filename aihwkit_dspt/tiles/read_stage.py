@@ -16,9 +16,9 @@ MIN_VECTORS = 4
 CELLS_PER_VECTOR = 6_000
 """What aihwkit's tile does for each vector takes as long as the product with that many cells."""
 
-BATCHED_FORWARD, BATCHED_BACKWARD = 440_000, 250_000
-"""From this many cells on a batched product is faster than aihwkit's tile (one thread): its dozen
-of torch operations take as long as the tile takes for these."""
+BATCHED_FROM = 440_000
+"""From this many cells on a batched product is faster than aihwkit's tile (in a training step, one
+thread): its dozen of torch operations take as long as the tile takes for these."""
 
 
 class ReadStage:
@@ -57,11 +57,11 @@ class ReadStage:
         names = ("batched" if found is None else f"cpp({found})" for found in self._obstacles)
         return "/".join(dict.fromkeys(names))
 
-    def _is_small(self, n_vectors: int, batched_from: int) -> bool:
+    def _is_small(self, n_vectors: int) -> bool:
         """Return whether a product of that many vectors is faster on aihwkit's tile."""
         crossbar = self.crossbar
         cells = n_vectors * (crossbar.x_size * crossbar.d_size + CELLS_PER_VECTOR)
-        return n_vectors < MIN_VECTORS or cells < batched_from or crossbar.is_cuda
+        return n_vectors < MIN_VECTORS or cells < BATCHED_FROM or crossbar.is_cuda
 
     def forward(
         self,
@@ -74,7 +74,7 @@ class ReadStage:
     ) -> Tensor:
         """Return ``[*, d_size]`` products of ``[*, x_size (-1)]`` inputs; see aihwkit's tiles."""
         n_vectors = x_input.numel() // self.crossbar.x_size
-        small = self._is_small(n_vectors, BATCHED_FORWARD)
+        small = self._is_small(n_vectors)
         if self._forward is None or small or in_trans != out_trans:
             output: Tensor = self.crossbar.tile.forward(
                 x_input, bias, in_trans, out_trans, is_test, non_blocking
@@ -91,7 +91,7 @@ class ReadStage:
     ) -> Tensor:
         """Return ``[*, x_size (-1)]`` products of ``[*, d_size]`` errors; see aihwkit's tiles."""
         n_vectors = d_input.numel() // self.crossbar.d_size
-        small = self._is_small(n_vectors, BATCHED_BACKWARD)
+        small = self._is_small(n_vectors)
         if self._backward is None or small or in_trans != out_trans:
             output: Tensor = self.crossbar.tile.backward(
                 d_input, bias, in_trans, out_trans, non_blocking

@@ -26,7 +26,7 @@ QUIET = IOParameters(out_noise=0.0)
 @pytest.fixture
 def always_batched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the batched product for tiles and batches of any size."""
-    for name in ("BATCHED_FORWARD", "BATCHED_BACKWARD", "MIN_VECTORS"):
+    for name in ("BATCHED_FROM", "MIN_VECTORS"):
         monkeypatch.setattr(read_stage, name, 0)
 
 
