@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aihwkit.simulator.parameters.io import IOParameters
-from torch import Tensor, cat, ones_like
+from torch import Tensor, cat, float32, ones_like
 
 from aihwkit_dspt.configs.enums import ReadMode
 from aihwkit_dspt.tiles.batched_read import BatchedRead
@@ -41,9 +41,13 @@ class ReadStage:
     ) -> None:
         self.crossbar = crossbar
         directions = (forward, False), (backward, True)
+        everywhere = None
+        if mode is ReadMode.CPP:
+            everywhere = f"read_mode={mode}"
+        elif crossbar.weights.dtype is not float32:
+            everywhere = str(crossbar.weights.dtype)
         self._obstacles = [
-            f"read_mode={mode}" if mode is ReadMode.CPP else obstacle(io, is_backward)
-            for io, is_backward in directions
+            everywhere or obstacle(io, is_backward) for io, is_backward in directions
         ]
         self._forward, self._backward = (
             BatchedRead(*direction) if found is None else None

@@ -93,4 +93,4 @@ def test_committed_results(tmp_path: Path) -> None:
     shutil.copytree(RESULTS, copy)
     text = report.report(copy)
     assert "![Figure 1: the cost of zero-shifting](results/figure1.png)" in text
-    assert "| E-RIDER | 0.1 | gamma 0.01 | 10 | 1 | 92.00 | " in text
+    assert "| AGAD | 0.15 | - | 40 | 1 | 94.89 | " in text
