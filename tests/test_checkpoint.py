@@ -137,7 +137,10 @@ def test_interrupted_write_keeps_the_former_file(
 
 
 ENDLESS = """
+import signal
 import sys
+# A process that is started in the background of a shell would ignore this signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from aihwkit_dspt import save_checkpoint
 from tests.resume_cases import make
 parts = make("linear", "E-RIDER")
