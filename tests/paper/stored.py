@@ -39,6 +39,8 @@ class StoredCell:
     runs: Sequence[Run]
     loss: Interval
     accuracy: Interval
+    freedom: int
+    """Degrees of freedom of the standard deviation that the intervals come from."""
 
     @property
     def power(self) -> float:
@@ -79,7 +81,8 @@ def stored_cells(results: Iterable[Dict[str, Any]]) -> List[StoredCell]:
             both = zip(_intervals(several, FIRST_LOSS), _intervals(several, FIRST_ACCURACY))
             for results, (loss, accuracy) in zip(several, both):
                 runs = [Run.from_result(result) for result in results]
-                found.append(StoredCell(runs, loss, accuracy))
+                freedom = sum(len(own) - 1 for own in several)
+                found.append(StoredCell(runs, loss, accuracy, freedom))
     return sorted(found, key=lambda cell: -cell.power)
 
 

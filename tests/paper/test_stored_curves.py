@@ -46,8 +46,11 @@ def measured(run: Run = ERIDER) -> List[Dict[str, Any]]:
 def test_first_epoch_is_as_stored() -> None:
     """Loss and accuracy of the stored cell that tells most are within its spread."""
     cells = stored_cells(read_results(RESULTS / "table2.jsonl").values())
+    # A single pair can be alike by chance: seeds 1 and 2 of E-RIDER differ by a loss of 0.0025,
+    # where repetitions have a standard deviation of 0.01, and a right run was refused.
+    cells = [cell for cell in cells if cell.freedom > 1]
     if not cells:
-        pytest.skip("results/table2.jsonl has no cell with two seeds")
+        pytest.skip("results/table2.jsonl has neither three seeds of a cell nor two of two cells")
     if cells[0].power <= 1.0:
         pytest.skip("after one epoch no stored cell is further from chance than its spread")
     told = disagreement(cells[0], lambda run: execute(run, DATA_ROOT))
