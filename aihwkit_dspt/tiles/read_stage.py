@@ -14,7 +14,7 @@ MIN_VECTORS = 4
 """Fewer vectors gain nothing from a matrix product."""
 
 CELLS_PER_VECTOR = 6_000
-"""What aihwkit's tile does for each vector takes about as long as the product with that many cells."""
+"""What aihwkit's tile does for each vector takes about as long as a product with so many cells."""
 
 BATCHED_FROM = 440_000
 """From this many cells on a batched product is faster than aihwkit's tile (in a training step, one
