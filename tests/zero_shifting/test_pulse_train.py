@@ -74,8 +74,11 @@ def test_stochastic_signs_are_fair_and_independent(monkeypatch, size_limit):
     assert abs(float((scores**2).mean()) - 1.0) < 5.0 * sqrt(2.0) / 64.0
     for shifted in (scores.roll(1, 0), scores.roll(1, 1), scores.roll(8, 1), scores.T):
         assert abs(float((scores * shifted).triu(1).mean())) < 5.0 / 64.0
+    # Same signs, same counts. aihwkit draws a uniform number that rounds to 1 with probability
+    # 2**-25, and a pulse of probability one is lost then: 0.025 expected in these 8e5 draws
+    # (seen: one cell in one of 300 repetitions), more than two with probability 3e-6.
     again = counts(tile, n_pulses, "stochastic", torch.Generator().manual_seed(1))
-    assert torch.equal(again.double(), signs)
+    assert (again.double() - signs).abs().sum() <= 2.0
 
 
 @pytest.mark.parametrize("n_pulses", [1, 7, 8, 9, 64])
