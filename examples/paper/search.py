@@ -42,7 +42,6 @@ def runs(epochs: int = EPOCHS) -> List[Run]:
             epochs=epochs,
             lr=lr,
             lr_steps=scaled_steps(LR_STEPS, epochs, EPOCHS),
-            max_input_size=0,
             settings={} if settings == {"gamma": 0.1} else settings,
             validation=True,
         )

@@ -89,7 +89,6 @@ class PaperTable:
             self.own_lr.get(method, self.lr),
             scaled_steps(self.lr_steps, epochs, self.epochs),
             batch_size=self.batch_size,
-            max_input_size=0,
             settings=self.methods.get(method, {}),
         )
 
