@@ -26,7 +26,7 @@ from core.paper_numbers import TABLE2, Cell
 from core.paper_table import PaperTable
 
 EPOCHS = 40
-LR = 0.05
+LR = 0.03
 LR_STEPS: Dict[str, float] = {}
 CELLS: Tuple[Cell, ...] = ((0.4, 0.4), (0.4, 1.0), (0.0, 0.05), (0.4, 0.05), (0.2, 0.4), (0.0, 1.0))
 THREE_SEEDS = {(0.4, 0.4), (0.4, 1.0)}
