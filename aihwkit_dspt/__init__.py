@@ -12,6 +12,7 @@ register_safe_globals()
 from aihwkit_dspt.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from aihwkit_dspt.configs.build import build_config  # noqa: E402
 from aihwkit_dspt.configs.compound import TrackingTransferCompound  # noqa: E402
+from aihwkit_dspt.configs.device_defaults import DeviceDefaults  # noqa: E402
 from aihwkit_dspt.configs.enums import (  # noqa: E402
     ReadMode,
     ReferenceSync,
@@ -79,6 +80,7 @@ from aihwkit_dspt.zero_shifting.calibrate import calibrate  # noqa: E402
 __version__ = "0.1.0"
 
 __all__ = [
+    "DeviceDefaults",
     "ERIDERCapacitorPreset",
     "ERIDEREcRamMOPreset",
     "ERIDEREcRamPreset",

@@ -20,19 +20,19 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 
 from aihwkit_dspt.configs.checks import suggestion
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.configs.device_defaults import DeviceDefaults
 from aihwkit_dspt.configs.enums import ReferenceSync, ReferenceType
 from aihwkit_dspt.configs.rpu_config import TrackingRPUConfig
 
 COMMON: Dict[str, Any] = {
     "units_in_mbatch": True,
     "transfer_every": 1.0,
-    "fast_lr": 0.5,
-    "transfer_lr": 0.05,
     "scale_transfer_lr": False,
     "auto_granularity": 1000.0,
     "gamma": 0.1,
 }
-"""The paper's settings for E-RIDER (Tables 1 and 2), taken over by the whole family."""
+"""The paper's settings for E-RIDER (Tables 1 and 2), taken over by the whole family. Learning rates
+and pulse trains follow from the device, see :class:`~aihwkit_dspt.DeviceDefaults`."""
 
 ALGORITHMS: Dict[str, Dict[str, Any]] = {
     "e-rider": {
@@ -72,9 +72,9 @@ AIHWKIT_ALGORITHMS = (
 Factory = Callable[..., Any]
 
 
-def _factory(given: Union[Type[Any], Any, Callable[..., Any]], base: Type[Any]) -> Factory:
+def _factory(given: Union[Type[Any], Any, Callable[..., Any]]) -> Factory:
     """Return a function that makes a changed copy of an instance, or calls a class."""
-    if not isinstance(given, base):
+    if callable(given):
         return given
 
     def copy(**changes: Any) -> Any:
@@ -99,7 +99,9 @@ def build_config(
 ) -> Union[TrackingRPUConfig, UnitCellRPUConfig, SingleRPUConfig, DigitalRankUpdateRPUConfig]:
     r"""Generate an RPU configuration for analog training.
 
-    aihwkit's :func:`~aihwkit.simulator.configs.helpers.build_config` with more algorithms.
+    aihwkit's :func:`~aihwkit.simulator.configs.helpers.build_config` with more algorithms. Their
+    learning rates and pulse trains follow from the device's weight range and number of states,
+    by the rules of :class:`~aihwkit_dspt.DeviceDefaults`.
 
     Args:
         algorithm: one of
@@ -111,10 +113,10 @@ def build_config(
               with :meth:`~aihwkit_dspt.TrackingTile.set_reference`;
             * any name that aihwkit knows (``"sgd"``, ``"ttv2"``, ``"agad"``, ...), which is
               handed on to aihwkit as it is.
-        device: device of both arrays, a class or an instance.
+        device: pulsed device (or unit cell) of both arrays, a class or an instance.
         io_parameters: forward, backward and transfer reads, a class or an instance.
-        up_parameters: gradient and transfer pulses, a class or an instance. As in aihwkit's AGAD
-            the gradient update has ``desired_bl=5``; a transfer sends one pulse at most.
+        up_parameters: gradient and transfer pulses, a class or an instance, of which
+            ``desired_bl`` is replaced; pass ``update`` and ``transfer_update`` to set it.
         n_devices: devices in the unit cell, for aihwkit's ``"sgd"`` only.
         construction_seed: seed of the devices; with the same seed aihwkit's compounds draw the
             same devices.
@@ -127,7 +129,7 @@ def build_config(
 
     Raises:
         ArgumentError: if the algorithm or a keyword is not known.
-        ConfigError: if a setting is not valid.
+        ConfigError: if a setting is not valid or the device is not a pulsed one.
     """
     name = algorithm.lower()
     if name in AIHWKIT_ALGORITHMS:
@@ -153,16 +155,20 @@ def build_config(
                 f"TrackingRPUConfig{suggestion(key, device_fields | config_fields)}"
             )
 
-    make_device = _factory(device, PulsedDevice)
-    make_io = _factory(io_parameters, IOParameters)
-    make_up = _factory(up_parameters, UpdateParameters)
+    make_device = _factory(device)
+    make_io = _factory(io_parameters)
+    make_up = _factory(up_parameters)
+    devices = [make_device(), make_device()]
+    derived = DeviceDefaults.of(devices[0])
     settings: Dict[str, Any] = {
-        "unit_cell_devices": [make_device(), make_device()],
+        "unit_cell_devices": devices,
+        "fast_lr": derived.fast_lr,
+        "transfer_lr": derived.transfer_lr,
         "transfer_forward": make_io(
             noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
         ),
         "transfer_update": make_up(
-            desired_bl=1, update_bl_management=False, update_management=False
+            desired_bl=derived.transfer_bl, update_bl_management=False, update_management=False
         ),
         "construction_seed": construction_seed,
         **ALGORITHMS[name],
@@ -171,7 +177,7 @@ def build_config(
     periphery: Dict[str, Any] = {
         "forward": make_io(),
         "backward": make_io(),
-        "update": make_up(desired_bl=5),
+        "update": make_up(desired_bl=derived.desired_bl),
     }
     periphery.update({key: value for key, value in kwargs.items() if key in config_fields})
     return TrackingRPUConfig(device=TrackingTransferCompound(**settings), **periphery)

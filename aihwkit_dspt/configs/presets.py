@@ -25,21 +25,37 @@ from aihwkit.simulator.presets.utils import PresetIOParameters, PresetUpdatePara
 from aihwkit_dspt.configs.build import ALGORITHMS
 from aihwkit_dspt.configs.checks import strict_fields
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.configs.device_defaults import DeviceDefaults
 from aihwkit_dspt.configs.rpu_config import TrackingRPUConfig
 
 
 def _compound(algorithm: str, device: Callable[[], Any]) -> Any:
     """Return a dataclass field that makes the compound with two devices of the given kind."""
-    return field(
-        default_factory=lambda: TrackingTransferCompound(
-            unit_cell_devices=[device(), device()],
+
+    def make() -> TrackingTransferCompound:
+        devices = [device(), device()]
+        derived = DeviceDefaults.of(devices[0])
+        return TrackingTransferCompound(
+            unit_cell_devices=devices,
+            fast_lr=derived.fast_lr,
+            transfer_lr=derived.transfer_lr,
             transfer_forward=PresetIOParameters(
                 noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
             ),
             transfer_update=PresetUpdateParameters(
-                desired_bl=1, update_bl_management=False, update_management=False
+                desired_bl=derived.transfer_bl, update_bl_management=False, update_management=False
             ),
             **ALGORITHMS[algorithm],
+        )
+
+    return field(default_factory=make)
+
+
+def _update(device: Callable[[], Any]) -> Any:
+    """Return a dataclass field that makes the gradient pulses for a device."""
+    return field(
+        default_factory=lambda: PresetUpdateParameters(
+            desired_bl=DeviceDefaults.of(device()).desired_bl
         )
     )
 
@@ -55,9 +71,6 @@ class TrackingPreset(TrackingRPUConfig):
     backward: IOParameters = field(default_factory=PresetIOParameters)
     """Input-output parameter setting for the backward direction."""
 
-    update: UpdateParameters = field(default_factory=lambda: PresetUpdateParameters(desired_bl=5))
-    """Parameter for the gradient pulses on the fast array."""
-
 
 @strict_fields
 @dataclass
@@ -68,6 +81,9 @@ class RIDERReRamESPreset(TrackingPreset):
 
     device: TrackingTransferCompound = _compound("rider", ReRamESPresetDevice)
     """The compound with the settings of ``build_config("rider", ...)``."""
+
+    update: UpdateParameters = _update(ReRamESPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
 
 
 @strict_fields
@@ -80,6 +96,9 @@ class RIDERReRamSBPreset(TrackingPreset):
     device: TrackingTransferCompound = _compound("rider", ReRamSBPresetDevice)
     """The compound with the settings of ``build_config("rider", ...)``."""
 
+    update: UpdateParameters = _update(ReRamSBPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
+
 
 @strict_fields
 @dataclass
@@ -90,6 +109,9 @@ class RIDERReRamArrayOMPreset(TrackingPreset):
 
     device: TrackingTransferCompound = _compound("rider", ReRamArrayOMPresetDevice)
     """The compound with the settings of ``build_config("rider", ...)``."""
+
+    update: UpdateParameters = _update(ReRamArrayOMPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
 
 
 @strict_fields
@@ -102,6 +124,9 @@ class RIDERReRamArrayHfO2Preset(TrackingPreset):
     device: TrackingTransferCompound = _compound("rider", ReRamArrayHfO2PresetDevice)
     """The compound with the settings of ``build_config("rider", ...)``."""
 
+    update: UpdateParameters = _update(ReRamArrayHfO2PresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
+
 
 @strict_fields
 @dataclass
@@ -112,6 +137,9 @@ class RIDERCapacitorPreset(TrackingPreset):
 
     device: TrackingTransferCompound = _compound("rider", CapacitorPresetDevice)
     """The compound with the settings of ``build_config("rider", ...)``."""
+
+    update: UpdateParameters = _update(CapacitorPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
 
 
 @strict_fields
@@ -124,6 +152,9 @@ class RIDEREcRamPreset(TrackingPreset):
     device: TrackingTransferCompound = _compound("rider", EcRamPresetDevice)
     """The compound with the settings of ``build_config("rider", ...)``."""
 
+    update: UpdateParameters = _update(EcRamPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
+
 
 @strict_fields
 @dataclass
@@ -134,6 +165,9 @@ class RIDEREcRamMOPreset(TrackingPreset):
 
     device: TrackingTransferCompound = _compound("rider", EcRamMOPresetDevice)
     """The compound with the settings of ``build_config("rider", ...)``."""
+
+    update: UpdateParameters = _update(EcRamMOPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
 
 
 @strict_fields
@@ -146,6 +180,9 @@ class RIDERIdealizedPreset(TrackingPreset):
     device: TrackingTransferCompound = _compound("rider", IdealizedPresetDevice)
     """The compound with the settings of ``build_config("rider", ...)``."""
 
+    update: UpdateParameters = _update(IdealizedPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
+
 
 @strict_fields
 @dataclass
@@ -156,6 +193,9 @@ class RIDERGokmenVlasovPreset(TrackingPreset):
 
     device: TrackingTransferCompound = _compound("rider", GokmenVlasovPresetDevice)
     """The compound with the settings of ``build_config("rider", ...)``."""
+
+    update: UpdateParameters = _update(GokmenVlasovPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
 
 
 @strict_fields
@@ -168,6 +208,9 @@ class RIDERPCMPreset(TrackingPreset):
     device: TrackingTransferCompound = _compound("rider", PCMPresetUnitCell)
     """The compound with the settings of ``build_config("rider", ...)``."""
 
+    update: UpdateParameters = _update(PCMPresetUnitCell)
+    """Parameter for the gradient pulses on the fast array."""
+
 
 @strict_fields
 @dataclass
@@ -178,6 +221,9 @@ class ERIDERReRamESPreset(TrackingPreset):
 
     device: TrackingTransferCompound = _compound("e-rider", ReRamESPresetDevice)
     """The compound with the settings of ``build_config("e-rider", ...)``."""
+
+    update: UpdateParameters = _update(ReRamESPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
 
 
 @strict_fields
@@ -190,6 +236,9 @@ class ERIDERReRamSBPreset(TrackingPreset):
     device: TrackingTransferCompound = _compound("e-rider", ReRamSBPresetDevice)
     """The compound with the settings of ``build_config("e-rider", ...)``."""
 
+    update: UpdateParameters = _update(ReRamSBPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
+
 
 @strict_fields
 @dataclass
@@ -200,6 +249,9 @@ class ERIDERReRamArrayOMPreset(TrackingPreset):
 
     device: TrackingTransferCompound = _compound("e-rider", ReRamArrayOMPresetDevice)
     """The compound with the settings of ``build_config("e-rider", ...)``."""
+
+    update: UpdateParameters = _update(ReRamArrayOMPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
 
 
 @strict_fields
@@ -212,6 +264,9 @@ class ERIDERReRamArrayHfO2Preset(TrackingPreset):
     device: TrackingTransferCompound = _compound("e-rider", ReRamArrayHfO2PresetDevice)
     """The compound with the settings of ``build_config("e-rider", ...)``."""
 
+    update: UpdateParameters = _update(ReRamArrayHfO2PresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
+
 
 @strict_fields
 @dataclass
@@ -222,6 +277,9 @@ class ERIDERCapacitorPreset(TrackingPreset):
 
     device: TrackingTransferCompound = _compound("e-rider", CapacitorPresetDevice)
     """The compound with the settings of ``build_config("e-rider", ...)``."""
+
+    update: UpdateParameters = _update(CapacitorPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
 
 
 @strict_fields
@@ -234,6 +292,9 @@ class ERIDEREcRamPreset(TrackingPreset):
     device: TrackingTransferCompound = _compound("e-rider", EcRamPresetDevice)
     """The compound with the settings of ``build_config("e-rider", ...)``."""
 
+    update: UpdateParameters = _update(EcRamPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
+
 
 @strict_fields
 @dataclass
@@ -244,6 +305,9 @@ class ERIDEREcRamMOPreset(TrackingPreset):
 
     device: TrackingTransferCompound = _compound("e-rider", EcRamMOPresetDevice)
     """The compound with the settings of ``build_config("e-rider", ...)``."""
+
+    update: UpdateParameters = _update(EcRamMOPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
 
 
 @strict_fields
@@ -256,6 +320,9 @@ class ERIDERIdealizedPreset(TrackingPreset):
     device: TrackingTransferCompound = _compound("e-rider", IdealizedPresetDevice)
     """The compound with the settings of ``build_config("e-rider", ...)``."""
 
+    update: UpdateParameters = _update(IdealizedPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
+
 
 @strict_fields
 @dataclass
@@ -267,6 +334,9 @@ class ERIDERGokmenVlasovPreset(TrackingPreset):
     device: TrackingTransferCompound = _compound("e-rider", GokmenVlasovPresetDevice)
     """The compound with the settings of ``build_config("e-rider", ...)``."""
 
+    update: UpdateParameters = _update(GokmenVlasovPresetDevice)
+    """Parameter for the gradient pulses on the fast array."""
+
 
 @strict_fields
 @dataclass
@@ -277,3 +347,6 @@ class ERIDERPCMPreset(TrackingPreset):
 
     device: TrackingTransferCompound = _compound("e-rider", PCMPresetUnitCell)
     """The compound with the settings of ``build_config("e-rider", ...)``."""
+
+    update: UpdateParameters = _update(PCMPresetUnitCell)
+    """Parameter for the gradient pulses on the fast array."""

@@ -33,8 +33,9 @@ REMARKS = Path(__file__).parent / "remarks"
 HEAD = """# Results
 
 Written by `python examples/paper/report.py` from [results](results); do not edit it, the remarks
-are in [remarks](remarks). Accuracies are those on the MNIST test images after the last epoch, in
-percent: mean and standard deviation over the seeds, and the paper's mean of three seeds. Settings
+are in [remarks](remarks). Accuracies are those on the MNIST test images in percent, mean and
+standard deviation over the seeds, beside the paper's mean of three seeds: after the last epoch, the
+mean of the last ten epochs of each run, and its best epoch. Settings
 that are not named are the paper's. aihwkit's pulses are seeded by the clock: a repetition agrees
 within the spread, not digit by digit.
 """

@@ -8,9 +8,9 @@ Every run is one line of ``results/table2.jsonl``; runs that are there are skipp
 epochs takes 10 to 15 minutes on one core. Prints the table beside the paper's and draws
 the accuracy by epoch.
 
-The paper prints neither learning rate nor pulse length nor output scaling of this network. Here, for
-all methods: the learning rate 0.05 of Table 1 and of aihwkit's example with this network, halved
-after 20 and 30 epochs, ``desired_bl=5``, learned column-wise output scales (omega 0.3), and
+The paper prints neither learning rate nor pulse length nor output scaling of this network. Here,
+for all methods: the learning rate 0.05 of Table 1 and of aihwkit's example with this network,
+halved after 20 and 30 epochs, ``desired_bl=5``, learned column-wise output scales (omega 0.3), and
 aihwkit's default mapping, which cuts the first layer in two arrays. With these, AGAD is where the
 paper has it. ``search.py`` compares them with others on a validation split.
 """

@@ -13,6 +13,7 @@ from aihwkit.simulator.parameters.mapping import MappingParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 
 from aihwkit_dspt import (
+    DeviceDefaults,
     ReferenceSync,
     ReferenceType,
     TrackingRPUConfig,
@@ -82,7 +83,9 @@ def test_given_parameters_are_used(as_class: bool) -> None:
     assert fast is not slow
     assert config.forward == config.backward == io
     assert config.device.transfer_forward.out_noise == io.out_noise
-    assert (config.update.desired_bl, config.device.transfer_update.desired_bl) == (5, 1)
+    derived = DeviceDefaults.of(device)
+    assert config.update.desired_bl == derived.desired_bl
+    assert config.device.transfer_update.desired_bl == derived.transfer_bl
     assert up.desired_bl == 17
     assert fast is not device
     assert config.forward is not config.backward
