@@ -67,6 +67,7 @@ from aihwkit_dspt.monitor import (  # noqa: E402
     filter_spectra,
     record_reads,
 )
+from aihwkit_dspt.slow_array import at_slow_weights  # noqa: E402
 from aihwkit_dspt.tile_points import TileSymmetricPoints, symmetric_points  # noqa: E402
 from aihwkit_dspt.tiles.tile import TrackingTile  # noqa: E402
 from aihwkit_dspt.zero_shifting.algorithm import ZeroShiftResult, zero_shift  # noqa: E402
@@ -117,6 +118,7 @@ __all__ = [
     "TrackingTransferCompound",
     "TransferScope",
     "ZeroShiftResult",
+    "at_slow_weights",
     "build_config",
     "calibrate",
     "cost_table",

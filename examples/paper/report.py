@@ -35,7 +35,8 @@ HEAD = """# Results
 Written by `python examples/paper/report.py` from [results](results); do not edit it, the remarks
 are in [remarks](remarks). Accuracies are those on the MNIST test images in percent, mean and
 standard deviation over the seeds, beside the paper's mean of three seeds: after the last epoch, the
-mean of the last ten epochs of each run, and its best epoch. Settings
+mean of the last ten epochs of each run, its best epoch, and after the last epoch with the slow
+array W alone (`at_slow_weights`). Settings
 that are not named are the paper's. aihwkit's pulses are seeded by the clock: a repetition agrees
 within the spread, not digit by digit.
 """

@@ -104,6 +104,8 @@ def test_method_trains(method: str) -> None:
     assert loss[2] < loss[0] - 0.005
     assert 2.0 < loss[2] < 2.35
     assert len(result["accuracy"]) == 3
+    tracks = method in ("residual", "two-stage", "RIDER", "E-RIDER")
+    assert len(result.get("slow_accuracy", [])) == (3 if tracks else 0)
 
 
 def test_lenet5_learns() -> None:

@@ -18,7 +18,7 @@ from common.results import versions
 from common.train import accuracy
 from torch import nn
 
-from aihwkit_dspt import calibrate, training_pulses
+from aihwkit_dspt import TrackingTile, at_slow_weights, calibrate, training_pulses
 from core.methods import rpu_config
 from core.run import Run
 
@@ -71,13 +71,19 @@ def _train(
     optimizer = AnalogSGD(model.parameters(), lr=run.lr)
     optimizer.regroup_param_groups(model)
     result: Dict[str, Any] = {"accuracy": [], "loss": [], "epoch_seconds": []}
+    tracks = any(isinstance(module, TrackingTile) for module in model.modules())
+    if tracks:
+        result["slow_accuracy"] = []
     for epoch in range(run.epochs):
         for group in optimizer.param_groups:
             group["lr"] = run.lr * _factor(run.lr_steps, epoch)
         start = time.perf_counter()
         result["loss"].append(_train_epoch(model, optimizer, images, run.batch_size))
         result["epoch_seconds"].append(round(time.perf_counter() - start, 2))
-        result["accuracy"].append(round(accuracy(model, images.test_x, images.test_y), 2))
+        result["accuracy"].append(_accuracy(model, images))
+        if tracks:
+            with at_slow_weights(model):
+                result["slow_accuracy"].append(_accuracy(model, images))
         on_epoch()
         if result["loss"][-1] <= run.target_loss:
             break
@@ -98,6 +104,10 @@ def _train(
         "versions": versions(),
         "revision": code,
     }
+
+
+def _accuracy(model: nn.Module, images: Images) -> float:
+    return round(accuracy(model, images.test_x, images.test_y), 2)
 
 
 def _factor(steps: Dict[str, float], epoch: int) -> float:

@@ -62,6 +62,7 @@ def _row(
     values = [
         [statistic(result["accuracy"]) for result in results] for statistic in STATISTICS.values()
     ]
+    slow = [result["slow_accuracy"][-1] for result in results if "slow_accuracy" in result]
     expected = table.paper.get(method, {}).get(cell)
     run = Run.from_result(results[0])
     minutes = mean(sum(result["epoch_seconds"]) for result in results) / 60.0
@@ -72,6 +73,7 @@ def _row(
         str(epochs),
         listed(result["run"]["seed"] for result in results),
         *(spread(own) for own in values),
+        spread(slow) if len(slow) == len(results) else "-",
         "-" if expected is None else f"{expected:.2f}",
         "-" if expected is None else f"{mean(values[0]) - expected:+.2f}",
         f"{minutes:.0f}",
@@ -107,7 +109,7 @@ def table_report(results: Sequence[Dict[str, Any]], table: PaperTable, sources: 
     head = [
         *("reference mean, std", "method", "settings", "epochs", "seeds"),
         *STATISTICS,
-        *("paper", "last epoch - paper", "min/run", "made by"),
+        *("last epoch, W alone", "paper", "last epoch - paper", "min/run", "made by"),
     ]
     rows = [_row(group, own, table, sources) for group, own in groups.items()]
     return markdown_table(head, rows) + "\n\n" + _margins(groups, table)

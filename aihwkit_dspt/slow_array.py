@@ -1,0 +1,63 @@
+"""Evaluating a model at its slow arrays alone."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Iterator, TypeVar
+
+from aihwkit.exceptions import TileError
+from torch import nn, no_grad
+
+from aihwkit_dspt.tiles.tile import TrackingTile
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+@contextmanager
+def at_slow_weights(model: ModuleT) -> Iterator[ModuleT]:
+    r"""Let all tracking tiles of a model compute with :math:`W` in place of :math:`\bar W`.
+
+    The model is trained at the mixed weight
+    :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)`. The fast array :math:`P` follows the last
+    mini-batches, so that the accuracy at :math:`\bar W` moves with them; :math:`W` alone is what
+    the transfers have collected, and needs one array in place of two. Inside the block forward,
+    backward, ``tile.get_weights()`` and :func:`~aihwkit_dspt.to_inference` use it::
+
+        with at_slow_weights(model):
+            accuracy = evaluate(model)
+            analog = to_inference(model, InferenceRPUConfig())
+
+    Afterwards everything is as it was. A copy of the model (``copy.deepcopy``, aihwkit's
+    ``convert_to_digital``) that is made inside the block computes with its mixed weights. With
+    ``gamma=0`` there is no difference.
+
+    Args:
+        model: a model with tracking tiles, not to be trained inside the block.
+
+    Yields:
+        the model.
+
+    Raises:
+        TileError: if the model has no tracking tile, or was trained inside the block (it then has
+            its mixed weights again).
+    """
+    tiles = [module.tile for module in model.modules() if isinstance(module, TrackingTile)]
+    if not tiles:
+        raise TileError(
+            f"{type(model).__name__} has no TrackingTile: convert it with a TrackingRPUConfig first"
+        )
+    cycles = [tile.counters.update_cycles for tile in tiles]
+    with no_grad():
+        for tile in tiles:
+            tile.read.weights.copy_(tile.slow.weights)
+    try:
+        yield model
+    finally:
+        with no_grad():
+            for tile in tiles:
+                tile.refresh_weights()
+    if cycles != [tile.counters.update_cycles for tile in tiles]:
+        raise TileError(
+            "the model was trained inside at_slow_weights(): gradients belong to the mixed weight; "
+            "leave the block before you train"
+        )
