@@ -44,7 +44,8 @@ within the spread, not digit by digit.
 
 def search_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
     """Return the validation accuracies, best first within each method."""
-    head = ["method", "lr", "gamma", "epochs", "seeds", "validation accuracy [%]", "made by"]
+    head = ["method", "lr", "largest array", "gamma", "epochs", "seeds"]
+    head += ["validation accuracy [%]", "made by"]
     rows = []
     for result in sorted(results, key=lambda r: (r["run"]["method"], -r["accuracy"][-1])):
         run = result["run"]
@@ -53,6 +54,7 @@ def search_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
                 *(
                     run["method"],
                     f"{run['lr']:g}",
+                    str(run["max_input_size"] or "not cut"),
                     gamma_of(run),
                     str(run["epochs"]),
                     str(run["seed"]),

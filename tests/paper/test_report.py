@@ -29,7 +29,8 @@ def test_table(tmp_path: Path) -> None:
     for method, accuracies in (("E-RIDER", (95.0, 96.0)), ("AGAD", (92.0, 92.5))):
         for item, accuracy in zip(table2.TABLE.runs(None, cell, [method], (1, 2)), accuracies):
             command = f"python examples/paper/table2.py --seeds {item.seed}"
-            append_result(path, result_of(item, [50.0, accuracy], command_=command))
+            slow = {"slow_accuracy": [50.0, accuracy + 1.0]} if method == "E-RIDER" else {}
+            append_result(path, {**result_of(item, [50.0, accuracy], command_=command), **slow})
     (usual,) = table2.TABLE.runs(None, cell, ["digital SGD"], [1])
     changed = replace(usual, settings={"gamma": 9.0})
     append_result(path, result_of(changed, [12.0]))
@@ -40,13 +41,14 @@ def test_table(tmp_path: Path) -> None:
         next(line for line in text.splitlines() if line.startswith(f"| 0.4, 0.4 | {method} "))
         for method in ("E-RIDER", "AGAD", "digital SGD")
     )
+    assert "| 40 | 1, 2 | 95.50 ± 0.71 | 72.75 ± 0.35 | 95.50 ± 0.71 | 96.50 ± 0.71 |" in erider
+    assert "| 96.23 | -0.73 | 2 |" in erider
     assert (
-        "| 40 | 1, 2 | 95.50 ± 0.71 | 72.75 ± 0.35 | 95.50 ± 0.71 | - | 96.23 | -0.73 | 2 |" in erider
+        "| 40 | 1, 2 | 92.25 ± 0.35 | 71.12 ± 0.18 | 92.25 ± 0.35 | - | 92.06 | +0.19 | 2 |" in agad
     )
-    assert "| 40 | 1, 2 | 92.25 ± 0.35 | 71.12 ± 0.18 | 92.25 ± 0.35 | - | 92.06 | +0.19 | 2 |" in agad
     assert 'not the script\'s: settings={"gamma": 9.0}' in other
     assert "| 12.00 | 12.00 | 12.00 | - | - | - |" in other
-    assert "| 0.4, 0.4 | 40 | +3.25 | +1.62 | +3.25 | +4.17 | -0.92 |" in text
+    assert "| 0.4, 0.4 | 40 | +3.25 | +1.62 | +3.25 | +4.25 | +4.17 |" in text
     for seed in (1, 2):
         source = f"`python examples/paper/table2.py --seeds {seed}`; python 3.11.7, aihwkit 1.1.0"
         assert f"{source}; revision `0123456789ab`" in text
@@ -95,4 +97,4 @@ def test_committed_results(tmp_path: Path) -> None:
     shutil.copytree(RESULTS, copy)
     text = report.report(copy)
     assert "![Figure 1: the cost of zero-shifting](results/figure1.png)" in text
-    assert "| AGAD | 0.15 | - | 40 | 1 | 94.89 | " in text
+    assert "| AGAD | 0.15 | not cut | - | 40 | 1 | 94.89 | " in text

@@ -12,23 +12,31 @@ from core.paper_numbers import Cell
 
 COLOURS = {"TT-v2": "#009E73", "AGAD": "#E69F00", "E-RIDER": "#0072B2"}
 
+SLOW = "#56B4E9"
+"""Colour of what E-RIDER's slow array reaches alone."""
 
-def by_cell(results: Sequence[Dict[str, Any]]) -> Dict[str, Dict[Cell, List[float]]]:
-    """Return the last accuracy of each run: method -> cell -> one value per seed."""
+
+def by_cell(
+    results: Sequence[Dict[str, Any]], field: str = "accuracy"
+) -> Dict[str, Dict[Cell, List[float]]]:
+    """Return the last accuracy of each run: method -> cell -> one value per seed that has it."""
     table: Dict[str, Dict[Cell, List[float]]] = {}
     for result in results:
+        if field not in result:
+            continue
         run = result["run"]
         cell = (run["reference_mean"], run["reference_std"])
-        table.setdefault(run["method"], {}).setdefault(cell, []).append(result["accuracy"][-1])
+        table.setdefault(run["method"], {}).setdefault(cell, []).append(result[field][-1])
     return table
 
 
 def text(results: Sequence[Dict[str, Any]], paper: Dict[str, Dict[Cell, float]]) -> str:
-    """Return the table: mean and spread over the seeds, the paper's mean, the difference."""
+    """Return the table: mean and spread over the seeds, that of W alone, the paper's mean."""
     lines = [
-        f"{'cell (mean, std)':<18}{'method':<10}{'seeds':>6}{'here [%]':>15}{'paper':>8}{'diff':>8}"
+        f"{'cell (mean, std)':<18}{'method':<10}{'seeds':>6}{'here [%]':>15}{'W alone':>9}"
+        f"{'paper':>8}{'diff':>8}"
     ]
-    table = by_cell(results)
+    table, alone = by_cell(results), by_cell(results, "slow_accuracy")
     cells = sorted({cell for row in table.values() for cell in row})
     for cell in cells:
         for method, row in table.items():
@@ -36,7 +44,9 @@ def text(results: Sequence[Dict[str, Any]], paper: Dict[str, Dict[Cell, float]])
                 continue
             values, expected = row[cell], paper.get(method, {}).get(cell)
             spread = f" +- {stdev(values):.2f}" if len(values) > 1 else ""
+            slow = alone.get(method, {}).get(cell)
             line = f"{cell!s:<18}{method:<10}{len(values):>6}{mean(values):>7.2f}{spread:<8}"
+            line += f"{mean(slow):>9.2f}" if slow else f"{'-':>9}"
             if expected is not None:
                 line += f"{expected:>8.2f}{mean(values) - expected:>+8.2f}"
             lines.append(line)
@@ -57,6 +67,8 @@ def picture(results: Sequence[Dict[str, Any]], title: str, path: Path) -> None:
                 epochs = range(1, len(result["accuracy"]) + 1)
                 colour = COLOURS.get(run["method"], "#000000")
                 ax.plot(epochs, result["accuracy"], color=colour, lw=1.2)
+                if "slow_accuracy" in result:
+                    ax.plot(epochs, result["slow_accuracy"], color=SLOW, lw=1.2, ls="--")
         ax.set_title(f"reference {cell[0]:g} ± {cell[1]:g}", fontsize=10)
         ax.set_xlabel("epoch")
         ax.set_ylim(50, 100)
@@ -64,6 +76,8 @@ def picture(results: Sequence[Dict[str, Any]], title: str, path: Path) -> None:
     axes[0][0].set_ylabel("test accuracy [%]")
     for method in {result["run"]["method"] for result in results}:
         axes[0][-1].plot([], [], color=COLOURS.get(method, "#000000"), label=method)
+    if any("slow_accuracy" in result for result in results):
+        axes[0][-1].plot([], [], color=SLOW, ls="--", label="its W alone")
     axes[0][-1].legend(fontsize=8)
     figure.suptitle(title)
     figure.tight_layout()
