@@ -13,8 +13,8 @@ of the reference are all that differs between the two. It is therefore run when 
 there.
 
 With few epochs, a p that is too small shows something else: transfers start after the first chopper
-period, which is 1/p sweeps over 784 columns in the first layer, one column per update. With 6000
-updates per epoch that is 2.6 epochs at p = 0.05 and 13 epochs at p = 0.01.
+period, which is 1/p sweeps over the 392 columns of each half of the first layer, one column per
+update. With 6000 updates per epoch that is 1.3 epochs at p = 0.05 and 6.5 epochs at p = 0.01.
 """
 
 from __future__ import annotations

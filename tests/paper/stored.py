@@ -34,7 +34,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class StoredCell:
-    """Runs that differ in their seed only."""
+    """Runs whose first epochs differ in their seed only, or are repetitions."""
 
     runs: Sequence[Run]
     loss: Interval
@@ -64,7 +64,7 @@ def _intervals(
 
 
 def stored_cells(results: Iterable[Dict[str, Any]]) -> List[StoredCell]:
-    """Return the cells with at least two seeds, the one that tells most first."""
+    """Return the cells with at least two runs, the one that tells most first."""
     families: Dict[str, Dict[Tuple[float, float], List[Dict[str, Any]]]] = defaultdict(
         lambda: defaultdict(list)
     )
@@ -72,7 +72,9 @@ def stored_cells(results: Iterable[Dict[str, Any]]) -> List[StoredCell]:
         run = Run.from_result(result)
         if result["data"] != "MNIST":
             continue
-        family = replace(run, seed=0, reference_mean=0.0, reference_std=0.0).key
+        # Neither the length of a run nor its later learning rates change its first epoch.
+        first_epoch = replace(run, epochs=1, lr_steps={})
+        family = replace(first_epoch, seed=0, reference_mean=0.0, reference_std=0.0).key
         families[family][(run.reference_mean, run.reference_std)].append(result)
     found = []
     for cells in families.values():

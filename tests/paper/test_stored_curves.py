@@ -50,7 +50,7 @@ def test_first_epoch_is_as_stored() -> None:
     # where repetitions have a standard deviation of 0.01, and a right run was refused.
     cells = [cell for cell in cells if cell.freedom > 1]
     if not cells:
-        pytest.skip("results/table2.jsonl has neither three seeds of a cell nor two of two cells")
+        pytest.skip("results/table2.jsonl has neither three runs of a cell nor two of two cells")
     if cells[0].power <= 1.0:
         pytest.skip("after one epoch no stored cell is further from chance than its spread")
     told = disagreement(cells[0], lambda run: execute(run, DATA_ROOT))
@@ -103,6 +103,9 @@ def test_choice_of_the_cell() -> None:
     digits = [{**result, "data": "digits"} for result in measured(replace(ERIDER, lr=0.1))]
     assert stored_cells([single, *digits]) == []
     best, other = stored_cells([*near_chance, single, *digits, *measured()])
+    longer, shorter, *_ = measured()
+    shorter["run"].update(epochs=2, lr_steps={"1": 0.5})
+    assert [cell.freedom for cell in stored_cells([longer, shorter])] == [1]
     assert [run.method for run in best.runs] == ["E-RIDER"] * 3
     assert other.power < 1.0
 
