@@ -66,8 +66,8 @@ class DeviceDefaults:
         parts = getattr(device, "unit_cell_devices", None) or [device]
         states = mean(n_states(part) for part in parts)
         return cls(
-            fast_lr=round(mean(_range(part) for part in parts) / 4.0, 4),
-            transfer_lr=min(round(0.05 * states / PAPER_STATES, 4), 1.0),
+            fast_lr=_rounded(mean(_range(part) for part in parts) / 4.0),
+            transfer_lr=min(_rounded(0.05 * states / PAPER_STATES), 1.0),
             desired_bl=_between(5, states / 80.0),
             transfer_bl=_between(1, states / 100.0),
         )
@@ -78,6 +78,10 @@ def _range(device: Any) -> float:
     return float(bindings.w_max - bindings.w_min)
 
 
+def _rounded(value: float) -> float:
+    # The bindings are in single precision.
+    return float(f"{value:.4g}")
+
+
 def _between(least: int, wanted: float) -> int:
-    # Rounded first: the granularity is in single precision.
-    return min(max(ceil(round(wanted, 3)), least), LONGEST_TRAIN)
+    return min(max(ceil(_rounded(wanted)), least), LONGEST_TRAIN)

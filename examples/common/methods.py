@@ -100,7 +100,7 @@ def agad(device: PulsedDevice, mapping: MappingParameter, desired_bl: int, **set
 def erider(
     device: PulsedDevice, mapping: MappingParameter, desired_bl: int, **settings: Any
 ) -> Any:
-    """E-RIDER; the paper's settings are the defaults of ``build_config``."""
+    """E-RIDER; on the paper's device its settings are the defaults of ``build_config``."""
     return build_config(
         "e-rider",
         device,
