@@ -43,23 +43,31 @@ def counts(tile, n_pulses, schedule, generator=None):
     return (tile.tile.get_weights() - before) / DW_MIN
 
 
+def all_counts(tile, n_pulses, schedule, expected):
+    """Return whether the counts of all cells are as expected, in one of two trials.
+
+    aihwkit loses a pulse of probability one with probability 2**-25 (see below), which may happen
+    to a line: up to 0.01 per trial of these sizes, 1e-4 in both.
+    """
+    return any(bool(expected(counts(tile, n_pulses, schedule)).all()) for _ in range(2))
+
+
 @pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
 def test_cyclic_pulses_alternate_on_all_cells(update):
     tile = make_tile(COUNTER, 16, **update)
     rate = tile.tile.get_learning_rate()
-    assert bool((counts(tile, 1, "cyclic") == 1.0).all())
-    assert bool((counts(tile, 2, "cyclic") == 0.0).all())
-    assert bool((counts(tile, 1001, "cyclic") == 1.0).all())
+    assert all_counts(tile, 1, "cyclic", lambda found: found == 1.0)
+    assert all_counts(tile, 2, "cyclic", lambda found: found == 0.0)
+    assert all_counts(tile, 1001, "cyclic", lambda found: found == 1.0)
     assert tile.tile.get_learning_rate() == rate
 
 
 @pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
 def test_stochastic_pulses_are_one_per_cell(update):
     tile = make_tile(COUNTER, 16, **update)
-    assert bool((counts(tile, 1, "stochastic").abs() == 1.0).all())
-    many = counts(tile, 61, "stochastic")
-    assert bool((many % 2 == 1).all())
-    assert bool((many.abs() <= 61).all())
+    assert all_counts(tile, 1, "stochastic", lambda found: found.abs() == 1.0)
+    odd = lambda found: (found % 2 == 1) & (found.abs() <= 61)  # noqa: E731
+    assert all_counts(tile, 61, "stochastic", odd)
 
 
 @pytest.mark.parametrize("size_limit", [2**22, 2**9], ids=["whole array", "blocks of rows"])
@@ -86,7 +94,7 @@ def test_stochastic_signs_are_fair_and_independent(monkeypatch, size_limit):
 def test_chunks_send_all_pulses(monkeypatch, schedule, n_pulses):
     monkeypatch.setattr(pulse_train, "CELL_PULSES_PER_CALL", 4 * 16 * 64)
     tile = make_tile(COUNTER, 4)
-    assert bool((counts(tile, n_pulses, schedule) % 2 == n_pulses % 2).all())
+    assert all_counts(tile, n_pulses, schedule, lambda found: found % 2 == n_pulses % 2)
 
 
 @pytest.mark.parametrize(
