@@ -8,9 +8,9 @@ and the settings of ``table2.py`` but for ``in_chop_prob``. The paper trains for
 
 p = 0 is RIDER: no chopper, and the reference follows every read. The step size of the estimate is
 :math:`\eta = 5 / \lceil 1/p \rceil` for p > 0 (``tail_weightening=5``, at most 1); RIDER has no p
-to derive it from. It gets the eta of the p with the best accuracy, so that the chopper and the sync
-of the reference are all that differs between the two. It is therefore run when all others are
-there.
+to derive it from, and its eta decides whether it learns at all (W and Q move by the same residual,
+so W comes only as far as beta/eta times Q; README, "RIDER without a chopper"). It is run with
+several, and its best one is what the chopper has to beat.
 
 With few epochs, a p that is too small shows something else: transfers start after the first chopper
 period, which is 1/p sweeps over the 392 columns of each half of the first layer, one column per
@@ -22,7 +22,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -37,6 +37,8 @@ from aihwkit_dspt.configs.compound import chop_period
 
 EPOCHS = 10
 PROBABILITIES = (0.02, 0.05, 0.1, 0.2, 0.5)
+ETAS = (0.5, 0.05, 0.005)
+"""Of RIDER: that of E-RIDER at p = 0.1, the default of ``build_config``, and a tenth of it."""
 TAIL_WEIGHTENING = 5.0
 CELL: Cell = (0.4, 0.4)
 
@@ -52,22 +54,21 @@ def _run(method: str, settings: Dict[str, Any], seed: int, epochs: int) -> Run:
     return Run(method, "fcn", *CELL, seed, epochs, LR, steps, settings=settings)
 
 
-def erider_runs(
+def runs(
     probabilities: Sequence[float] = PROBABILITIES,
+    etas: Sequence[float] = ETAS,
     seeds: Sequence[int] = (1,),
     epochs: int = EPOCHS,
 ) -> List[Run]:
-    """Return the runs with a chopper."""
+    """Return E-RIDER for all p and RIDER for all eta, for every seed."""
     return [
-        _run("E-RIDER", {"in_chop_prob": p, "tail_weightening": TAIL_WEIGHTENING}, seed, epochs)
-        for seed in seeds
-        for p in probabilities
+        *(
+            _run("E-RIDER", {"in_chop_prob": p, "tail_weightening": TAIL_WEIGHTENING}, seed, epochs)
+            for seed in seeds
+            for p in probabilities
+        ),
+        *(_run("RIDER", {"eta": eta}, seed, epochs) for seed in seeds for eta in etas),
     ]
-
-
-def rider_runs(eta: float, seeds: Sequence[int] = (1,), epochs: int = EPOCHS) -> List[Run]:
-    """Return the runs without one."""
-    return [_run("RIDER", {"eta": eta}, seed, epochs) for seed in seeds]
 
 
 def probability_of(result: Dict[str, Any]) -> float:
@@ -81,30 +82,30 @@ def eta_used(result: Dict[str, Any]) -> float:
     return eta_of(probability_of(result)) if eta is None else float(eta)
 
 
-def by_probability(results: Sequence[Dict[str, Any]]) -> Dict[float, List[float]]:
-    """Return the last accuracy of each seed by p; that of RIDER is 0."""
-    values: Dict[float, List[float]] = {}
+def by_point(results: Sequence[Dict[str, Any]]) -> Dict[Tuple[float, float], List[float]]:
+    """Return the last accuracy of each seed by p (0 for RIDER) and eta."""
+    values: Dict[Tuple[float, float], List[float]] = {}
     for result in results:
-        values.setdefault(probability_of(result), []).append(result["accuracy"][-1])
+        point = probability_of(result), eta_used(result)
+        values.setdefault(point, []).append(result["accuracy"][-1])
     return dict(sorted(values.items()))
 
 
-def best_probability(results: Sequence[Dict[str, Any]]) -> float:
-    """Return the p > 0 with the best mean accuracy."""
-    values = by_probability(results)
-    return max((p for p in values if p > 0.0), key=lambda p: mean(values[p]))
+def without_chopper(values: Dict[Tuple[float, float], List[float]]) -> Optional[float]:
+    """Return the mean accuracy of RIDER with its best eta, ``None`` without RIDER."""
+    return max((mean(own) for (p, _), own in values.items() if p == 0.0), default=None)
 
 
 def table(results: Sequence[Dict[str, Any]]) -> str:
-    """Return accuracy and gain over RIDER by p."""
-    values = by_probability(results)
-    etas = {probability_of(result): eta_used(result) for result in results}
+    """Return accuracy and gain over the best RIDER by p and eta."""
+    values = by_point(results)
+    baseline = without_chopper(values)
     lines = [f"{'p':>6}{'eta':>8}{'seeds':>7}{'accuracy [%]':>16}{'over p = 0':>12}"]
-    for p, own in values.items():
+    for (p, eta), own in values.items():
         spread = f" +- {stdev(own):.2f}" if len(own) > 1 else ""
-        line = f"{p:>6g}{etas[p]:>8.3g}{len(own):>7}{mean(own):>9.2f}{spread:<8}"
-        if p > 0.0 and 0.0 in values:
-            line += f"{mean(own) - mean(values[0.0]):>+11.2f}"
+        line = f"{p:>6g}{eta:>8.3g}{len(own):>7}{mean(own):>9.2f}{spread:<8}"
+        if p > 0.0 and baseline is not None:
+            line += f"{mean(own) - baseline:>+11.2f}"
         lines.append(line)
     return "\n".join(lines)
 
@@ -112,17 +113,20 @@ def table(results: Sequence[Dict[str, Any]]) -> str:
 def draw(results: Sequence[Dict[str, Any]], path: Path) -> None:
     """Draw accuracy against p, with p = 0 on the same axis."""
     plt = pyplot()
-    values = by_probability(results)
-    positive = {p: own for p, own in values.items() if p > 0.0}
+    values = by_point(results)
+    positive = {p: own for (p, _), own in values.items() if p > 0.0}
     figure, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
     for p, own in positive.items():
         ax.plot([p] * len(own), own, "o", color="#0072B2", alpha=0.5)
     means = [mean(own) for own in positive.values()]
     ax.plot(list(positive), means, "o-", color="#0072B2", label="E-RIDER, p > 0")
-    if 0.0 in values:
-        own = values[0.0]
-        ax.plot([0.0] * len(own), own, "s", color="#D55E00", markersize=8, label="RIDER, p = 0")
-        ax.axhline(mean(own), color="#D55E00", linestyle="--", lw=1.2)
+    riders = {eta: own for (p, eta), own in values.items() if p == 0.0}
+    for (eta, own), marker in zip(riders.items(), "s^vD<>"):
+        label = f"RIDER, p = 0, eta = {eta:g}"
+        ax.plot([0.0] * len(own), own, marker, ls="", color="#D55E00", markersize=8, label=label)
+    baseline = without_chopper(values)
+    if baseline is not None:
+        ax.axhline(baseline, color="#D55E00", linestyle="--", lw=1.2)
     ax.set_xscale("symlog", linthresh=min(positive, default=0.01) / 2.0)
     ax.set_xticks([0.0, *positive], ["0", *(f"{p:g}" for p in positive)])
     ax.minorticks_off()
@@ -141,14 +145,13 @@ def main() -> None:
     """Run what is missing, print the table and draw the figure."""
     parser = make_parser(__doc__, "figure5.jsonl")
     parser.add_argument("--probabilities", type=float, nargs="+", default=PROBABILITIES)
+    parser.add_argument("--etas", type=float, nargs="+", default=ETAS, help="of RIDER")
     args = parser.parse_args()
-    seeds, epochs = args.seeds or (1,), args.epochs or EPOCHS
-    results = results_of(erider_runs(args.probabilities, seeds, epochs), args)
+    chosen = runs(args.probabilities, args.etas, args.seeds or (1,), args.epochs or EPOCHS)
+    results = results_of(chosen, args)
     if not results:
         print("nothing is there yet")
         return
-    eta = eta_of(best_probability(results))
-    results += results_of(rider_runs(eta, seeds, epochs), args)
     print(table(results))
     draw(results, args.results.with_suffix(".png"))
 

@@ -98,7 +98,7 @@ def figure4_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
 
 
 def figure5_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
-    """Return accuracy and gain over p = 0, for each number of epochs."""
+    """Return accuracy and gain over the best RIDER, for each number of epochs."""
     head = [
         *("epochs", "p", "method", "eta", "fields", "seeds", "accuracy [%]", "over p = 0"),
         "made by",
@@ -106,15 +106,19 @@ def figure5_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
     rows = []
     for epochs in sorted({result["run"]["epochs"] for result in results}):
         same = [result for result in results if result["run"]["epochs"] == epochs]
-        values = figure5.by_probability(same)
-        for p, own in values.items():
-            mine = [result for result in same if figure5.probability_of(result) == p]
-            gain = mean(own) - mean(values[0.0]) if p > 0.0 and 0.0 in values else None
+        values = figure5.by_point(same)
+        baseline = figure5.without_chopper(values)
+        for (p, eta), own in values.items():
+            mine = [
+                result
+                for result in same
+                if (figure5.probability_of(result), figure5.eta_used(result)) == (p, eta)
+            ]
+            gain = mean(own) - baseline if p > 0.0 and baseline is not None else None
             gamma = mine[0]["run"]["settings"].get("gamma", 0.1)
             rows.append(
                 [
-                    *(str(epochs), f"{p:g}", mine[0]["run"]["method"]),
-                    listed(f"{figure5.eta_used(result):.3g}" for result in mine),
+                    *(str(epochs), f"{p:g}", mine[0]["run"]["method"], f"{eta:.3g}"),
                     f"gamma {gamma}, lr {mine[0]['run']['lr']:g}",
                     *(listed(result["run"]["seed"] for result in mine), spread(own)),
                     *("-" if gain is None else f"{gain:+.2f}", sources.refer(mine)),

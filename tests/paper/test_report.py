@@ -64,10 +64,9 @@ def test_figures(tmp_path: Path) -> None:
     append_result(path, result_of(short, [50.0] * 3, [2.0] * 3, pulses=14570))
     append_result(path, result_of(long, [95.0] * 2, [0.3, 0.2], pulses=13380))
     values = {0.1: 92.0, 0.5: 91.0}
-    for item in figure5.erider_runs(list(values)):
-        p = item.settings["in_chop_prob"]
-        append_result(tmp_path / "figure5.jsonl", result_of(item, [values[p]]))
-    append_result(tmp_path / "figure5.jsonl", result_of(figure5.rider_runs(0.5)[0], [90.0]))
+    for item in figure5.runs(list(values), [0.5]):
+        accuracy = values.get(item.settings.get("in_chop_prob"), 90.0)
+        append_result(tmp_path / "figure5.jsonl", result_of(item, [accuracy]))
     text = report.report(tmp_path, tmp_path)
     assert "| 20 | E-RIDER | 1 | 4,690 | 1 |" in text
     assert "| 20 | ZS(500) + TT-v2 | 1 | not reached in 3 epochs |" in text
