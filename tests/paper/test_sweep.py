@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from core.cluster import connected
+from core.cluster import connected, n_workers
 from core.execute import execute
 from core.progress import Progress
 from core.results_file import read_results
@@ -59,6 +59,20 @@ def test_dask_cluster(tmp_path: Path) -> None:
     ):
         results = sweep(runs, path, jobs=-1, backend="dask")
         assert len(distributed.get_client().scheduler_info()["workers"]) == 2
+    assert [Run.from_result(result).seed for result in results] == [1, 2, 3]
+    assert set(read_results(path)) == {item.key for item in runs}
+
+
+@pytest.mark.slow
+def test_ray_cluster(tmp_path: Path) -> None:
+    """On a local Ray cluster with two workers; every result is written when it comes."""
+    ray = pytest.importorskip("ray", reason="needs ray")
+    path = tmp_path / "results.jsonl"
+    runs = [tiny("E-RIDER", seed=seed) for seed in (1, 2, 3)]
+    with connected("ray", None):
+        workers = int(ray.cluster_resources()["CPU"])
+        assert n_workers(-1, "ray") == workers
+        results = sweep(runs, path, jobs=min(workers, 2), backend="ray")
     assert [Run.from_result(result).seed for result in results] == [1, 2, 3]
     assert set(read_results(path)) == {item.key for item in runs}
 

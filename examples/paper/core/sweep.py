@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from joblib import Parallel, delayed, effective_n_jobs, parallel_config
-
+from core.cluster import n_workers, unordered
 from core.execute import execute
 from core.progress import Progress
 from core.provenance import command_line
@@ -31,7 +30,7 @@ def _stop_if_left(sweep_process: Optional[int]) -> None:
 
 
 def _attempt(
-    run: Run, data_root: Optional[str], sweep_process: Optional[int]
+    data_root: Optional[str], sweep_process: Optional[int], run: Run
 ) -> Tuple[Run, Optional[Dict[str, Any]], str]:
     """Return the run with its result, or with the traceback of its failure."""
     try:
@@ -54,8 +53,8 @@ def sweep(
         path: file with one JSON line per result; every result is written when it comes.
         data_root: folder of the MNIST files, the same on all machines.
         jobs: runs at a time, or -1 for as many as there are cores or workers.
-        backend: a backend of joblib: ``"loky"`` for this machine, ``"dask"`` or ``"ray"`` for a
-            cluster to which this process is connected, see :mod:`core.cluster`.
+        backend: ``"loky"`` for this machine, ``"dask"`` or ``"ray"`` for a cluster to which this
+            process is connected, see :mod:`core.cluster`.
 
     Raises:
         SweepError: when all others are done, if runs failed.
@@ -65,14 +64,9 @@ def sweep(
     failures = []
     # On a cluster the workers are not children of this process, and outlive it.
     sweep_process = os.getpid() if backend == "loky" else None
-    with (
-        parallel_config(backend=backend, n_jobs=jobs),
-        Progress(missing, effective_n_jobs(jobs), done.values()) as progress,
-    ):
-        attempts = Parallel(return_as="generator_unordered")(
-            delayed(_attempt)(run, data_root, sweep_process) for run in missing
-        )
-        for run, result, trace in attempts:
+    attempt = partial(_attempt, data_root, sweep_process)
+    with Progress(missing, n_workers(jobs, backend), done.values()) as progress:
+        for run, result, trace in unordered(attempt, missing, jobs, backend):
             if result is not None:
                 result["command"] = command_line()
                 append_result(path, result)
