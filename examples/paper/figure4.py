@@ -180,7 +180,14 @@ def main() -> None:
     """Run what is missing, print the table and draw the figure."""
     parser = make_parser(__doc__, "figure4.jsonl")
     parser.add_argument("--states", type=int, nargs="+", default=STATES)
-    parser.add_argument("--calibrations", type=int, nargs="+", default=CALIBRATIONS, metavar="N")
+    parser.add_argument(
+        "--calibrations",
+        type=int,
+        nargs="*",
+        default=CALIBRATIONS,
+        metavar="N",
+        help="pulses of zero-shifting; nothing behind it runs E-RIDER only",
+    )
     parser.add_argument("--cell", type=float, nargs=2, default=CELL, metavar=("MEAN", "STD"))
     args = parser.parse_args()
     mean, std = args.cell
