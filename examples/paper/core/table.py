@@ -57,10 +57,19 @@ def picture(results: Sequence[Dict[str, Any]], title: str, path: Path) -> None:
     """Draw the test accuracy by epoch, one panel per cell, and write a PNG."""
     plt = pyplot()
     cells = sorted({(r["run"]["reference_mean"], r["run"]["reference_std"]) for r in results})
-    figure, axes = plt.subplots(
-        1, len(cells), figsize=(3.2 * len(cells), 3.2), sharey=True, squeeze=False
+    columns = min(len(cells), 3)
+    figure, grid = plt.subplots(
+        -(-len(cells) // columns),
+        columns,
+        figsize=(3.6 * columns, 2.8 * -(-len(cells) // columns) + 0.4),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
-    for cell, ax in zip(cells, axes[0]):
+    for ax in grid.flat[len(cells) :]:
+        ax.set_axis_off()
+    for cell, ax in zip(cells, grid.flat):
         for result in results:
             run = result["run"]
             if (run["reference_mean"], run["reference_std"]) == cell:
@@ -70,15 +79,15 @@ def picture(results: Sequence[Dict[str, Any]], title: str, path: Path) -> None:
                 if "slow_accuracy" in result:
                     ax.plot(epochs, result["slow_accuracy"], color=SLOW, lw=1.2, ls="--")
         ax.set_title(f"reference {cell[0]:g} ± {cell[1]:g}", fontsize=10)
-        ax.set_xlabel("epoch")
         ax.set_ylim(50, 100)
         ax.grid(alpha=0.3)
-    axes[0][0].set_ylabel("test accuracy [%]")
-    for method in {result["run"]["method"] for result in results}:
-        axes[0][-1].plot([], [], color=COLOURS.get(method, "#000000"), label=method)
+    last = grid.flat[len(cells) - 1]
+    for method in dict.fromkeys(result["run"]["method"] for result in results):
+        last.plot([], [], color=COLOURS.get(method, "#000000"), label=method)
     if any("slow_accuracy" in result for result in results):
-        axes[0][-1].plot([], [], color=SLOW, ls="--", label="its W alone")
-    axes[0][-1].legend(fontsize=8)
+        last.plot([], [], color=SLOW, ls="--", label="W alone")
+    last.legend(fontsize=8)
+    figure.supxlabel("epoch", fontsize=10)
+    figure.supylabel("test accuracy [%]", fontsize=10)
     figure.suptitle(title)
-    figure.tight_layout()
     save_picture(figure, path)
