@@ -20,6 +20,7 @@ update. With 6000 updates per epoch that is 1.3 epochs at p = 0.05 and 6.5 epoch
 from __future__ import annotations
 
 import sys
+from itertools import cycle
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -121,7 +122,7 @@ def draw(results: Sequence[Dict[str, Any]], path: Path) -> None:
     means = [mean(own) for own in positive.values()]
     ax.plot(list(positive), means, "o-", color="#0072B2", label="E-RIDER, p > 0")
     riders = {eta: own for (p, eta), own in values.items() if p == 0.0}
-    for (eta, own), marker in zip(riders.items(), "s^vD<>"):
+    for (eta, own), marker in zip(riders.items(), cycle("s^vD<>")):
         label = f"RIDER, p = 0, eta = {eta:g}"
         ax.plot([0.0] * len(own), own, marker, ls="", color="#D55E00", markersize=8, label=label)
     baseline = without_chopper(values)

@@ -30,8 +30,14 @@ def limit(fast: Any, **io: Any) -> float:
     return largest_read(compound(fast, **io), dict(zip(array.hidden_parameter_names(), values)))
 
 
+COARSE = {"inp_res": 0.2, "out_res": 0.1}
+"""An output step of 2.4: all reads may round to zero."""
+
+
 @pytest.mark.parametrize(
-    "io", [{}, {"out_noise": 0.0}, {"is_perfect": True}, {"inp_res": 0.2, "out_res": 0.01}], ids=str
+    "io",
+    [{}, {"out_noise": 0.0}, {"is_perfect": True}, {"inp_res": 0.2, "out_res": 0.01}, COARSE],
+    ids=str,
 )
 @pytest.mark.parametrize("reference", [False, True])
 def test_reads_stay_below(io: Dict[str, Any], reference: bool) -> None:
@@ -50,9 +56,8 @@ def test_reads_stay_below(io: Dict[str, Any], reference: bool) -> None:
     most = max(most, array.read_columns(torch.eye(30).repeat(200, 1)).abs().max().item())
     bound = largest_read(compound(device, **io), known)
     assert most <= bound
-    # Ten standard deviations of noise (0.6), half steps of the converters, and a cell in which the
-    # largest bound and the largest reference meet; 200 repetitions stayed below 1.8 * most + 1.
-    assert bound < 2.5 * most + 1.0
+    # 200 repetitions of each setting stayed below 1.8 * most + 1.
+    assert io is COARSE or bound < 2.0 * most + 1.0
 
 
 def test_unknown_reads() -> None:

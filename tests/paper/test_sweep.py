@@ -65,7 +65,7 @@ def test_dask_cluster(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_ray_cluster(tmp_path: Path) -> None:
-    """On a local Ray cluster with two workers; every result is written when it comes."""
+    """On a local Ray cluster with at most two workers."""
     ray = pytest.importorskip("ray", reason="needs ray")
     path = tmp_path / "results.jsonl"
     runs = [tiny("E-RIDER", seed=seed) for seed in (1, 2, 3)]

@@ -44,12 +44,15 @@ def counts(tile, n_pulses, schedule, generator=None):
 
 
 def all_counts(tile, n_pulses, schedule, expected):
-    """Return whether the counts of all cells are as expected, in one of two trials.
+    """Return whether the counts of all cells are as expected.
 
-    aihwkit loses a pulse of probability one with probability 2**-25 (see below), which may happen
-    to a line: up to 0.01 per trial of these sizes, 1e-4 in both.
+    A single line that is not gets a second trial: aihwkit loses a pulse of probability one with
+    probability 2**-25 (see below), 1e-3 for the 1001 pulses of 32 lines, 1e-6 in both.
     """
-    return any(bool(expected(counts(tile, n_pulses, schedule)).all()) for _ in range(2))
+    wrong = ~expected(counts(tile, n_pulses, schedule))
+    if min(int(wrong.any(0).sum()), int(wrong.any(1).sum())) == 1:
+        wrong = ~expected(counts(tile, n_pulses, schedule))
+    return not bool(wrong.any())
 
 
 @pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)

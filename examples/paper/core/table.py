@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Dict, List, Sequence
@@ -58,10 +59,11 @@ def picture(results: Sequence[Dict[str, Any]], title: str, path: Path) -> None:
     plt = pyplot()
     cells = sorted({(r["run"]["reference_mean"], r["run"]["reference_std"]) for r in results})
     columns = min(len(cells), 3)
+    rows = ceil(len(cells) / columns)
     figure, grid = plt.subplots(
-        -(-len(cells) // columns),
+        rows,
         columns,
-        figsize=(3.6 * columns, 2.8 * -(-len(cells) // columns) + 0.4),
+        figsize=(3.6 * columns, 2.8 * rows + 0.4),
         sharex=True,
         sharey=True,
         squeeze=False,
