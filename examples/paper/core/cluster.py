@@ -10,7 +10,7 @@ same path as here::
     ray start --address HOST:6379
     python examples/paper/table2.py --backend ray --scheduler HOST:6379 --jobs -1
 
-Without ``--scheduler`` both start their workers on this machine. Tested with workers on one machine.
+Without ``--scheduler`` both start their workers on this machine. Tested on one machine only.
 """
 
 from __future__ import annotations
