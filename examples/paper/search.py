@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Collection, Dict, List, Sequence, Tuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -37,8 +37,11 @@ TRIALS: List[Tuple[str, float, int, Dict[str, Any]]] = [
 """Method, learning rate, largest array and fields that differ from the paper's settings."""
 
 
-def runs(epochs: int = EPOCHS) -> List[Run]:
-    """Return the runs of the search."""
+METHODS = tuple(dict.fromkeys(method for method, *_ in TRIALS))
+
+
+def runs(epochs: int = EPOCHS, methods: Collection[str] = METHODS) -> List[Run]:
+    """Return the runs of the search, for some of its methods."""
     return [
         Run(
             method,
@@ -53,6 +56,7 @@ def runs(epochs: int = EPOCHS) -> List[Run]:
             validation=True,
         )
         for method, lr, size, settings in TRIALS
+        if method in methods
     ]
 
 
@@ -74,8 +78,10 @@ def table(results: Sequence[Dict[str, Any]]) -> str:
 
 def main() -> None:
     """Run what is missing and print the table."""
-    args = make_parser(__doc__, "search.jsonl").parse_args()
-    chosen = runs(args.epochs or EPOCHS)
+    parser = make_parser(__doc__, "search.jsonl")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    args = parser.parse_args()
+    chosen = runs(args.epochs or EPOCHS, args.methods)
     results = results_of(chosen, args)
     print(table(results))
 
