@@ -44,8 +44,8 @@ within the spread, not digit by digit.
 
 def search_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
     """Return the validation accuracies, best first within each method."""
-    head = ["method", "lr", "largest array", "gamma", "epochs", "seeds"]
-    head += ["validation accuracy [%]", "made by"]
+    head = ["method", "lr", "largest array", "gamma", "omega", "epochs", "seeds"]
+    head += ["validation accuracy [%]", "last ten", "W alone", "made by"]
     rows = []
     for result in sorted(results, key=lambda r: (r["run"]["method"], -r["accuracy"][-1])):
         run = result["run"]
@@ -56,10 +56,14 @@ def search_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
                     f"{run['lr']:g}",
                     str(run["max_input_size"] or "not cut"),
                     gamma_of(run),
+                    f"{run['weight_scaling_omega']:g}",
                     str(run["epochs"]),
                     str(run["seed"]),
                 ),
-                *(f"{result['accuracy'][-1]:.2f}", sources.refer([result])),
+                f"{result['accuracy'][-1]:.2f}",
+                f"{mean(result['accuracy'][-10:]):.2f}",
+                f"{slow[-1]:.2f}" if (slow := result.get("slow_accuracy")) else "-",
+                sources.refer([result]),
             ]
         )
     return markdown_table(head, rows) + "\n"
