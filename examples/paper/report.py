@@ -85,7 +85,7 @@ def figure4_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
         )
         if pulses is not None:
             own = cheapest.setdefault(states, {})
-            tracked = name == "E-RIDER"
+            tracked = name.startswith("E-RIDER")
             own[tracked] = min(pulses, own.get(tracked, pulses))
     ratios = [
         f"{states} states: {own[True] / own[False]:.2f}"

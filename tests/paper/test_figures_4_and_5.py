@@ -21,12 +21,13 @@ from tests.paper.scripts import result_of, run
 def test_figure4_runs() -> None:
     """E-RIDER and each N for every number of states, with the paper's settings."""
     runs = figure4.runs([20, 2000], [500, 4000], 7, [1, 2])
-    assert len({item.key for item in runs}) == 2 * 3 * 2
+    assert len({item.key for item in runs}) == 2 * 4 * 2
     assert {item.batch_size for item in runs} == {64}
     assert {item.desired_bl for item in runs} == {5}
     assert {item.dw_min for item in runs} == {0.1, 0.001}
     assert {(item.method, item.lr) for item in runs} == {("E-RIDER", 0.1), ("two-stage", 0.05)}
-    erider, calibrated = (rpu_config(item) for item in runs[:2])
+    erider, scaled, calibrated = (rpu_config(item) for item in runs[:3])
+    assert scaled.device.transfer_lr == 0.1
     fields = ("fast_lr", "transfer_lr", "auto_granularity", "in_chop_prob", "gamma")
     assert [getattr(erider.device, name) for name in fields] == [0.1, 1.0, 1000.0, 0.2, 0.1]
     assert [getattr(calibrated.device, name) for name in fields] == [0.01, 1.0, 0.0, 0.0, 0.0]
@@ -52,7 +53,7 @@ def test_calibration_then_ttv2() -> None:
 
 def test_calibration_counts_as_pulses() -> None:
     """A two-stage run on the network of Figure 4 includes N in its pulses."""
-    (item,) = figure4.runs([20], [160], 1)[1:]
+    (item,) = figure4.runs([20], [160], 1, transfer_lrs=[])
     result = execute(item)
     assert result["pulses"] == -(-1438 // 64) * 5 + 160
     assert figure4.pulses_of(result) is None
@@ -60,7 +61,7 @@ def test_calibration_counts_as_pulses() -> None:
 
 def test_figure4_not_reached_is_no_number(tmp_path: Path) -> None:
     """Reached: its pulses. Not reached within its epochs: words, in the table and the picture."""
-    erider, short, long = figure4.runs([20], [500, 4000], 3)
+    erider, short, long = figure4.runs([20], [500, 4000], 3, transfer_lrs=[1.0])
     results = [
         result_of(erider, [90.0, 95.0], [0.5, 0.2], pulses=9380),
         result_of(short, [11.0] * 3, [2.3, 2.3, float("nan")], pulses=14570),
@@ -68,7 +69,7 @@ def test_figure4_not_reached_is_no_number(tmp_path: Path) -> None:
     ]
     assert [figure4.pulses_of(result) for result in results] == [9380, None, None]
     lines = figure4.table(results).splitlines()
-    assert [line.split()[1] for line in lines[1:]] == ["E-RIDER", "ZS(500)", "ZS(4000)"]
+    assert [line.split()[1] for line in lines[1:]] == ["E-RIDER,", "ZS(500)", "ZS(4000)"]
     assert "9,380" in lines[1]
     for line in lines[2:]:
         assert "not reached" in line

@@ -58,7 +58,7 @@ def test_table(tmp_path: Path) -> None:
 
 def test_figures(tmp_path: Path) -> None:
     """Pulses or words for Figure 4, gains for Figure 5."""
-    erider, short, long = figure4.runs([20], [500, 4000], 3)
+    erider, short, long = figure4.runs([20], [500, 4000], 3, transfer_lrs=[1.0])
     path = tmp_path / "figure4.jsonl"
     append_result(path, result_of(erider, [95.0], [0.1], pulses=4690))
     append_result(path, result_of(short, [50.0] * 3, [2.0] * 3, pulses=14570))
@@ -68,7 +68,7 @@ def test_figures(tmp_path: Path) -> None:
         accuracy = values.get(item.settings.get("in_chop_prob"), 90.0)
         append_result(tmp_path / "figure5.jsonl", result_of(item, [accuracy]))
     text = report.report(tmp_path, tmp_path)
-    assert "| 20 | E-RIDER | 1 | 4,690 | 1 |" in text
+    assert "| 20 | E-RIDER, transfer_lr 1 | 1 | 4,690 | 1 |" in text
     assert "| 20 | ZS(500) + TT-v2 | 1 | not reached in 3 epochs |" in text
     assert "20 states: 0.35" in text
     assert "14,570" not in text
