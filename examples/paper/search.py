@@ -5,9 +5,9 @@
 The fully connected network in the cell (0.4, 0.4), trained on 50,000 images and tested on the other
 10,000 training images; the test set is not looked at. All three methods get the same effort: seven
 runs at full length, since what learns fast in ten epochs is not what ends best. Each is tried with
-twice, half and a quarter of the ``weight_scaling_omega``. The other four are learning rates for TT-v2 and AGAD,
-whose transfers scale with it; E-RIDER's do not, so they are learning rates, sizes of the largest
-array and ``gamma``.
+twice, half and a quarter of the ``weight_scaling_omega``. The other four are learning rates for
+TT-v2 and AGAD, whose transfers scale with it; E-RIDER's do not, so they are learning rates, sizes
+of the largest array and ``gamma``.
 """
 
 from __future__ import annotations
