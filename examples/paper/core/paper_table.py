@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Collection, Dict, List, Optional, Sequence, Tuple
 
@@ -62,6 +62,7 @@ class PaperTable:
         cells: Optional[Sequence[Cell]] = None,
         methods: Optional[Sequence[str]] = None,
         seeds: Optional[Sequence[int]] = None,
+        omega: Optional[float] = None,
     ) -> List[Run]:
         """Return the runs, first one seed for every cell and method.
 
@@ -70,14 +71,16 @@ class PaperTable:
             cells: instead of :attr:`cells`.
             methods: instead of those of :attr:`methods`.
             seeds: for every cell and method, instead of one or three.
+            omega: ``weight_scaling_omega``, instead of that of :class:`Run`.
         """
-        return [
+        runs = [
             self._run(method, cell, seed, epochs or self.epochs)
             for seed in seeds or (1, 2, 3)
             for cell in cells or self.cells
             for method in methods or self.methods
             if seeds or seed == 1 or (cell in self.three_seeds and method != "TT-v2")
         ]
+        return runs if omega is None else [replace(run, weight_scaling_omega=omega) for run in runs]
 
     def _run(self, method: str, cell: Cell, seed: int, epochs: int) -> Run:
         return Run(
@@ -107,9 +110,11 @@ class PaperTable:
             help="instead of those of the script; 'all' for the 24 cells of the paper",
         )
         parser.add_argument("--methods", nargs="+", choices=METHODS, help="instead of its three")
+        parser.add_argument("--omega", type=float, help="weight_scaling_omega, instead of 0.3")
         args = parser.parse_args()
         cells = [cell for group in args.cells or () for cell in group]
-        results = results_of(self.runs(args.epochs, cells, args.methods, args.seeds), args)
+        runs = self.runs(args.epochs, cells, args.methods, args.seeds, args.omega)
+        results = results_of(runs, args)
         print(text(results, self.paper))
         if results:
             picture(results, self.title, args.results.with_suffix(".png"))
