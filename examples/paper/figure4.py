@@ -179,8 +179,9 @@ def draw(results: Sequence[Dict[str, Any]], path: Path) -> None:
     ax.set_yscale("log" if some_reached else "linear")
     states = sorted({row[0] for row in listed})
     ax.set_xticks(states, [str(number) for number in states])
-    ax.minorticks_off()
     for panel in (top, ax):
+        # Of the x axis only: within a decade of pulses, the minor ticks are the ones with numbers.
+        panel.tick_params(axis="x", which="minor", bottom=False)
         panel.grid(alpha=0.3)
     ax.legend(fontsize=8)
     save_picture(figure, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,14 @@ def test_default_runs(table: PaperTable) -> None:
     }
     cells = {(item.reference_mean, item.reference_std) for item in runs[first:]}
     assert cells == set(table.three_seeds)
+
+
+@BOTH
+def test_other_output_scaling(table: PaperTable) -> None:
+    """``omega`` changes the scaling of every run, and nothing else."""
+    others = table.runs(omega=0.15)
+    assert {item.weight_scaling_omega for item in others} == {0.15}
+    assert [replace(item, weight_scaling_omega=0.3) for item in others] == table.runs()
 
 
 def test_steps_move_with_the_epochs() -> None:
