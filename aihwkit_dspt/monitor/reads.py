@@ -9,7 +9,6 @@ import torch
 from aihwkit.exceptions import ArgumentError, TileError
 from torch import Tensor
 
-from aihwkit_dspt.tiles.arrays import as_tensor
 from aihwkit_dspt.tiles.chopper import Chopper
 from aihwkit_dspt.tiles.estimator import SymmetricPointEstimator
 from aihwkit_dspt.tiles.tile import TrackingTile
@@ -79,12 +78,11 @@ class _RecordingEstimator(SymmetricPointEstimator):
     # In a tuple: torch would make the chopper a part of the estimator, and of its state.
     recording: Tuple[RecordedReads, Chopper]
 
-    def update(self, lines: slice, read: Any) -> None:
-        super().update(lines, read)
+    def updated(self, lines: slice, read: Tensor) -> None:
         reads, chopper = self.recording
         estimate = self.sp_estimate[lines]
         signs = chopper.signs(lines).expand_as(estimate)
-        reads.add(lines, fast=as_tensor(read), estimate=estimate, chopper=signs)
+        reads.add(lines, fast=read, estimate=estimate, chopper=signs)
 
 
 @contextmanager

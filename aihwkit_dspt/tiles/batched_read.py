@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isnan
 from typing import Callable, Optional
 
 import torch
@@ -15,6 +15,7 @@ from aihwkit.simulator.parameters.io import IOParameters
 from numpy import float32
 from torch import Tensor
 
+from aihwkit_dspt.tiles.converter_kernels import convert_inputs, convert_outputs
 from aihwkit_dspt.tiles.read_support import is_ideal
 
 TINY = torch.finfo(torch.float32).tiny
@@ -75,11 +76,18 @@ class BatchedRead:
             or io.inp_sto_round
         )
         self.out_limit = self._largest_output()
+        # In the usual settings the converters have one pass each over their values.
+        self.is_usual = (
+            io.noise_management is NoiseManagementType.ABS_MAX
+            and self.zero_is_zero
+            and not (self.inp_noise > 0.0 or self.inp_sto_round or self.out_sto_round)
+            and self.inp_asymmetry == 0.0
+        )
 
     def _largest_output(self) -> float:
         """Return the largest output in steps that aihwkit, in single precision, lets pass."""
         if self.out_res <= 0.0 or self.out_bound == inf:
-            return self.out_bound
+            return float(self.out_bound)
         steps = round(self.out_bound / self.out_res)
         while float32(steps) * float32(self.out_res) > float32(self.out_bound):
             steps -= 1
@@ -99,6 +107,8 @@ class BatchedRead:
         if self.ideal:
             product = vectors @ matrix if dim == -1 else matrix @ vectors
             return product.mul_(self.out_scale) if self.out_scale != 1.0 else product
+        if self.is_usual and dim == -1:
+            return self._usual(matrix, vectors.contiguous())
         scale = self._noise_scale(vectors, dim)
         output = self._pass(matrix, vectors, scale, dim)
         if output.numel() == 0:
@@ -112,6 +122,25 @@ class BatchedRead:
         if scale is None:
             return output.mul_(factor) if factor != 1.0 else output
         return output.mul_(scale * factor)
+
+    def _usual(self, matrix: Tensor, vectors: Tensor) -> Tensor:
+        """Return the products of ``[n, in_size]`` vectors in the usual settings."""
+        inputs, scale = torch.empty_like(vectors), vectors.new_empty(len(vectors), 1)
+        scales = scale.numpy()
+        clip = self.inp_bound / self.inp_unit if self.clips_inputs else inf
+        convert_inputs(
+            vectors.numpy(), inputs.numpy(), scales, float(self.nm_thres), self.inp_res, clip
+        )
+        output = self._multiply(matrix, inputs, -1)
+        # Bound management reads again what is too large; else it is clipped.
+        limit, bound = inf, self.out_bound / self.out_unit
+        if self.manages_bounds:
+            limit, bound = self.out_limit, inf
+        factor = self.out_unit * self.out_scale
+        if convert_outputs(output.numpy(), scales, limit, bound, factor, self.out_res > 0.0):
+            scale = self._manage_bounds(matrix, vectors, scale, output, -1)
+            output.mul_(scale * factor)
+        return output
 
     def _noise_scale(self, vectors: Tensor, dim: int) -> Optional[Tensor]:
         """Return what noise management divides each vector by; ``None`` for one."""
@@ -139,7 +168,11 @@ class BatchedRead:
 
     def _pass(self, matrix: Tensor, vectors: Tensor, scale: Optional[Tensor], dim: int) -> Tensor:
         """Return the rounded outputs, in steps and not clipped yet, of one pass."""
-        inputs = self._prepare(vectors, scale, dim)
+        output = self._multiply(matrix, self._prepare(vectors, scale, dim), dim)
+        return _rounded(output, self.out_sto_round) if self.out_res > 0.0 else output
+
+    def _multiply(self, matrix: Tensor, inputs: Tensor, dim: int) -> Tensor:
+        """Return the products of converted inputs, in steps of the outputs, with their noise."""
         product: Callable[..., Tensor]
         if dim == -1:
             output = inputs.new_empty(len(inputs), matrix.shape[1])
@@ -164,7 +197,7 @@ class BatchedRead:
             product(*operands, beta=self.out_noise, alpha=self.gain)
         else:
             product(*operands, beta=0.0, alpha=self.gain)
-        return _rounded(output, self.out_sto_round) if self.out_res > 0.0 else output
+        return output
 
     def _weight_noise(self, inputs: Tensor, dim: int) -> Tensor:
         """Return the standard deviation of the additive weight noise at the outputs, in steps."""
@@ -192,8 +225,10 @@ class BatchedRead:
     # -- bound management -------------------------------------------------------------------------
 
     def _exceeds(self, output: Tensor) -> bool:
-        low, high = output.aminmax()
-        return high.item() > self.out_limit or low.item() < -self.out_limit
+        low, high = (value.item() for value in output.aminmax())
+        if isnan(high):  # a vector that is not a number must not hide the others
+            return bool((output.abs() > self.out_limit).any())
+        return high > self.out_limit or low < -self.out_limit
 
     def _manage_bounds(
         self, matrix: Tensor, vectors: Tensor, scale: Optional[Tensor], output: Tensor, dim: int

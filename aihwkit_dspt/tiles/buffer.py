@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
-
-import numpy
-from torch import Tensor, dtype, zeros
+from torch import Tensor, dtype, where, zeros
 from torch.nn import Module
-
-from aihwkit_dspt.tiles.arrays import as_array, as_tensor, module_of
-from aihwkit_dspt.tiles.line_views import LineViews
 
 
 class TransferBuffer(Module):
@@ -55,9 +49,8 @@ class TransferBuffer(Module):
         self.no_buffer = no_buffer
         self.hidden: Tensor
         self.register_buffer("hidden", zeros(in_size, out_size, dtype=data_type))
-        self._views = LineViews()
 
-    def accumulate(self, lines: slice, increment: Any) -> Optional[Tensor]:
+    def accumulate(self, lines: slice, increment: Tensor) -> Tensor:
         """Add an increment to the given lines and take whole pulses out.
 
         Args:
@@ -65,28 +58,19 @@ class TransferBuffer(Module):
             increment: ``[n_lines, out_size]`` increment, in pulses.
 
         Returns:
-            ``[n_lines, out_size]`` signed pulse numbers for the slow array; ``None`` if all are
-            zero, as far as that can be told without waiting for a GPU.
+            ``[n_lines, out_size]`` signed pulse numbers for the slow array.
         """
-        hidden = self._views(self.hidden, lines)
-        xp = module_of(hidden)
+        hidden = self.hidden[lines]
         if self.no_buffer:
-            hidden[:] = 0.0
-        hidden += as_array(increment)
-        steps = xp.trunc(hidden)
-        if xp is not numpy:
-            steps = steps.clip(-self.max_steps, self.max_steps)
-            hidden[:] = xp.where(steps != 0.0, self._left(hidden, steps), hidden)
-        elif numpy.count_nonzero(steps):
-            steps = steps.clip(-self.max_steps, self.max_steps)  # less time than numpy.clip
-            numpy.copyto(hidden, self._left(hidden, steps), where=steps != 0.0)
-        else:
-            return None
-        return as_tensor(steps)
+            hidden.zero_()
+        hidden.add_(increment)
+        steps = hidden.trunc().clamp_(-self.max_steps, self.max_steps)
+        hidden.copy_(where(steps != 0.0, self._left(hidden, steps), hidden))
+        return steps
 
-    def _left(self, hidden: Any, steps: Any) -> Any:
+    def _left(self, hidden: Tensor, steps: Tensor) -> Tensor:
         """Return what stays in cells that release pulses."""
         if self.forget_buffer:
             return hidden * self.momentum
-        left = hidden - (1.0 - self.momentum) * steps
-        return left.clip(-self.capacity, self.capacity) if self.capacity > 0.0 else left
+        left = hidden - steps * (1.0 - self.momentum)
+        return left.clamp_(-self.capacity, self.capacity) if self.capacity > 0.0 else left

@@ -7,8 +7,6 @@ from typing import Any, Dict, List
 from torch import Generator, Tensor, dtype, ones, rand
 from torch.nn import Module
 
-from aihwkit_dspt.tiles.arrays import as_array
-
 
 class Chopper(Module):
     r"""Signs :math:`c_{ij} = o_i\, n_j \in \{-1, +1\}` that modulate gradient and transfer.
@@ -78,20 +76,11 @@ class Chopper(Module):
             return values * self.out_sign if self.has_output else values
         return values * self.in_sign if self.has_input else values
 
-    def demodulate(self, lines: slice, residual: Any, scale: float) -> Any:
-        """Return ``scale`` times the ``[n_lines, out_size]`` residual with the signs undone.
-
-        Args:
-            lines: the lines.
-            residual: a tensor or array; the result is of the same kind.
-            scale: the factor.
-        """
+    def demodulate(self, lines: slice, residual: Tensor, scale: float) -> Tensor:
+        """Return ``scale`` times the ``[n_lines, out_size]`` residual with the signs undone."""
         if not (self.has_input or self.has_output):
             return residual * scale
-        if lines.stop - lines.start == 1 and not self.has_output:
-            return residual * (self.sign(lines.start) * scale)
-        factor = self.signs(lines) * scale
-        return residual * (factor if isinstance(residual, Tensor) else as_array(factor))
+        return residual * (self.signs(lines) * scale)
 
     def sign(self, line: int) -> float:
         """Return one input sign as a number, from a copy of the signs on the host."""

@@ -7,9 +7,6 @@ from typing import Any, Dict
 from torch import Tensor, dtype, zeros
 from torch.nn import Module
 
-from aihwkit_dspt.tiles.arrays import as_array
-from aihwkit_dspt.tiles.line_views import LineViews
-
 
 class SymmetricPointEstimator(Module):
     r"""Low-pass filter of the reads of the fast array.
@@ -44,18 +41,13 @@ class SymmetricPointEstimator(Module):
         self.register_buffer("reference", zeros(in_size, out_size, dtype=data_type))
         self.n_syncs = 0
         self.n_synced_cells = 0
-        self._estimate_views = LineViews()
-        self._reference_views = LineViews()
 
-    def reference_of(self, lines: slice) -> Any:
-        """Return the ``[n_lines, out_size]`` reference of the given lines as an array."""
-        return self._reference_views(self.reference, lines)
-
-    def update(self, lines: slice, read: Any) -> None:
+    def update(self, lines: slice, read: Tensor) -> None:
         """Filter the ``[n_lines, out_size]`` read of the given lines into the estimate."""
-        estimate = self._estimate_views(self.sp_estimate, lines)
-        estimate *= 1.0 - self.eta
-        estimate += as_array(read) * self.eta
+        self.sp_estimate[lines].mul_(1.0 - self.eta).add_(read * self.eta)
+
+    def updated(self, lines: slice, read: Tensor) -> None:
+        """Hear of a read after it has been filtered; for those who watch."""
 
     def sync(self, index: Any, values: Tensor) -> None:
         """Program the reference.

@@ -33,6 +33,7 @@ from aihwkit_dspt.tiles.lines import LineAccess
 from aihwkit_dspt.tiles.read_stage import ReadStage
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
 from aihwkit_dspt.tiles.schedule import TransferSchedule
+from aihwkit_dspt.tiles.transfer_stages import TransferStages
 
 
 class TileParts:
@@ -147,6 +148,9 @@ class TileParts:
             config.buffer_cap,
             config.no_buffer,
             dtype,
+        )
+        self.transfer_stages = TransferStages(
+            self.chopper, self.buffer, self.estimator, self.dynamic
         )
         granularities = self.fast.granularity, self.slow.granularity
         self.fast_granularity = granularities[0]

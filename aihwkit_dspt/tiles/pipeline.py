@@ -7,8 +7,6 @@ from typing import Any, List, Optional, Tuple, Union
 from aihwkit.exceptions import TileError
 from torch import Tensor, stack
 
-from aihwkit_dspt.configs.enums import ReferenceType
-from aihwkit_dspt.tiles.arrays import as_array
 from aihwkit_dspt.tiles.parts import TileParts
 
 
@@ -22,10 +20,10 @@ class TrackingPipeline(TileParts):
     3. at a transfer event, a line of :math:`P` is read;
     4. BUFFER: :math:`H \leftarrow H + \beta\, c\, (P - \tilde Q)` with :math:`\tilde Q` as it
        was before this read (18b);
-    5. SLOW: whole steps of :math:`H` go as pulses to the slow array :math:`W` (11b);
-    6. ESTIMATE: :math:`Q \leftarrow (1-\eta)\, Q + \eta\, P` (12), and where the chopper flips
-       (17), :math:`\tilde Q \leftarrow Q`;
-    7. READ: :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)` for forward and backward.
+    5. ESTIMATE: :math:`Q \leftarrow (1-\eta)\, Q + \eta\, P` (12);
+    6. SLOW: whole steps of :math:`H` go as pulses to the slow array :math:`W` (11b);
+    7. where the chopper flips (17), :math:`\tilde Q \leftarrow Q`;
+    8. READ: :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)` for forward and backward.
 
     aihwkit's C++ compound copies :math:`\tilde Q \leftarrow Q` one sweep later, at the next read
     of the line. Neither changes in between, so all that follows is equal; here it is done at
@@ -82,25 +80,20 @@ class TrackingPipeline(TileParts):
         self.fast.pulse(x_input, d_input, fast_lr)
 
     def _transfer(self) -> None:
-        """One transfer event: read, BUFFER, SLOW, ESTIMATE and the chopper."""
+        """One transfer event: read, BUFFER, ESTIMATE, SLOW and the chopper."""
         lines = self.schedule.next_lines()
         if not self.transfer_lr.is_on(self.learning_rate):
             return
         period, sweep = self.chopper.period, self.schedule.sweep
-        read = as_array(self.lines.read(self.fast, lines))
-        residual = read
-        if self.device_config.reference is not ReferenceType.ZERO:
-            residual = read - self.estimator.reference_of(lines)
+        read = self.lines.read(self.fast, lines)
         beta = self.transfer_lr(self.learning_rate, self.fast_lr.current, sweep % period + 1)
-        steps = self.buffer.accumulate(lines, self.chopper.demodulate(lines, residual, beta))
+        steps = self.transfer_stages.take(lines, read, beta)
         # aihwkit's dynamic compound starts writing when the first reference has been taken.
         waiting = self.timed_as_agad and not self.syncs_every_read and sweep <= period
         written = None if waiting else steps
         if written is not None:
             self.lines.pulse(self.slow, lines, written, self.write_lr)
             self.counters.add_slow_pulses(written)
-        if self.dynamic:
-            self.estimator.update(lines, read)
         changed = self._advance_chopper(lines, sweep)
         if written is not None:
             changed = lines if changed is None else changed

@@ -54,9 +54,16 @@ class TransferSchedule:
         self.line = 0
         self.sweep = 0
         self.n_reads = 0
+        self._last = 0, 0
 
     def every(self, m_batch: int) -> int:
         """Return the number of vectors between transfers for a batch of ``m_batch`` vectors."""
+        # Batches seldom change their size.
+        if self._last[0] != m_batch:
+            self._last = m_batch, self._every(m_batch)
+        return self._last[1]
+
+    def _every(self, m_batch: int) -> int:
         if self.transfer_every < 0.0:
             states = float32(self.n_states) / float32(self.events_per_sweep)
             return max(round_half_away(float(states * float32(-self.transfer_every))), 1)

@@ -143,6 +143,36 @@ def test_equal_without_noise(name: str, backward: bool) -> None:
     assert found.std() > 0.0
 
 
+USUAL: Dict[str, Dict[str, Any]] = {
+    "paper": NOISY["paper"],
+    "bounds": NOISY["bounds"],
+    "no-bound-management": {"bound_management": BM.NONE, "out_bound": 1.5},
+    "threshold": {"nm_thres": 0.6, "inp_bound": 0.8},
+    "no-converters": NOISY["no-converters"],
+    "no-bounds": {"inp_bound": -1.0, "out_bound": -1.0},
+    "asymmetry": {"out_noise": 0.3, "out_asymmetry": 0.5},
+}
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("name", USUAL)
+def test_compiled_converters_round_as_torch(name: str, backward: bool) -> None:
+    """In the usual settings, where compiled passes convert, all bits are those of torch."""
+    read = BatchedRead(IOParameters(**USUAL[name]), backward)
+    assert read.is_usual
+    weights, vectors = case(3, 50)
+    vectors[7, 2] = torch.nan
+    vectors[8, 3] = -torch.inf
+    vectors[9] *= 1e-42  # inputs below the smallest normal number
+    torch.manual_seed(4)
+    found = read(weights.t(), vectors)
+    read.is_usual = False
+    torch.manual_seed(4)
+    expected = read(weights.t(), vectors)
+    assert torch.equal(found.nan_to_num(1e9), expected.nan_to_num(1e9))
+    assert found.isfinite().sum() >= 48 * len(weights)
+
+
 def test_bound_management_has_work_to_do() -> None:
     """The cases above do need several rounds, and the limits do end them.
 

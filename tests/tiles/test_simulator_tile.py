@@ -29,9 +29,8 @@ def record(tile: TrackingTile, monkeypatch: pytest.MonkeyPatch) -> List[str]:
     for owner, method, name in (
         (simulator.fast, "pulse", "FAST"),
         (simulator.lines, "read", "read"),
-        (simulator.buffer, "accumulate", "BUFFER"),
+        (simulator.transfer_stages, "take", "BUFFER, ESTIMATE"),
         (simulator.lines, "pulse", "SLOW"),
-        (simulator.estimator, "update", "ESTIMATE"),
         (simulator.chopper, "flip_lines", "flip"),
         (simulator.estimator, "sync", "sync"),
     ):
@@ -52,7 +51,7 @@ def test_order_of_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     train(tile, 20, n_batch=1)
     events = record(tile, monkeypatch)
     train(tile, 1, n_batch=1)
-    assert events == ["FAST", "read", "BUFFER", "SLOW", "ESTIMATE", "flip", "sync"]
+    assert events == ["FAST", "read", "BUFFER, ESTIMATE", "SLOW", "flip", "sync"]
 
 
 @pytest.mark.parametrize("n_batch", [1, 3, 10])

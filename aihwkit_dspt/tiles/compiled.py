@@ -1,0 +1,22 @@
+"""Loops over cells as machine code, by Numba."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, TypeVar
+
+from numba import njit
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """Return a function on NumPy arrays that is compiled at its first call.
+
+    The machine code is kept on disk, by Numba's rules (beside the package, else in the user's cache
+    directory or that of the environment variable ``NUMBA_CACHE_DIR``), so that later processes need
+    not compile. Roundings are those of NumPy: no fast math, no fused multiply-add.
+    """
+    try:
+        return njit(cache=True)(function)  # type: ignore[no-any-return]
+    except RuntimeError:  # there is no place to write to
+        return njit(function)  # type: ignore[no-any-return]

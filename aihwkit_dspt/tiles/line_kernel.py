@@ -1,0 +1,95 @@
+"""BUFFER and ESTIMATE of lines in one pass over their cells."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aihwkit_dspt.tiles.compiled import compiled
+
+Values = NDArray[np.floating]
+
+
+@compiled
+def transfer_lines(
+    first: int,
+    read: Values,
+    hidden: Values,
+    sp_estimate: Values,
+    reference: Values,
+    in_sign: Values,
+    out_sign: Values,
+    steps: Values,
+    scale: float,
+    max_steps: float,
+    momentum: float,
+    capacity: float,
+    forgets: bool,
+    restarts: bool,
+    eta: float,
+    filters: bool,
+) -> int:
+    r"""Do for lines of a read what the stages of the same names do one after the other.
+
+    .. math:: H \leftarrow H + \beta\, c \circ (P - \tilde Q), \qquad
+              n = \mathrm{clip}(\mathrm{trunc}(H), \pm n_{max}), \qquad
+              Q \leftarrow (1 - \eta)\, Q + \eta\, P
+
+    with the same roundings as :class:`~aihwkit_dspt.tiles.buffer.TransferBuffer`, which says what
+    is left of H, and :class:`~aihwkit_dspt.tiles.estimator.SymmetricPointEstimator`.
+
+    Args:
+        first: number of the first line.
+        read: ``[n_lines, out_size]`` read P.
+        hidden: ``[in_size, out_size]`` buffer H, in pulses.
+        sp_estimate: ``[in_size, out_size]`` estimate Q.
+        reference: ``[in_size, out_size]`` reference.
+        in_sign: ``[in_size]`` chopper signs of lines.
+        out_sign: ``[out_size]`` chopper signs along a line.
+        steps: ``[n_lines, out_size]``, written: the pulse numbers n.
+        scale: :math:`\beta`, in pulses per weight unit.
+        max_steps: :math:`n_{max}`.
+        momentum: see the buffer.
+        capacity: largest H after a transfer, 0 for no limit.
+        forgets: whether pulses beyond ``max_steps`` are forgotten.
+        restarts: whether the buffer starts from zero.
+        eta: :math:`\eta`.
+        filters: whether the read goes into Q.
+
+    Returns:
+        how many pulse numbers are not zero.
+    """
+    number = hidden.dtype.type
+    n_written = 0
+    most, kept, written_share = number(max_steps), number(momentum), number(1.0 - momentum)
+    cap, old_share, new_share = number(capacity), number(1.0 - eta), number(eta)
+    for index in range(read.shape[0]):
+        line = first + index
+        factor = in_sign[line] * number(scale)
+        for cell in range(read.shape[1]):
+            value = read[index, cell]
+            held = number(0.0) if restarts else hidden[line, cell]
+            held += (value - reference[line, cell]) * (factor * out_sign[cell])
+            whole = np.trunc(held)
+            if whole != 0.0:
+                n_written += 1
+                # Comparisons, which keep values that are not numbers.
+                if whole > most:
+                    whole = most
+                elif whole < -most:
+                    whole = -most
+                if forgets:
+                    held *= kept
+                else:
+                    held -= written_share * whole
+                    if cap > 0.0 and held > cap:
+                        held = cap
+                    elif cap > 0.0 and held < -cap:
+                        held = -cap
+            hidden[line, cell] = held
+            steps[index, cell] = whole
+        if filters:
+            for cell in range(read.shape[1]):
+                filtered = sp_estimate[line, cell] * old_share
+                sp_estimate[line, cell] = filtered + read[index, cell] * new_share
+    return n_written
