@@ -4,7 +4,8 @@ r"""Figure 5 of the paper: what the chopper is good for, accuracy against its pr
     python examples/paper/figure5.py --data-root mnist --epochs 50 --seeds 1 2 3    # as the paper
 
 Fully connected network on MNIST, HfO2 ReRAM with references of mean 0.4 and standard deviation 0.4,
-and the settings of ``table2.py`` but for ``in_chop_prob``. The paper trains for 50 epochs.
+and the settings of ``table2.py`` but for ``in_chop_prob`` and the output scaling (omega 0.3). The
+paper trains for 50 epochs.
 
 p = 0 is RIDER: no chopper, and the reference follows every read. The step size of the estimate is
 :math:`\eta = 5 / \lceil 1/p \rceil` for p > 0 (``tail_weightening=5``, at most 1); RIDER has no p

@@ -5,9 +5,9 @@
 The fully connected network in the cell (0.4, 0.4), trained on 50,000 images and tested on the other
 10,000 training images; the test set is not looked at. All three methods get the same effort: seven
 runs at full length, since what learns fast in ten epochs is not what ends best. Each is tried with
-twice, half and a quarter of the ``weight_scaling_omega``. The other four are learning rates for
-TT-v2 and AGAD, whose transfers scale with it; E-RIDER's do not, so they are learning rates, sizes
-of the largest array and ``gamma``.
+twice, half and a quarter of the ``weight_scaling_omega`` of 0.3 that related scripts of the authors
+have. The other four are learning rates for TT-v2 and AGAD, whose transfers scale with it;
+E-RIDER's do not, so they are learning rates, sizes of the largest array and ``gamma``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ TRIALS: List[Tuple[str, Dict[str, Any]]] = [
     ("E-RIDER", {"max_input_size": 0, "settings": {"gamma": 0.03}}),
     ("AGAD", {"lr": 0.3}),
 ]
-"""Method and what differs from the runs of ``table2.py``; the most telling ones first."""
+"""Method and what differs from learning rate and schedule of ``table2.py``, omega 0.3 and aihwkit's
+default mapping; the most telling ones first."""
 
 METHODS = tuple(dict.fromkeys(method for method, _ in TRIALS))
 

@@ -45,9 +45,10 @@ def test_default_runs(table: PaperTable) -> None:
 @BOTH
 def test_other_output_scaling(table: PaperTable) -> None:
     """``omega`` changes the scaling of every run, and nothing else."""
-    others = table.runs(omega=0.15)
-    assert {item.weight_scaling_omega for item in others} == {0.15}
-    assert [replace(item, weight_scaling_omega=0.3) for item in others] == table.runs()
+    others = table.runs(omega=0.6)
+    assert {item.weight_scaling_omega for item in others} == {0.6}
+    usual = table.weight_scaling_omega
+    assert [replace(item, weight_scaling_omega=usual) for item in others] == table.runs()
 
 
 def test_steps_move_with_the_epochs() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Collection, Dict, List, Optional, Sequence, Tuple
 
@@ -47,6 +47,9 @@ class PaperTable:
     cells: Tuple[Cell, ...]
     """Cells that are run by default."""
 
+    weight_scaling_omega: float = 0.3
+    """Output scaling of all runs; see :class:`Run`."""
+
     own_lr: Dict[str, float] = field(default_factory=dict)
     """Method -> its own learning rate."""
 
@@ -71,18 +74,17 @@ class PaperTable:
             cells: instead of :attr:`cells`.
             methods: instead of those of :attr:`methods`.
             seeds: for every cell and method, instead of one or three.
-            omega: ``weight_scaling_omega``, instead of that of :class:`Run`.
+            omega: instead of :attr:`weight_scaling_omega`.
         """
-        runs = [
-            self._run(method, cell, seed, epochs or self.epochs)
+        return [
+            self._run(method, cell, seed, epochs or self.epochs, omega)
             for seed in seeds or (1, 2, 3)
             for cell in cells or self.cells
             for method in methods or self.methods
             if seeds or seed == 1 or (cell in self.three_seeds and method != "TT-v2")
         ]
-        return runs if omega is None else [replace(run, weight_scaling_omega=omega) for run in runs]
 
-    def _run(self, method: str, cell: Cell, seed: int, epochs: int) -> Run:
+    def _run(self, method: str, cell: Cell, seed: int, epochs: int, omega: Optional[float]) -> Run:
         return Run(
             method,
             self.network,
@@ -92,6 +94,7 @@ class PaperTable:
             self.own_lr.get(method, self.lr),
             scaled_steps(self.lr_steps, epochs, self.epochs),
             batch_size=self.batch_size,
+            weight_scaling_omega=self.weight_scaling_omega if omega is None else omega,
             settings=self.methods.get(method, {}),
         )
 
@@ -110,7 +113,11 @@ class PaperTable:
             help="instead of those of the script; 'all' for the 24 cells of the paper",
         )
         parser.add_argument("--methods", nargs="+", choices=METHODS, help="instead of its three")
-        parser.add_argument("--omega", type=float, help="weight_scaling_omega, instead of 0.3")
+        parser.add_argument(
+            "--omega",
+            type=float,
+            help=f"weight_scaling_omega, instead of {self.weight_scaling_omega}",
+        )
         args = parser.parse_args()
         cells = [cell for group in args.cells or () for cell in group]
         runs = self.runs(args.epochs, cells, args.methods, args.seeds, args.omega)
