@@ -19,11 +19,6 @@ def as_array(values: Any) -> Any:
     return values.numpy() if isinstance(values, Tensor) and not values.is_cuda else values
 
 
-def as_tensor(values: Any) -> Tensor:
-    """Return the tensor that shares the memory of what :func:`as_array` returned."""
-    return torch.from_numpy(values) if isinstance(values, np.ndarray) else values
-
-
 def module_of(values: Any) -> Any:
     """Return the module with the functions for an array: ``numpy`` or ``torch``."""
     return np if isinstance(values, np.ndarray) else torch

@@ -16,7 +16,9 @@ def compiled(function: Function) -> Function:
     directory or that of the environment variable ``NUMBA_CACHE_DIR``), so that later processes need
     not compile. Roundings are those of NumPy: no fast math, no fused multiply-add.
     """
+    faster: Function
     try:
-        return njit(cache=True)(function)  # type: ignore[no-any-return]
+        faster = njit(cache=True)(function)
     except RuntimeError:  # there is no place to write to
-        return njit(function)  # type: ignore[no-any-return]
+        faster = njit(function)
+    return faster

@@ -54,7 +54,7 @@ class EffectiveWeight:
         if lines is None:
             lines = slice(0, len(reference))
         if lines.stop - lines.start == 1 and not chopper.has_output:
-            self._store_line(slow, reference, self.gamma * chopper.sign(lines.start), lines)
+            self._store_line(slow, reference, self.gamma * chopper.sign(lines.start), lines.start)
             return
         target = self.oriented(self.stored)[lines]
         target.copy_(self.oriented(slow)[lines])
@@ -62,7 +62,7 @@ class EffectiveWeight:
             # No fused multiply-add: the same roundings as for a single line.
             target.sub_(reference[lines] * (chopper.signs(lines) * self.gamma))
 
-    def _store_line(self, slow: Tensor, reference: Tensor, factor: float, line: slice) -> None:
+    def _store_line(self, slow: Tensor, reference: Tensor, factor: float, line: int) -> None:
         value = self._slow_lines(slow, line)
         if self.has_reference:
             held = self._reference_lines(reference, line) * factor

@@ -78,7 +78,7 @@ class LineReader:
 
     def read(self, weights: Tensor, lines: slice) -> Tensor:
         """Return the ``[1, out_size]`` analog read of a line of ``[d_size, x_size]`` weights."""
-        self._held[:] = self._views(weights, lines)
+        self._held[:] = self._views(weights, lines.start)
         if self.columns:
             return self.crossbar.read_columns(self.input)
         return self.crossbar.read_rows(self.input)

@@ -20,20 +20,17 @@ class LineViews:
         self._tensor: Optional[Tensor] = None
         self._views: Dict[int, Any] = {}
 
-    def __call__(self, tensor: Tensor, lines: slice) -> Any:
-        """Return the given lines, by :func:`~aihwkit_dspt.tiles.arrays.as_array`.
+    def __call__(self, tensor: Tensor, line: int) -> Any:
+        """Return a line, by :func:`~aihwkit_dspt.tiles.arrays.as_array`.
 
         Args:
             tensor: a tensor with its lines along the dimension given at construction.
-            lines: which lines.
+            line: which one.
         """
-        n_lines = lines.stop - lines.start
-        if n_lines != 1:
-            return as_array(tensor.narrow(self._dim, lines.start, n_lines))
         if tensor is not self._tensor:
             self._tensor = tensor
             self._views = {}
-        view = self._views.get(lines.start)
+        view = self._views.get(line)
         if view is None:
-            view = self._views[lines.start] = as_array(tensor.narrow(self._dim, lines.start, 1))
+            view = self._views[line] = as_array(tensor.narrow(self._dim, line, 1))
         return view

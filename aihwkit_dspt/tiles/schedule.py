@@ -54,7 +54,7 @@ class TransferSchedule:
         self.line = 0
         self.sweep = 0
         self.n_reads = 0
-        self._last = 0, 0
+        self._last = -1, 0
 
     def every(self, m_batch: int) -> int:
         """Return the number of vectors between transfers for a batch of ``m_batch`` vectors."""

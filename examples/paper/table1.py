@@ -8,8 +8,9 @@ Every run is one line of ``results/table1.jsonl``; runs that are there are skipp
 beside the paper's and draws the accuracy by epoch.
 
 Learning rates, batch size and the fields of the methods are the paper's, the learning rate is
-constant, because the paper prints no schedule. Chosen here as for Table 2, because the paper does
-not print it: ``desired_bl=5`` and learned column-wise output scales (omega 0.3).
+constant, because the paper prints no schedule. Chosen here, because the paper does not print it:
+``desired_bl=5`` as for Table 2, and learned column-wise output scales (omega 0.3, as Table 2 had
+before its search).
 """
 
 from __future__ import annotations
