@@ -25,7 +25,7 @@ from core.command import RESULTS
 from core.markdown import Sources, listed, markdown_table, spread
 from core.results_file import read_results
 from core.table_report import table_report
-from search import gamma_of
+from search import gamma_of, schedule_of
 from table1 import TABLE as TABLE1
 from table2 import TABLE as TABLE2
 
@@ -44,7 +44,16 @@ within the spread, not digit by digit.
 
 def search_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
     """Return the validation accuracies, best first within each method."""
-    head = ["method", "lr", "largest array", "gamma", "omega", "epochs", "seeds"]
+    head = [
+        "method",
+        "lr",
+        "halved after epochs",
+        "largest array",
+        "gamma",
+        "omega",
+        "epochs",
+        "seeds",
+    ]
     head += ["validation accuracy [%]", "last ten", "W alone", "made by"]
     rows = []
     for result in sorted(results, key=lambda r: (r["run"]["method"], -r["accuracy"][-1])):
@@ -54,6 +63,7 @@ def search_report(results: Sequence[Dict[str, Any]], sources: Sources) -> str:
                 *(
                     run["method"],
                     f"{run['lr']:g}",
+                    schedule_of(run["lr_steps"]),
                     str(run["max_input_size"] or "not cut"),
                     gamma_of(run),
                     f"{run['weight_scaling_omega']:g}",
