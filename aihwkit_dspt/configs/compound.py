@@ -108,7 +108,7 @@ class TrackingTransferCompound(DynamicTransferCompound):
     after the first chopper period, and random choppers also flip when a period is over."""
 
     read_mode: ReadMode = ReadMode.AUTO
-    """How forward and backward products are simulated: in which way, not with which result."""
+    """How products and reads of lines are simulated: in which way, not with which result."""
 
     scale_fast_lr: bool = False
     """Whether ``fast_lr`` is scaled with the current learning rate of the SGD.

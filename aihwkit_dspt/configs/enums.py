@@ -38,11 +38,12 @@ class TransferScope(Enum):
 
 
 class ReadMode(Enum):
-    """How forward and backward products with the mixed weight are simulated."""
+    """How products with the mixed weight and reads of single lines are simulated."""
 
     AUTO = "Auto"
     """A batch as one matrix product where that equals aihwkit's C++ tile in distribution (on the
-    CPU, for most read parameters; ``repr(tile)`` tells), else aihwkit's tile."""
+    CPU, for most read parameters; ``repr(tile)`` tells), else aihwkit's tile. A line as one
+    compiled pass, by the same rule."""
 
     CPP = "Cpp"
     """Always aihwkit's C++ or CUDA tile."""

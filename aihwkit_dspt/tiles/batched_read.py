@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from math import inf, isnan
-from typing import Callable, Optional
+from math import hypot, inf, isnan
+from typing import Callable, NamedTuple, Optional
 
 import torch
 from aihwkit.simulator.parameters.enums import (
@@ -19,6 +19,20 @@ from aihwkit_dspt.tiles.converter_kernels import convert_inputs, convert_outputs
 from aihwkit_dspt.tiles.read_support import is_ideal
 
 TINY = torch.finfo(torch.float32).tiny
+
+
+class OneHotRead(NamedTuple):
+    r"""The read of the weights :math:`w` of one line.
+
+    .. math:: y = \mathrm{factor}\; \mathrm{clip}\big(\mathrm{round}(
+              \mathrm{gain}\, w + \mathrm{noise}\, \xi), \pm\mathrm{bound}\big)
+    """
+
+    gain: float
+    noise: float
+    rounds: bool
+    bound: float
+    factor: float
 
 
 class BatchedRead:
@@ -122,6 +136,28 @@ class BatchedRead:
         if scale is None:
             return output.mul_(factor) if factor != 1.0 else output
         return output.mul_(scale * factor)
+
+    def of_one_hot(self) -> Optional[OneHotRead]:
+        """Return what the read of a single line is, ``None`` if not all of it is one pass.
+
+        Zero inputs have to stay zero, as without ``inp_noise``.
+        """
+        if self.ideal:
+            return OneHotRead(1.0, 0.0, False, inf, self.out_scale)
+        if self.inp_noise > 0.0 or self.out_asymmetry > 0.0 or self.manages_bounds:
+            return None
+        if self.inp_sto_round or self.out_sto_round:
+            return None
+        one = torch.ones(1, 1)
+        scale = self._noise_scale(one, -1)
+        value = self._prepare(one, scale, -1).item()
+        return OneHotRead(
+            gain=self.gain * value,
+            noise=hypot(self.out_noise, self.w_noise * value),
+            rounds=self.out_res > 0.0,
+            bound=self.out_bound / self.out_unit,
+            factor=(1.0 if scale is None else scale.item()) * self.out_unit * self.out_scale,
+        )
 
     def _usual(self, matrix: Tensor, vectors: Tensor) -> Tensor:
         """Return the products of ``[n, in_size]`` vectors in the usual settings."""

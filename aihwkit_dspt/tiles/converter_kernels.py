@@ -96,3 +96,18 @@ def convert_outputs(
                 value = -largest
             output[index, cell] = value * scale
     return False
+
+
+@compiled
+def all_within(values: Values, bound: float) -> bool:
+    """Return whether all magnitudes are smaller than a bound; not where one is not a number.
+
+    Args:
+        values: ``[n]`` values.
+        bound: the bound.
+    """
+    limit = np.float32(bound)
+    within = True
+    for cell in range(values.shape[0]):
+        within &= -limit < values[cell] < limit
+    return within

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Union
 
-from torch import Tensor, float64, zeros
+from torch import Tensor, float64, tensor, zeros
 from torch import device as torch_device
-
-from aihwkit_dspt.tiles.arrays import as_array
 
 NUMBERS = ("update_cycles", "forward_mvms", "backward_mvms", "calibration_pulses")
 
@@ -20,8 +18,8 @@ class OperationCounters:
         forward_mvms: vectors that were multiplied with the weight.
         backward_mvms: error vectors that were multiplied with the transposed weight.
         calibration_pulses: pulses that each cell of the fast array received by zero-shifting.
-        slow_pulses: pulses sent to the slow array by transfers, summed over its cells (a tensor,
-            so that a GPU need not be waited for).
+        slow_pulses: pulses sent to the slow array by transfers, summed over its cells (on a GPU a
+            tensor, so that it need not be waited for).
         expected_coincidences: expected pulses sent to the fast array, summed over its cells.
         estimates_coincidences: whether the latter are counted.
     """
@@ -31,14 +29,9 @@ class OperationCounters:
         self.forward_mvms = 0
         self.backward_mvms = 0
         self.calibration_pulses = 0
-        self.slow_pulses = zeros((), dtype=float64)
+        self.slow_pulses: Union[float, Tensor] = 0.0
         self.expected_coincidences = zeros((), dtype=float64)
         self.estimates_coincidences = False
-
-    def add_slow_pulses(self, steps: Tensor) -> None:
-        """Count signed pulse numbers of the slow array."""
-        total = abs(as_array(steps)).sum()
-        self.slow_pulses += total if isinstance(total, Tensor) else float(total)
 
     def add_gradient_pulses(self, x_input: Tensor, d_input: Tensor, steps: float) -> None:
         """Count the expected pulses of ``[n, *]`` vectors, for ``steps`` pulses at x = d = 1."""
@@ -58,10 +51,15 @@ class OperationCounters:
         """Set all counts."""
         for name in NUMBERS:
             setattr(self, name, int(state[name]))
-        self.slow_pulses.fill_(state["slow_pulses"])
+        self._set_slow_pulses(float(state["slow_pulses"]), self.expected_coincidences.device)
         self.expected_coincidences.fill_(state["expected_coincidences"])
 
     def to(self, device: torch_device) -> None:
         """Count on a GPU."""
-        self.slow_pulses = self.slow_pulses.to(device)
+        self._set_slow_pulses(float(self.slow_pulses), device)
         self.expected_coincidences = self.expected_coincidences.to(device)
+
+    def _set_slow_pulses(self, number: float, device: torch_device) -> None:
+        self.slow_pulses = number
+        if device.type != "cpu":
+            self.slow_pulses = tensor(number, dtype=float64, device=device)

@@ -28,7 +28,7 @@ def transfer_lines(
     restarts: bool,
     eta: float,
     filters: bool,
-) -> int:
+) -> float:
     r"""Do for lines of a read what the stages of the same names do one after the other.
 
     .. math:: H \leftarrow H + \beta\, c \circ (P - \tilde Q), \qquad
@@ -57,10 +57,10 @@ def transfer_lines(
         filters: whether the read goes into Q.
 
     Returns:
-        how many pulse numbers are not zero.
+        the number of pulses, :math:`\sum |n|`.
     """
     number = hidden.dtype.type
-    n_written = 0
+    n_pulses = 0.0
     most, kept, written_share = number(max_steps), number(momentum), number(1.0 - momentum)
     cap, old_share, new_share = number(capacity), number(1.0 - eta), number(eta)
     for index in range(read.shape[0]):
@@ -72,12 +72,12 @@ def transfer_lines(
             held += (value - reference[line, cell]) * (factor * out_sign[cell])
             whole = np.trunc(held)
             if whole != 0.0:
-                n_written += 1
                 # Comparisons, which keep values that are not numbers.
                 if whole > most:
                     whole = most
                 elif whole < -most:
                     whole = -most
+                n_pulses += abs(whole)
                 if forgets:
                     held *= kept
                 else:
@@ -92,4 +92,4 @@ def transfer_lines(
             for cell in range(read.shape[1]):
                 filtered = sp_estimate[line, cell] * old_share
                 sp_estimate[line, cell] = filtered + read[index, cell] * new_share
-    return n_written
+    return n_pulses

@@ -83,8 +83,9 @@ class LineReader:
             return self.crossbar.read_columns(self.input)
         return self.crossbar.read_rows(self.input)
 
-    def cuda(self, device: torch_device) -> None:
-        """Move the reader to a GPU."""
+    def cuda(self, device: torch_device) -> LineReader:
+        """Move the reader to a GPU and return it."""
         self.crossbar.cuda(device)
         self.input = self.input.to(device)
         self._held = as_array(self.crossbar.weights)
+        return self

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import List, Union
 
 from torch import Tensor, cat, zeros
 
+from aihwkit_dspt.tiles.compiled_line_reader import CompiledLineReader
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.line_reader import LineReader
 
@@ -22,7 +23,12 @@ class LineAccess:
         reader: reads a single line, ``None`` if that takes the whole array.
     """
 
-    def __init__(self, in_size: int, columns: bool, reader: Optional[LineReader] = None) -> None:
+    def __init__(
+        self,
+        in_size: int,
+        columns: bool,
+        reader: Union[LineReader, CompiledLineReader, None] = None,
+    ) -> None:
         self.in_size = in_size
         self.columns = columns
         self.reader = reader

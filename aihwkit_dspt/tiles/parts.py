@@ -15,9 +15,10 @@ from torch import device as torch_device
 from torch.nn import Module
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
-from aihwkit_dspt.configs.enums import ReferenceSync, ReferenceType, TransferScope
+from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
 from aihwkit_dspt.tiles.buffer import TransferBuffer
 from aihwkit_dspt.tiles.chopper import Chopper
+from aihwkit_dspt.tiles.compiled_line_reader import CompiledLineReader
 from aihwkit_dspt.tiles.construction import (
     chopper_seed,
     draw_seeded_devices,
@@ -110,8 +111,12 @@ class TileParts:
         self.timed_as_agad = self.dynamic and not whole_array
         self.syncs_every_read = config.reference_sync is ReferenceSync.EVERY_READ
         read_io = transfer_read_parameters(config)
-        reader = LineReader.build(out_size, config.transfer_columns, read_io, self.data_type)
-        self.lines = LineAccess(in_size, config.transfer_columns, reader)
+        columns = config.transfer_columns
+        reader = LineReader.build(out_size, columns, read_io, self.data_type)
+        compiled = None
+        if config.read_mode is ReadMode.AUTO:
+            compiled = CompiledLineReader.build(reader, columns, read_io, self.data_type)
+        self.lines = LineAccess(in_size, columns, compiled or reader)
         self.schedule = TransferSchedule(
             in_size,
             config.transfer_every,
@@ -227,5 +232,5 @@ class TileParts:
             stage.to(device)
         self.counters.to(device)
         if self.lines.reader is not None:
-            self.lines.reader.cuda(device)
+            self.lines.reader = self.lines.reader.cuda(device)
         self.effective = self._effective_weight()

@@ -87,13 +87,13 @@ class TrackingPipeline(TileParts):
         period, sweep = self.chopper.period, self.schedule.sweep
         read = self.lines.read(self.fast, lines)
         beta = self.transfer_lr(self.learning_rate, self.fast_lr.current, sweep % period + 1)
-        steps = self.transfer_stages.take(lines, read, beta)
+        steps, n_pulses = self.transfer_stages.take(lines, read, beta)
         # aihwkit's dynamic compound starts writing when the first reference has been taken.
         waiting = self.timed_as_agad and not self.syncs_every_read and sweep <= period
         written = None if waiting else steps
         if written is not None:
             self.lines.pulse(self.slow, lines, written, self.write_lr)
-            self.counters.add_slow_pulses(written)
+            self.counters.slow_pulses += n_pulses
         changed = self._advance_chopper(lines, sweep)
         if written is not None:
             changed = lines if changed is None else changed

@@ -8,12 +8,13 @@ from aihwkit.exceptions import ArgumentError, ConfigError, CudaError, TileError
 from aihwkit.simulator.parameters.base import RPUConfigGeneric
 from aihwkit.simulator.rpu_base import cuda
 from aihwkit.simulator.tiles.module import TileModule
-from torch import Tensor, tensor
+from torch import Tensor, float32, tensor
 from torch import device as torch_device
 from torch.autograd import no_grad
 from torch.nn.parallel import DistributedDataParallel
 
 from aihwkit_dspt._host import follow_device, is_frozen
+from aihwkit_dspt.tiles.converter_kernels import all_within
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_state import TileState
@@ -191,6 +192,8 @@ class TrackingTile(TileState, TileDataType):
             return False
         if x_output.is_cuda:
             return True  # to find out would wait for the GPU
+        if x_output.dtype is float32 and x_output.is_contiguous():
+            return not all_within(x_output.view(-1).numpy(), bound)
         low, high = x_output.aminmax()
         # Not "high >= bound": nan has to count.
         return not (-bound < low.item() and high.item() < bound)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import is_
-from typing import Any, Optional, Tuple
+from typing import Any, Optional, Tuple, Union
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from aihwkit_dspt.tiles.line_kernel import transfer_lines
 
 COMPILED = (torch.float32, torch.float64)
 """Data types for which there is a compiled pass."""
+
+Transfer = Tuple[Optional[Tensor], Union[float, Tensor]]
+"""Pulse numbers, ``None`` for no pulses, and how many pulses these are."""
 
 
 class TransferStages:
@@ -58,7 +61,7 @@ class TransferStages:
         self._tensors: Tuple[Optional[Tensor], ...] = (None,) * 5
         self._arrays: Tuple[Any, ...] = ()
 
-    def take(self, lines: slice, read: Tensor, scale: float) -> Optional[Tensor]:
+    def take(self, lines: slice, read: Tensor, scale: float) -> Transfer:
         r"""Take a read.
 
         Args:
@@ -67,30 +70,29 @@ class TransferStages:
             scale: :math:`\beta`, in pulses per weight unit.
 
         Returns:
-            ``[n_lines, out_size]`` signed pulse numbers for the slow array; ``None`` if all are
-            zero, as far as that can be told without waiting for a GPU.
+            ``[n_lines, out_size]`` signed pulse numbers for the slow array, ``None`` if all are
+            zero, as far as that can be told without waiting for a GPU; and the sum of their
+            magnitudes, on a GPU as a tensor.
         """
-        if read.is_cuda or read.dtype not in COMPILED:
-            steps: Optional[Tensor] = self._by_stages(lines, read, scale)
-        else:
-            steps = self._compiled(lines, read, scale)
+        by_stages = read.is_cuda or read.dtype not in COMPILED
+        transfer = (self._by_stages if by_stages else self._compiled)(lines, read, scale)
         if self.tracks:
             self.estimator.updated(lines, read)
-        return steps
+        return transfer
 
-    def _by_stages(self, lines: slice, read: Tensor, scale: float) -> Tensor:
+    def _by_stages(self, lines: slice, read: Tensor, scale: float) -> Transfer:
         residual = read - self.estimator.reference[lines]
         steps = self.buffer.accumulate(lines, self.chopper.demodulate(lines, residual, scale))
         if self.tracks:
             self.estimator.update(lines, read)
-        return steps
+        return steps, steps.abs().sum(dtype=torch.float64)
 
-    def _compiled(self, lines: slice, read: Tensor, scale: float) -> Optional[Tensor]:
+    def _compiled(self, lines: slice, read: Tensor, scale: float) -> Transfer:
         values = read.numpy()
         steps = np.empty_like(values)
         arguments = (lines.start, values, *self._shared_arrays(), steps, float(scale))
-        n_written = transfer_lines(*arguments, *self._options)
-        return torch.from_numpy(steps) if n_written else None
+        n_pulses = transfer_lines(*arguments, *self._options)
+        return (torch.from_numpy(steps) if n_pulses else None), n_pulses
 
     def _shared_arrays(self) -> Tuple[Any, ...]:
         """Return the tensors of the stages as arrays that share their memory."""

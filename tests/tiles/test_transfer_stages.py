@@ -87,11 +87,12 @@ def test_compiled_pass_equals_the_stages(
         if index == 55:
             read[0, 3] = torch.nan
         before = read.clone()
-        found = compiled.take(lines, read, 1.7)
+        found, found_pulses = compiled.take(lines, read, 1.7)
         with monkeypatch.context() as patch:
             patch.setattr(transfer_stages, "COMPILED", ())
-            expected = plain.take(lines, read, 1.7)
+            expected, expected_pulses = plain.take(lines, read, 1.7)
         assert same(found, expected)
+        assert same(torch.tensor(float(found_pulses)), torch.tensor(float(expected_pulses)))
         assert same(read, before)
         n_written += int(expected.nan_to_num(0.0).abs().sum()) if expected is not None else 0
         for key, value in values(plain).items():
@@ -105,9 +106,11 @@ def test_none_stands_for_no_pulses() -> None:
     some = stages({}, 0.0, True, torch.float32)
     some.buffer.hidden.zero_()
     read = some.estimator.reference[1:2] + 0.01
-    assert some.take(slice(1, 2), read, 1.0) is None
+    assert some.take(slice(1, 2), read, 1.0) == (None, 0.0)
     assert some.buffer.hidden[1].abs().min() > 0.005
-    assert some.take(slice(1, 2), read, 1000.0) is not None
+    steps, n_pulses = some.take(slice(1, 2), read, 1000.0)
+    assert steps is not None
+    assert n_pulses == steps.abs().sum() > 0
 
 
 def test_tensors_may_be_exchanged() -> None:
