@@ -96,4 +96,4 @@ def test_committed_results(tmp_path: Path) -> None:
     shutil.copytree(RESULTS, copy)
     text = report.report(copy)
     assert "![Figure 1: the cost of zero-shifting](results/figure1.png)" in text
-    assert "| AGAD | 0.15 | not cut | - | 0.3 | 40 | 1 | 94.89 | " in text
+    assert "| AGAD | 0.15 | 20, 30 | not cut | - | 0.3 | 40 | 1 | 94.89 | " in text
