@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import hypot, inf, isnan
-from typing import Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 import torch
 from aihwkit.simulator.parameters.enums import (
@@ -15,7 +15,14 @@ from aihwkit.simulator.parameters.io import IOParameters
 from numpy import float32
 from torch import Tensor
 
-from aihwkit_dspt.tiles.converter_kernels import convert_inputs, convert_outputs
+from aihwkit_dspt.tiles.converter_kernels import (
+    convert_again,
+    convert_inputs,
+    convert_outputs,
+    replace_outputs,
+    rescale_outputs,
+    rows_beyond,
+)
 from aihwkit_dspt.tiles.read_support import is_ideal
 
 TINY = torch.finfo(torch.float32).tiny
@@ -174,9 +181,22 @@ class BatchedRead:
             limit, bound = self.out_limit, inf
         factor = self.out_unit * self.out_scale
         if convert_outputs(output.numpy(), scales, limit, bound, factor, self.out_res > 0.0):
-            scale = self._manage_bounds(matrix, vectors, scale, output, -1)
-            output.mul_(scale * factor)
+            self._read_again(matrix, vectors, output, scales)
+            rescale_outputs(output.numpy(), scales, self.out_bound / self.out_unit, factor)
         return output
+
+    def _read_again(self, matrix: Tensor, vectors: Tensor, output: Tensor, scales: Any) -> None:
+        """Do what :meth:`_manage_bounds` does in the usual settings."""
+        outputs = output.numpy()
+        rows = rows_beyond(outputs, self.out_limit)
+        clip = self.inp_bound / self.inp_unit if self.clips_inputs else inf
+        factor = 1
+        while len(rows) > 0 and self._may_double(factor):
+            factor *= 2
+            inputs = vectors.new_empty(len(rows), vectors.shape[1])
+            convert_again(vectors.numpy(), rows, scales, inputs.numpy(), self.inp_res, clip)
+            again = self._multiply(matrix, inputs, -1)
+            rows = replace_outputs(outputs, rows, again.numpy(), self.out_limit, self.out_res > 0.0)
 
     def _noise_scale(self, vectors: Tensor, dim: int) -> Optional[Tensor]:
         """Return what noise management divides each vector by; ``None`` for one."""
@@ -266,6 +286,11 @@ class BatchedRead:
             return bool((output.abs() > self.out_limit).any())
         return high > self.out_limit or low < -self.out_limit
 
+    def _may_double(self, factor: int) -> bool:
+        """Return whether inputs that were divided by the factor may be halved once more."""
+        has_steps = self.inp_res <= 0.0 or factor <= self.max_bm_res / self.inp_res
+        return bool(has_steps and factor <= self.max_bm_factor)
+
     def _manage_bounds(
         self, matrix: Tensor, vectors: Tensor, scale: Optional[Tensor], output: Tensor, dim: int
     ) -> Tensor:
@@ -286,9 +311,7 @@ class BatchedRead:
         index = (rows_out.abs().amax(-1) > self.out_limit).nonzero(as_tuple=True)
         inputs, scales = rows[index], rows_scale[index]
         factor = 1
-        while factor <= self.max_bm_factor and len(scales) > 0:
-            if self.inp_res > 0.0 and factor > self.max_bm_res / self.inp_res:
-                break
+        while len(scales) > 0 and self._may_double(factor):
             factor *= 2
             scales = scales * 2.0
             again = self._pass(matrix, inputs, scales, -1)

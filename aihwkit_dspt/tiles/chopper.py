@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from torch import Generator, Tensor, dtype, ones, rand
 from torch.nn import Module
@@ -53,6 +53,7 @@ class Chopper(Module):
         # The decisions do not depend on data, so they are drawn on the host: no device sync.
         self.generator = Generator().manual_seed(seed)
         self._host_signs: List[float] = []
+        self._n_flipped = 0
         self._host_version = -1
 
     @property
@@ -70,11 +71,21 @@ class Chopper(Module):
         in_sign = self.in_sign[lines].unsqueeze(1)
         return in_sign * self.out_sign if self.has_output else in_sign
 
-    def modulate(self, values: Tensor, output: bool) -> Tensor:
-        """Return ``values`` times the output (or input) signs along the last dimension."""
-        if output:
-            return values * self.out_sign if self.has_output else values
-        return values * self.in_sign if self.has_input else values
+    def modulate(self, lines: Tensor, cells: Tensor) -> Tuple[Tensor, Tensor]:
+        """Return gradient vectors whose outer products have the chopper signs.
+
+        Args:
+            lines: ``[n, in_size]`` vectors, an entry for each line.
+            cells: ``[n, out_size]`` vectors, an entry for each cell along a line.
+        """
+        if self.has_input:
+            self._update_host()
+            # With a regular chopper all signs are equal but for one sweep in each period.
+            if 0 < self._n_flipped < len(self._host_signs):
+                lines = lines * self.in_sign
+            elif self._n_flipped > 0:
+                cells = -cells
+        return lines, cells * self.out_sign if self.has_output else cells
 
     def demodulate(self, lines: slice, residual: Tensor, scale: float) -> Tensor:
         """Return ``scale`` times the ``[n_lines, out_size]`` residual with the signs undone."""
@@ -84,11 +95,15 @@ class Chopper(Module):
 
     def sign(self, line: int) -> float:
         """Return one input sign as a number, from a copy of the signs on the host."""
+        self._update_host()
+        return self._host_signs[line]
+
+    def _update_host(self) -> None:
         # The version counts changes in place: it tells when signs were loaded.
         if self._host_version != self.in_sign._version:
             self._host_signs = self.in_sign.tolist()
+            self._n_flipped = self._host_signs.count(-1.0)
             self._host_version = self.in_sign._version
-        return self._host_signs[line]
 
     def _flip(self, flipped: List[int]) -> None:
         is_current = self._host_version == self.in_sign._version
@@ -100,6 +115,7 @@ class Chopper(Module):
             self.in_sign[flipped] = -self.in_sign[flipped]
         if is_current:
             for line in flipped:
+                self._n_flipped += int(self._host_signs[line])
                 self._host_signs[line] = -self._host_signs[line]
             self._host_version = self.in_sign._version
 

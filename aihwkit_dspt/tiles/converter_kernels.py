@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from aihwkit_dspt.tiles.compiled import compiled
 
 Values = NDArray[np.float32]
+Rows = NDArray[np.int64]
 
 TINY = np.finfo(np.float32).tiny
 MAGNITUDE = np.int32(0x7FFFFFFF)
@@ -31,8 +32,6 @@ def convert_inputs(
         step: step of the converter, 0 for no rounding.
         bound: largest magnitude that leaves the converter, in steps.
     """
-    size = np.float32(step)
-    limit = np.float32(bound)
     for index in range(vectors.shape[0]):
         largest = np.zeros(1, np.int32)
         bits = vectors[index].view(np.int32)
@@ -44,16 +43,42 @@ def convert_inputs(
         if threshold > 0.0 and scale > np.float32(threshold):
             scale = np.float32(threshold)
         scales[index, 0] = scale
-        inverse = np.float32(1.0) / (TINY if scale < TINY else scale)
-        for cell in range(bits.shape[0]):
-            value = vectors[index, cell] * inverse
-            if step > 0.0:
-                value = np.rint(value / size)
-            if value > limit:
-                value = limit
-            elif value < -limit:
-                value = -limit
-            inputs[index, cell] = value
+        _convert(vectors[index], scale, inputs[index], step, bound)
+
+
+@compiled
+def convert_again(
+    vectors: Values, rows: Rows, scales: Values, inputs: Values, step: float, bound: float
+) -> None:
+    """Convert some vectors with twice their scale, as bound management does.
+
+    Args:
+        vectors: ``[n, in_size]`` inputs.
+        rows: ``[n_rows]`` which of them.
+        scales: ``[n, 1]`` scales; those of the rows are doubled.
+        inputs: ``[n_rows, in_size]``, written: the converted inputs, in steps.
+        step: see :func:`convert_inputs`.
+        bound: see :func:`convert_inputs`.
+    """
+    for index in range(rows.shape[0]):
+        scales[rows[index], 0] *= np.float32(2.0)
+        _convert(vectors[rows[index]], scales[rows[index], 0], inputs[index], step, bound)
+
+
+@compiled
+def _convert(vector: Values, scale: np.float32, inputs: Values, step: float, bound: float) -> None:
+    size = np.float32(step)
+    limit = np.float32(bound)
+    inverse = np.float32(1.0) / (TINY if scale < TINY else scale)
+    for cell in range(vector.shape[0]):
+        value = vector[cell] * inverse
+        if step > 0.0:
+            value = np.rint(value / size)
+        if value > limit:
+            value = limit
+        elif value < -limit:
+            value = -limit
+        inputs[cell] = value
 
 
 @compiled
@@ -75,7 +100,7 @@ def convert_outputs(
     Returns:
         whether an output exceeded the limit.
     """
-    most, largest, unit = np.float32(limit), np.float32(bound), np.float32(factor)
+    most = np.float32(limit)
     exceeds = False
     for index in range(output.shape[0]):
         for cell in range(output.shape[1]):
@@ -84,8 +109,15 @@ def convert_outputs(
                 value = np.rint(value)
                 output[index, cell] = value
             exceeds |= value > most or value < -most
-    if exceeds:
-        return True
+    if not exceeds:
+        rescale_outputs(output, scales, bound, factor)
+    return exceeds
+
+
+@compiled
+def rescale_outputs(output: Values, scales: Values, bound: float, factor: float) -> None:
+    """Clip rounded outputs to the bound and rescale them; see :func:`convert_outputs`."""
+    largest, unit = np.float32(bound), np.float32(factor)
     for index in range(output.shape[0]):
         scale = scales[index, 0] * unit
         for cell in range(output.shape[1]):
@@ -95,7 +127,53 @@ def convert_outputs(
             elif value < -largest:
                 value = -largest
             output[index, cell] = value * scale
-    return False
+
+
+@compiled
+def rows_beyond(output: Values, limit: float) -> Rows:
+    """Return the ``[n_rows]`` rows of ``[n, out_size]`` outputs with one beyond the limit."""
+    most = np.float32(limit)
+    rows = np.empty(output.shape[0], np.int64)
+    n_rows = 0
+    for index in range(output.shape[0]):
+        beyond = False
+        for cell in range(output.shape[1]):
+            beyond |= output[index, cell] > most or output[index, cell] < -most
+        if beyond:
+            rows[n_rows] = index
+            n_rows += 1
+    return rows[:n_rows]
+
+
+@compiled
+def replace_outputs(output: Values, rows: Rows, again: Values, limit: float, rounds: bool) -> Rows:
+    """Put outputs that were read again in their place, rounded.
+
+    Args:
+        output: ``[n, out_size]`` outputs, written.
+        rows: ``[n_rows]`` which rows.
+        again: ``[n_rows, out_size]`` their new values.
+        limit: see :func:`convert_outputs`.
+        rounds: whether outputs are rounded.
+
+    Returns:
+        the rows with an output that still exceeds the limit.
+    """
+    most = np.float32(limit)
+    left = np.empty_like(rows)
+    n_left = 0
+    for index in range(rows.shape[0]):
+        beyond = False
+        for cell in range(again.shape[1]):
+            value = again[index, cell]
+            if rounds:
+                value = np.rint(value)
+            output[rows[index], cell] = value
+            beyond |= value > most or value < -most
+        if beyond:
+            left[n_left] = rows[index]
+            n_left += 1
+    return left[:n_left]
 
 
 @compiled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Union
+from typing import Dict, List, Union
 
 from torch import Tensor, cat, zeros
 
@@ -33,6 +33,7 @@ class LineAccess:
         self.columns = columns
         self.reader = reader
         self._impulse = zeros(0)
+        self._windows: Dict[int, Tensor] = {}
 
     def one_hot(self, lines: slice, like: Tensor) -> Tensor:
         """Return the ``[n_lines, in_size]`` one-hot vectors of lines, on the device of ``like``."""
@@ -44,8 +45,13 @@ class LineAccess:
             # Every one-hot vector is a window of this one: no copy, and no dense identity.
             self._impulse = like.new_zeros(2 * self.in_size - 1)
             self._impulse[self.in_size - 1] = 1.0
-        start = self.in_size - lines.stop
-        return self._impulse[start : start + self.in_size].unsqueeze(0)
+            self._windows = {}
+        window = self._windows.get(lines.start)
+        if window is None:
+            start = self.in_size - lines.stop
+            window = self._impulse[start : start + self.in_size].unsqueeze(0)
+            self._windows[lines.start] = window
+        return window
 
     def read(self, crossbar: Crossbar, lines: slice) -> Tensor:
         """Return the ``[n_lines, out_size]`` analog read of the given lines."""

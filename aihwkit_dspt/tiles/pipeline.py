@@ -59,9 +59,10 @@ class TrackingPipeline(TileParts):
 
     def _update_fast(self, x_vectors: Tensor, d_vectors: Tensor, m_batch: int) -> None:
         """CHOP and FAST: gradient pulses on the fast array."""
-        columns = self.device_config.transfer_columns
-        x_chopped = self.chopper.modulate(x_vectors, output=not columns)
-        d_chopped = self.chopper.modulate(d_vectors, output=columns)
+        if self.device_config.transfer_columns:
+            x_chopped, d_chopped = self.chopper.modulate(x_vectors, d_vectors)
+        else:
+            d_chopped, x_chopped = self.chopper.modulate(d_vectors, x_vectors)
         if not self.fast_lr.auto_scales:
             self._pulse_fast(x_chopped, d_chopped)
             return

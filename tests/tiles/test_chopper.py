@@ -98,12 +98,36 @@ def test_signs_are_an_outer_product() -> None:
     assert torch.equal(stage.signs(slice(1, 3)), outer[1:3])
     x, d = torch.randn(4, 5), torch.randn(4, 3)
     before = x.clone()
-    assert torch.equal(stage.modulate(x, output=False), x * stage.in_sign)
-    assert torch.equal(stage.modulate(d, output=True), d * stage.out_sign)
+    lines, cells = stage.modulate(x, d)
+    assert torch.equal(lines, x * stage.in_sign)
+    assert torch.equal(cells, d * stage.out_sign)
     assert torch.equal(x, before)
     residual = torch.randn(2, 3)
     expected = residual * outer[2:4] * 0.3
     assert torch.allclose(stage.demodulate(slice(2, 4), residual, 0.3), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("out_chop_prob", [0.0, 0.5])
+def test_modulation_through_the_flips(out_chop_prob: float) -> None:
+    """Products have the signs before, between and after flips, and after signs were loaded."""
+    stage = chopper(out_chop_prob=out_chop_prob)
+    x, d = torch.randn(4, 5), torch.randn(4, 3)
+    untouched = x.clone(), d.clone()
+    n_all_flipped = 0
+    for read in range(100):
+        sweep, line = divmod(read, 5)
+        stage.flip_lines(slice(line, line + 1), sweep)
+        stage.flip_outputs()
+        if read == 60:
+            stage.load_state_dict(chopper(out_chop_prob=out_chop_prob).state_dict())
+        n_all_flipped += int((stage.in_sign < 0.0).all())
+        lines, cells = stage.modulate(x, d)
+        signs = torch.outer(stage.in_sign, stage.out_sign)
+        found = lines.unsqueeze(2) * cells.unsqueeze(1)
+        assert torch.equal(found, x.unsqueeze(2) * d.unsqueeze(1) * signs)
+    assert 10 < n_all_flipped < 90
+    assert torch.equal(x, untouched[0])
+    assert torch.equal(d, untouched[1])
 
 
 def test_gradient_and_transfer_signs_cancel() -> None:
@@ -112,7 +136,8 @@ def test_gradient_and_transfer_signs_cancel() -> None:
     stage.in_sign.copy_(torch.tensor([1.0, -1.0, -1.0, 1.0, -1.0]))
     stage.out_sign.copy_(torch.tensor([-1.0, 1.0, -1.0]))
     x, d = torch.randn(5), torch.randn(3)
-    chopped = torch.outer(stage.modulate(x, output=False), stage.modulate(d, output=True))
+    lines, cells = stage.modulate(x.unsqueeze(0), d.unsqueeze(0))
+    chopped = torch.outer(lines[0], cells[0])
     undone = stage.demodulate(slice(0, 5), chopped, 1.0)
     assert torch.equal(undone, torch.outer(x, d))
 
