@@ -165,6 +165,17 @@ def test_profile(tmp_path: Path) -> None:
     assert "| aten::" in printed
 
 
+def test_training_time(tmp_path: Path) -> None:
+    """The three methods are trained and measured, on whatever images there are."""
+    path = tmp_path / "numbers.json"
+    printed = run("benchmarks/training_time.py", "--updates", 3, *QUICK, "--out", path)
+    result = results_of(path)
+    assert set(result) == {"TT-v2", "AGAD", "E-RIDER"}
+    assert result["AGAD"]["ratio"] == 1.0
+    assert result["E-RIDER"]["median_ms"] > 0.0
+    assert "after 3 updates" in printed
+
+
 def test_call_tree() -> None:
     """Times go to the innermost watched call; the methods are put back afterwards."""
 
