@@ -12,7 +12,7 @@ from torch import Tensor
 from aihwkit_dspt.devices.response import Response
 from aihwkit_dspt.devices.responses import response
 from aihwkit_dspt.devices.symmetric_points import symmetric_points
-from aihwkit_dspt.tiles.arrays import as_array, module_of
+from aihwkit_dspt.monitor.arrays import as_array, module_of
 from aihwkit_dspt.tiles.crossbar import Crossbar
 
 ROUNDING = 1e-12

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Optional, Tuple
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, add, addcmul
 
 from aihwkit_dspt.tiles.chopper import Chopper
-from aihwkit_dspt.tiles.line_views import LineViews
+from aihwkit_dspt.tiles.compiled import compiled
+from aihwkit_dspt.tiles.transfer_stages import COMPILED
+
+Values = NDArray[np.floating]
+
+
+@compiled
+def store_line(stored: Values, slow: Values, reference: Values, line: int, factor: float) -> None:
+    r"""Write :math:`W - \gamma\, c \circ \tilde Q` of one line.
+
+    Args:
+        stored: ``[in_size, out_size]``, written.
+        slow: ``[in_size, out_size]`` slow weights.
+        reference: ``[in_size, out_size]`` reference.
+        line: number of the line.
+        factor: :math:`\gamma\, c`.
+    """
+    scale = stored.dtype.type(factor)
+    for cell in range(stored.shape[1]):
+        stored[line, cell] = slow[line, cell] - reference[line, cell] * scale
 
 
 class EffectiveWeight:
@@ -32,9 +53,8 @@ class EffectiveWeight:
         self.transfer_columns = transfer_columns
         self.has_reference = has_reference
         self.stored = output.clone()
-        dim = 1 if transfer_columns else 0
-        self._stored_lines, self._slow_lines = LineViews(dim), LineViews(dim)
-        self._reference_lines = LineViews()
+        self._tensors: Tuple[Optional[Tensor], Optional[Tensor]] = None, None
+        self._arrays: Tuple[Any, Any, Any] = (None,) * 3
 
     def oriented(self, values: Tensor) -> Tensor:
         """Return ``[in_size, out_size]`` values of lines as ``[d_size, x_size]``, or back."""
@@ -53,8 +73,11 @@ class EffectiveWeight:
         """
         if lines is None:
             lines = slice(0, len(reference))
-        if lines.stop - lines.start == 1 and not chopper.has_output:
-            self._store_line(slow, reference, self.gamma * chopper.sign(lines.start), lines.start)
+        line, is_single = lines.start, lines.stop - lines.start == 1
+        if is_single and not (chopper.has_output or slow.is_cuda) and slow.dtype in COMPILED:
+            factor = self.gamma * chopper.sign(line)
+            stored, weights, held = self._shared_arrays(slow, reference)
+            store_line(stored, weights, held, line, float(factor))
             return
         target = self.oriented(self.stored)[lines]
         target.copy_(self.oriented(slow)[lines])
@@ -62,12 +85,13 @@ class EffectiveWeight:
             # No fused multiply-add: the same roundings as for a single line.
             target.sub_(reference[lines] * (chopper.signs(lines) * self.gamma))
 
-    def _store_line(self, slow: Tensor, reference: Tensor, factor: float, line: int) -> None:
-        value = self._slow_lines(slow, line)
-        if self.has_reference:
-            held = self._reference_lines(reference, line) * factor
-            value = value - (held.T if self.transfer_columns else held)
-        self._stored_lines(self.stored, line)[:] = value
+    def _shared_arrays(self, slow: Tensor, reference: Tensor) -> Tuple[Any, Any, Any]:
+        """Return stored, slow and reference as ``[in_size, out_size]`` arrays in their memory."""
+        if self._tensors[0] is not slow or self._tensors[1] is not reference:
+            self._tensors = slow, reference
+            stored, weights = (self.oriented(values).numpy() for values in (self.stored, slow))
+            self._arrays = stored, weights, reference.numpy()
+        return self._arrays
 
     def refresh(self, fast: Tensor, chopper: Chopper) -> None:
         """Write the mixed weight for the ``[d_size, x_size]`` fast weights to the output."""

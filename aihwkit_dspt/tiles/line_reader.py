@@ -11,9 +11,7 @@ from aihwkit.simulator.parameters.io import IOParameters
 from torch import Tensor
 from torch import device as torch_device
 
-from aihwkit_dspt.tiles.arrays import as_array
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from aihwkit_dspt.tiles.line_views import LineViews
 
 SEPARABLE = {
     "is_perfect",
@@ -61,8 +59,6 @@ class LineReader:
         self.columns = columns
         self.crossbar = Crossbar(*sizes, IdealDevice(), read, read, data_type=data_type)
         self.input = self.crossbar.shared.new_ones(1, 1)
-        self._views = LineViews(dim=1 if columns else 0)
-        self._held = as_array(self.crossbar.weights)
 
     @classmethod
     def build(
@@ -78,7 +74,7 @@ class LineReader:
 
     def read(self, weights: Tensor, lines: slice) -> Tensor:
         """Return the ``[1, out_size]`` analog read of a line of ``[d_size, x_size]`` weights."""
-        self._held[:] = self._views(weights, lines.start)
+        self.crossbar.weights.copy_(weights[:, lines] if self.columns else weights[lines])
         if self.columns:
             return self.crossbar.read_columns(self.input)
         return self.crossbar.read_rows(self.input)
@@ -87,5 +83,4 @@ class LineReader:
         """Move the reader to a GPU and return it."""
         self.crossbar.cuda(device)
         self.input = self.input.to(device)
-        self._held = as_array(self.crossbar.weights)
         return self

@@ -1,8 +1,7 @@
-"""Arithmetic on single lines: NumPy on the CPU, torch on a GPU.
+"""Arithmetic on small tensors: NumPy on the CPU, torch on a GPU.
 
-A line has some hundred values. There, most of the time of a torch operation is the way to it; NumPy
-takes a third. Both share the memory of the tensor, and the few names that are used here mean the
-same in both.
+Of a torch operation on some hundred values most of the time is the way to it; NumPy takes a third.
+Both share the memory of the tensor, and the few names that are used here mean the same in both.
 """
 
 from __future__ import annotations
