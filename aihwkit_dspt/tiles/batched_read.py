@@ -96,6 +96,7 @@ class BatchedRead:
             or io.nm_thres > 0.0
             or io.inp_sto_round
         )
+        self.inp_limit = self.inp_bound / self.inp_unit if self.clips_inputs else inf
         self.out_limit = self._largest_output()
         # In the usual settings the converters have one pass each over their values.
         self.is_usual = (
@@ -170,9 +171,13 @@ class BatchedRead:
         """Return the products of ``[n, in_size]`` vectors in the usual settings."""
         inputs, scale = torch.empty_like(vectors), vectors.new_empty(len(vectors), 1)
         scales = scale.numpy()
-        clip = self.inp_bound / self.inp_unit if self.clips_inputs else inf
         convert_inputs(
-            vectors.numpy(), inputs.numpy(), scales, float(self.nm_thres), self.inp_res, clip
+            vectors.numpy(),
+            inputs.numpy(),
+            scales,
+            float(self.nm_thres),
+            self.inp_res,
+            self.inp_limit,
         )
         output = self._multiply(matrix, inputs, -1)
         # Bound management reads again what is too large; else it is clipped.
@@ -189,12 +194,13 @@ class BatchedRead:
         """Do what :meth:`_manage_bounds` does in the usual settings."""
         outputs = output.numpy()
         rows = rows_beyond(outputs, self.out_limit)
-        clip = self.inp_bound / self.inp_unit if self.clips_inputs else inf
         factor = 1
         while len(rows) > 0 and self._may_double(factor):
             factor *= 2
             inputs = vectors.new_empty(len(rows), vectors.shape[1])
-            convert_again(vectors.numpy(), rows, scales, inputs.numpy(), self.inp_res, clip)
+            convert_again(
+                vectors.numpy(), rows, scales, inputs.numpy(), self.inp_res, self.inp_limit
+            )
             again = self._multiply(matrix, inputs, -1)
             rows = replace_outputs(outputs, rows, again.numpy(), self.out_limit, self.out_res > 0.0)
 
@@ -271,7 +277,7 @@ class BatchedRead:
         if self.inp_res > 0.0:
             _rounded(inputs, self.inp_sto_round)
         if self.clips_inputs:
-            inputs.clamp_(-self.inp_bound / self.inp_unit, self.inp_bound / self.inp_unit)
+            inputs.clamp_(-self.inp_limit, self.inp_limit)
         if self.inp_noise > 0.0:
             inputs.add_(torch.randn_like(inputs), alpha=self.inp_noise)
         if self.inp_asymmetry != 0.0:

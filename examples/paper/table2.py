@@ -5,8 +5,8 @@
     python examples/paper/table2.py --data-root mnist --methods RIDER residual      # other methods
 
 Every run is one line of ``results/table2.jsonl``; runs that are there are skipped. One run of 40
-epochs takes 6 (AGAD) to 9 minutes (E-RIDER) on one core. Prints the table beside the paper's and
-draws the accuracy by epoch.
+epochs takes some 10 (AGAD) to 13 minutes (E-RIDER) on one core. Prints the table beside the paper's
+and draws the accuracy by epoch.
 
 The paper prints neither learning rate nor pulse length nor output scaling of this network. Here,
 for all methods: learning rate and schedule of aihwkit's example with this network
