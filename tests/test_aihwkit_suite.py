@@ -12,6 +12,8 @@ from typing import Any, Dict, List
 
 import pytest
 
+from tests.gpu.device import HAS_GPU
+
 SCRIPT = Path(__file__).parent / "aihwkit_suite" / "run.py"
 
 SDIST = "DSPT_AIHWKIT_SDIST"
@@ -27,6 +29,14 @@ KNOWN_1_2: Dict[str, str] = {
     ),
 }
 """The same for tests that only aihwkit 1.2 has."""
+
+KNOWN_GPU: Dict[str, str] = {
+    "test_analog_ctx.py::SharedWeightsCudaBindingTest::"
+    "test_no_shared_binding_for_is_perfect_cuda": (
+        "inference tiles with perfect forward passes must not show their memory; ours may"
+    ),
+}
+"""The same for tests that need a GPU."""
 
 SKIPPED = "test_simulator_tiles.py::TileTest_Tile::test_set_hidden_update_index"
 """aihwkit skips this where the tile's class is not AnalogTile itself."""
@@ -53,6 +63,7 @@ def test_tracking_tile(tmp_path: Path) -> None:
     """Nothing fails but the known differences, and those still do."""
     new = not version("aihwkit").startswith("1.1.")
     known = {**KNOWN, **KNOWN_1_2} if new else KNOWN
+    known = {**known, **KNOWN_GPU} if HAS_GPU and new else known
     result = run_suite(tmp_path)
     unexpected = {name: why for name, why in result["failures"].items() if name not in known}
     assert unexpected == {}

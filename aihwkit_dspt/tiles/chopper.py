@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Tuple
 
-from torch import Generator, Tensor, dtype, ones, rand
+from torch import Generator, Tensor, dtype, ones, rand, tensor
 from torch.nn import Module
+
+
+def as_index(numbers: List[int], values: Tensor) -> Tensor:
+    """Return numbers as an index of values; a list would make the host wait for a GPU."""
+    return tensor(numbers).to(values.device, non_blocking=True)
 
 
 class Chopper(Module):
@@ -98,6 +103,15 @@ class Chopper(Module):
         self._update_host()
         return self._host_signs[line]
 
+    def __getstate__(self) -> Dict[str, Any]:
+        # The version of a copied tensor says nothing.
+        return {**vars(self), "_host_version": -1}
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Chopper:
+        self._host_version = -1  # nor does that of a moved one
+        chopper: Chopper = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return chopper
+
     def _update_host(self) -> None:
         # The version counts changes in place: it tells when signs were loaded.
         if self._host_version != self.in_sign._version:
@@ -112,7 +126,7 @@ class Chopper(Module):
         elif len(flipped) == 1:
             self.in_sign[flipped[0]].neg_()
         elif flipped:
-            self.in_sign[flipped] = -self.in_sign[flipped]
+            self.in_sign[as_index(flipped, self.in_sign)] *= -1.0
         if is_current:
             for line in flipped:
                 self._n_flipped += int(self._host_signs[line])
@@ -147,7 +161,7 @@ class Chopper(Module):
         draws = rand(len(self.out_sign), generator=self.generator)
         flipped: List[int] = (draws < self.out_chop_prob).nonzero().flatten().tolist()
         if flipped:
-            self.out_sign[flipped] = -self.out_sign[flipped]
+            self.out_sign[as_index(flipped, self.out_sign)] *= -1.0
         return flipped
 
     def get_extra_state(self) -> Dict[str, Any]:

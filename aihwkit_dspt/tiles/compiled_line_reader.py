@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 from aihwkit.simulator.parameters.enums import RPUDataType
 from aihwkit.simulator.parameters.io import IOParameters
 from numpy.typing import NDArray
-from torch import Tensor, empty
+from torch import Tensor
 from torch import device as torch_device
 
 from aihwkit_dspt.tiles.batched_read import BatchedRead, OneHotRead
 from aihwkit_dspt.tiles.compiled import compiled
+from aihwkit_dspt.tiles.gpu.support import gpu_kernels
 from aihwkit_dspt.tiles.line_reader import LineReader
 from aihwkit_dspt.tiles.read_support import obstacle
 
@@ -22,11 +23,11 @@ Values = NDArray[np.float32]
 class CompiledLineReader:
     """What :class:`~aihwkit_dspt.tiles.line_reader.LineReader` does, for usual read parameters.
 
-    On the CPU, in single precision. Reads are equal in distribution; the noise comes from torch's
-    global generator.
+    In single precision, on a GPU by one kernel. Reads are equal in distribution; the noise comes
+    from torch's global generator.
 
     Args:
-        reader: the reader that takes over on a GPU.
+        reader: the reader that takes over on a GPU where Triton does not work.
         columns: whether a line is a column; else it is a row.
         law: the read of a line.
     """
@@ -34,8 +35,8 @@ class CompiledLineReader:
     def __init__(self, reader: LineReader, columns: bool, law: OneHotRead) -> None:
         self._reader = reader
         self._columns = columns
-        self._is_noisy = law.noise > 0.0
-        self._law = tuple(map(float, law))
+        self._law = law
+        self._numbers = tuple(map(float, law))
 
     @classmethod
     def build(
@@ -58,16 +59,20 @@ class CompiledLineReader:
 
     def read(self, weights: Tensor, lines: slice) -> Tensor:
         """Return the ``[1, out_size]`` analog read of a line of ``[d_size, x_size]`` weights."""
-        matrix = weights.numpy()
-        output = empty(1, len(matrix) if self._columns else matrix.shape[1])
-        if self._is_noisy:
+        output = weights.new_empty(1, weights.shape[0 if self._columns else 1])
+        if weights.is_cuda:
+            matrix = weights.t() if self._columns else weights
+            gpu_kernels().read_line(matrix, lines.start, output, self._law)
+            return output
+        if self._law.noise > 0.0:
             output.normal_()
-        read_line(matrix.T if self._columns else matrix, lines.start, output.numpy(), *self._law)
+        array = weights.numpy()
+        read_line(array.T if self._columns else array, lines.start, output.numpy(), *self._numbers)
         return output
 
-    def cuda(self, device: torch_device) -> LineReader:
+    def cuda(self, device: torch_device) -> Union[LineReader, CompiledLineReader]:
         """Return the reader for a GPU."""
-        return self._reader.cuda(device)
+        return self._reader.cuda(device) if gpu_kernels() is None else self
 
 
 @compiled

@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 from aihwkit.simulator.parameters.enums import RPUDataType
+from aihwkit.simulator.tiles.rpucuda import MAP_TILE_CLASS_TO_CUDA
 from torch import equal
 
 PERSISTENT = "persistent_weights"
@@ -16,9 +17,9 @@ def copy_cpp_tile(cpp: Any, device: Any) -> Any:
     """Return an independent copy of a C++ tile, with the state of all of its cells.
 
     aihwkit's copy constructor is exact, but the copy of a tile that has sent deterministic implicit
-    pulses crashes with the next one (its ``DenseBitLineMaker`` is copied without two of its
-    arrays). For this pulse type the tile is built anew, which is exact except for persistent
-    weights beyond the bounds that aihwkit allows to set.
+    pulses crashes with the next one, on a GPU, too (on the CPU its ``DenseBitLineMaker`` is copied
+    without two of its arrays). For this pulse type the tile is built anew, which is exact except
+    for persistent weights beyond the bounds that aihwkit allows to set.
 
     Args:
         cpp: the C++ tile.
@@ -32,6 +33,8 @@ def copy_cpp_tile(cpp: Any, device: Any) -> Any:
     copied.set_weights(cpp.get_weights())
     set_cpp_hidden_parameters(copied, cpp.get_hidden_parameters())
     copied.set_learning_rate(cpp.get_learning_rate())
+    if type(cpp) in MAP_TILE_CLASS_TO_CUDA.values():
+        copied = MAP_TILE_CLASS_TO_CUDA[type(copied)](copied)
     copied.load_extra(cpp.dump_extra(), False)
     return copied
 

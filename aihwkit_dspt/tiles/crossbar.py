@@ -24,6 +24,9 @@ class Crossbar:
     The weights are a torch tensor that shares its memory with the simulator, so that reading
     them costs nothing and writing them bypasses the device model.
 
+    On a GPU nothing here waits for results: aihwkit's CUDA tiles work on torch's stream, so that
+    whatever comes next follows in order.
+
     Args:
         x_size: number of columns (inputs of the forward pass).
         d_size: number of rows (outputs of the forward pass).
@@ -108,16 +111,16 @@ class Crossbar:
             learning_rate: :math:`\lambda`, in weight units; ``0`` sends nothing.
         """
         self.tile.set_learning_rate(learning_rate)
-        self.tile.update(x_input, d_input, False, False, False, False)
+        self.tile.update(x_input, d_input, False, False, False, True)
 
     def read_columns(self, x_input: Tensor, is_test: bool = False) -> Tensor:
         """Return the analog product of ``[n, x_size]`` inputs: ``[n, d_size]``."""
-        output: Tensor = self.tile.forward(x_input, False, False, False, is_test, False)
+        output: Tensor = self.tile.forward(x_input, False, False, False, is_test, True)
         return output
 
     def read_rows(self, d_input: Tensor) -> Tensor:
         """Return the analog transposed product of ``[n, d_size]`` inputs: ``[n, x_size]``."""
-        output: Tensor = self.tile.backward(d_input, False, False, False, False)
+        output: Tensor = self.tile.backward(d_input, False, False, False, True)
         return output
 
     def program(self, weights: Tensor) -> None:

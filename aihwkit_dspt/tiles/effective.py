@@ -6,10 +6,11 @@ from typing import Any, Optional, Tuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, add, addcmul
+from torch import Tensor, add, addcmul, float32
 
 from aihwkit_dspt.tiles.chopper import Chopper
 from aihwkit_dspt.tiles.compiled import compiled
+from aihwkit_dspt.tiles.gpu.support import gpu_kernels
 from aihwkit_dspt.tiles.transfer_stages import COMPILED
 
 Values = NDArray[np.floating]
@@ -78,6 +79,11 @@ class EffectiveWeight:
             factor = self.gamma * chopper.sign(line)
             stored, weights, held = self._shared_arrays(slow, reference)
             store_line(stored, weights, held, line, float(factor))
+            return
+        if slow.is_cuda and slow.dtype is float32 and gpu_kernels() is not None:
+            arrays = self.oriented(self.stored), self.oriented(slow), reference
+            signs = chopper.in_sign, chopper.out_sign
+            gpu_kernels().store_lines(*arrays, *signs, lines, self.gamma)
             return
         target = self.oriented(self.stored)[lines]
         target.copy_(self.oriented(slow)[lines])

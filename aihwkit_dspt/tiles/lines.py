@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Union
+from typing import Dict, List, Tuple, Union
 
 from torch import Tensor, cat, zeros
 
@@ -33,24 +33,32 @@ class LineAccess:
         self.columns = columns
         self.reader = reader
         self._impulse = zeros(0)
-        self._windows: Dict[int, Tensor] = {}
+        self._windows: Dict[Tuple[int, float], Tensor] = {}
 
-    def one_hot(self, lines: slice, like: Tensor) -> Tensor:
-        """Return the ``[n_lines, in_size]`` one-hot vectors of lines, on the device of ``like``."""
+    def one_hot(self, lines: slice, like: Tensor, height: float = 1.0) -> Tensor:
+        """Return ``[n_lines, in_size]`` one-hot vectors of lines, on the device of ``like``.
+
+        Args:
+            lines: the lines.
+            like: a tensor of the same data type and device.
+            height: 1 or -1, the entry that is not zero.
+        """
         if lines.stop - lines.start > 1:
             vectors = like.new_zeros(lines.stop - lines.start, self.in_size)
-            vectors.diagonal(lines.start).fill_(1.0)
+            vectors.diagonal(lines.start).fill_(height)
             return vectors
         if len(self._impulse) == 0 or self._impulse.device != like.device:
-            # Every one-hot vector is a window of this one: no copy, and no dense identity.
-            self._impulse = like.new_zeros(2 * self.in_size - 1)
-            self._impulse[self.in_size - 1] = 1.0
+            # Every one-hot vector is a window of one of these: no copy, and no dense identity.
+            self._impulse = like.new_zeros(2, 2 * self.in_size - 1)
+            self._impulse[0, self.in_size - 1] = 1.0
+            self._impulse[1, self.in_size - 1] = -1.0
             self._windows = {}
-        window = self._windows.get(lines.start)
+        window = self._windows.get((lines.start, height))
         if window is None:
             start = self.in_size - lines.stop
-            window = self._impulse[start : start + self.in_size].unsqueeze(0)
-            self._windows[lines.start] = window
+            row = 0 if height > 0.0 else 1
+            window = self._impulse[row, start : start + self.in_size].unsqueeze(0)
+            self._windows[lines.start, height] = window
         return window
 
     def read(self, crossbar: Crossbar, lines: slice) -> Tensor:
@@ -71,11 +79,12 @@ class LineAccess:
             values: ``[n_lines, out_size]`` values.
             learning_rate: weight units per unit of ``values``.
         """
-        # A positive learning rate decreases weights, as in SGD.
-        values = -values
         for part in _parts(lines):
-            vectors = self.one_hot(part, values)
-            chunk = values[part.start - lines.start : part.stop - lines.start]
+            # A positive learning rate decreases weights, as in SGD.
+            vectors = self.one_hot(part, values, -1.0)
+            chunk = values
+            if part.stop - part.start != len(values):
+                chunk = values[part.start - lines.start : part.stop - lines.start]
             if self.columns:
                 crossbar.pulse(vectors, chunk, learning_rate)
             else:

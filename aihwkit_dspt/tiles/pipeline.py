@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Tuple, Union
+from typing import Any, List, Optional
 
 from aihwkit.exceptions import TileError
 from torch import Tensor, stack
 
+from aihwkit_dspt.tiles.chopper import as_index
 from aihwkit_dspt.tiles.parts import TileParts
 
 
@@ -88,13 +89,13 @@ class TrackingPipeline(TileParts):
         period, sweep = self.chopper.period, self.schedule.sweep
         read = self.lines.read(self.fast, lines)
         beta = self.transfer_lr(self.learning_rate, self.fast_lr.current, sweep % period + 1)
-        steps, n_pulses = self.transfer_stages.take(lines, read, beta)
         # aihwkit's dynamic compound starts writing when the first reference has been taken.
         waiting = self.timed_as_agad and not self.syncs_every_read and sweep <= period
+        counters = None if waiting else self.counters
+        steps = self.transfer_stages.take(lines, read, beta, counters)
         written = None if waiting else steps
         if written is not None:
             self.lines.pulse(self.slow, lines, written, self.write_lr)
-            self.counters.slow_pulses += n_pulses
         changed = self._advance_chopper(lines, sweep)
         if written is not None:
             changed = lines if changed is None else changed
@@ -119,9 +120,9 @@ class TrackingPipeline(TileParts):
                 self._sync(self.everything, outputs)
         return changed
 
-    def _sync(self, lines: slice, outputs: Optional[List[int]] = None) -> None:
+    def _sync(self, lines: slice, numbers: Optional[List[int]] = None) -> None:
         """Program the reference of the given lines (and outputs) to the estimate."""
-        cells: Union[slice, Tuple[slice, List[int]]]
+        outputs = None if numbers is None else as_index(numbers, self.estimator.reference)
         cells = lines if outputs is None else (lines, outputs)
         if self.reference_array is None:
             self.estimator.sync(cells, self.estimator.sp_estimate[cells])

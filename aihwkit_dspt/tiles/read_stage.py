@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Optional, Tuple, Union
+
 from aihwkit.simulator.parameters.io import IOParameters
 from torch import Tensor, cat, float32, ones_like
 
 from aihwkit_dspt.configs.enums import ReadMode
 from aihwkit_dspt.tiles.batched_read import BatchedRead
 from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.gpu.read import GpuRead
 from aihwkit_dspt.tiles.read_support import obstacle
 
 MIN_VECTORS = 4
@@ -24,10 +27,10 @@ thread): its dozen of torch operations take as long as the tile takes for these.
 class ReadStage:
     """Multiplies with the array that forward and backward see.
 
-    On the CPU a batch goes through one matrix product where
-    :class:`~aihwkit_dspt.tiles.batched_read.BatchedRead` covers the read parameters and is faster,
-    else (and on a GPU, where aihwkit multiplies batches itself) through aihwkit's tile. The two are
-    equal in distribution.
+    A batch goes through one matrix product where
+    :class:`~aihwkit_dspt.tiles.batched_read.BatchedRead` covers the read parameters and is faster
+    (on a GPU: :class:`~aihwkit_dspt.tiles.gpu.read.GpuRead`), else through aihwkit's tile. The two
+    are equal in distribution.
 
     Args:
         crossbar: the array with the mixed weight.
@@ -53,61 +56,75 @@ class ReadStage:
             BatchedRead(*direction) if found is None else None
             for found, direction in zip(self._obstacles, directions)
         )
+        self._on_gpu: Optional[Tuple[Optional[GpuRead], Optional[GpuRead]]] = None
 
     def describe(self) -> str:
         """Return how batches are multiplied forward and backward, and if by C++, why."""
         if self.crossbar.is_cuda:
-            return "cuda"
+            reads = self._gpu_reads()
+            return "/".join(dict.fromkeys("cuda" if read is None else "batched" for read in reads))
         names = ("batched" if found is None else f"cpp({found})" for found in self._obstacles)
         return "/".join(dict.fromkeys(names))
+
+    def _gpu_reads(self) -> Tuple[Optional[GpuRead], Optional[GpuRead]]:
+        """Return forward and backward on a GPU, ``None`` for aihwkit's tile."""
+        if self._on_gpu is None:
+            self._on_gpu = GpuRead.build(self._forward), GpuRead.build(self._backward)
+        return self._on_gpu
 
     def _is_small(self, n_vectors: int) -> bool:
         """Return whether a product of that many vectors is faster on aihwkit's tile."""
         crossbar = self.crossbar
         cells = n_vectors * (crossbar.x_size * crossbar.d_size + CELLS_PER_VECTOR)
-        return n_vectors < MIN_VECTORS or cells < BATCHED_FROM or crossbar.is_cuda
+        return n_vectors < MIN_VECTORS or cells < BATCHED_FROM
+
+    def _batched(
+        self, n_vectors: int, backward: bool, in_trans: bool, out_trans: bool
+    ) -> Union[BatchedRead, GpuRead, None]:
+        """Return what multiplies a batch, ``None`` for aihwkit's tile."""
+        if self.crossbar.is_cuda:
+            read = None if in_trans or out_trans else self._gpu_reads()[backward]
+            in_size = self.crossbar.d_size if backward else self.crossbar.x_size
+            return read if read is not None and read.covers(n_vectors, in_size) else None
+        if in_trans != out_trans or self._is_small(n_vectors):
+            return None
+        return self._backward if backward else self._forward
 
     def forward(
-        self,
-        x_input: Tensor,
-        bias: bool,
-        in_trans: bool,
-        out_trans: bool,
-        is_test: bool,
-        non_blocking: bool,
+        self, x_input: Tensor, bias: bool, in_trans: bool, out_trans: bool, is_test: bool
     ) -> Tensor:
         """Return ``[*, d_size]`` products of ``[*, x_size (-1)]`` inputs; see aihwkit's tiles."""
         n_vectors = x_input.numel() // self.crossbar.x_size
-        small = self._is_small(n_vectors)
-        if self._forward is None or small or in_trans != out_trans:
+        read = self._batched(n_vectors, False, in_trans, out_trans)
+        if read is None:
             output: Tensor = self.crossbar.tile.forward(
-                x_input, bias, in_trans, out_trans, is_test, non_blocking
+                x_input, bias, in_trans, out_trans, is_test, True
             )
             return output
         x_input = x_input.detach()
         if bias:
             dim = 0 if in_trans else -1
             x_input = cat([x_input, ones_like(x_input.narrow(dim, 0, 1))], dim)
-        return _product(self._forward, self.crossbar.weights, x_input, in_trans)
+        return _product(read, self.crossbar.weights, x_input, in_trans)
 
-    def backward(
-        self, d_input: Tensor, bias: bool, in_trans: bool, out_trans: bool, non_blocking: bool
-    ) -> Tensor:
+    def backward(self, d_input: Tensor, bias: bool, in_trans: bool, out_trans: bool) -> Tensor:
         """Return ``[*, x_size (-1)]`` products of ``[*, d_size]`` errors; see aihwkit's tiles."""
         n_vectors = d_input.numel() // self.crossbar.d_size
-        small = self._is_small(n_vectors)
-        if self._backward is None or small or in_trans != out_trans:
-            output: Tensor = self.crossbar.tile.backward(
-                d_input, bias, in_trans, out_trans, non_blocking
-            )
+        read = self._batched(n_vectors, True, in_trans, out_trans)
+        if read is None:
+            output: Tensor = self.crossbar.tile.backward(d_input, bias, in_trans, out_trans, True)
             return output
         weights = self.crossbar.weights
         weights = weights[:, :-1] if bias else weights
-        return _product(self._backward, weights.t(), d_input.detach(), in_trans)
+        return _product(read, weights.t(), d_input.detach(), in_trans)
 
 
-def _product(read: BatchedRead, matrix: Tensor, vectors: Tensor, transposed: bool) -> Tensor:
+def _product(
+    read: Union[BatchedRead, GpuRead], matrix: Tensor, vectors: Tensor, transposed: bool
+) -> Tensor:
     """Return products with an ``[out_size, in_size]`` matrix in the layout of the vectors."""
+    if isinstance(read, GpuRead):
+        return read(matrix.t(), vectors)
     if transposed:
         columns = vectors.reshape(1, len(vectors), -1)
         return read(matrix, columns, dim=-2).view(len(matrix), *vectors.shape[1:])

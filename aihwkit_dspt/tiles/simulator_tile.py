@@ -23,6 +23,9 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
     Forward and backward use the mixed weight, updates go through
     :class:`~aihwkit_dspt.tiles.pipeline.TrackingPipeline`.
 
+    On a GPU no pass waits for its result, whatever aihwkit's ``non_blocking`` says: all work is in
+    order on torch's stream.
+
     Args:
         x_size: number of columns, the bias column included.
         d_size: number of rows.
@@ -55,7 +58,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
     ) -> Tensor:
         """Return the analog product of the mixed weight with ``[*, x_size]`` inputs."""
         self.counters.forward_mvms += x_input.numel() // (self.x_size - int(bias))
-        return self.read_stage.forward(x_input, bias, in_trans, out_trans, is_test, non_blocking)
+        return self.read_stage.forward(x_input, bias, in_trans, out_trans, is_test)
 
     def backward(
         self,
@@ -67,14 +70,14 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
     ) -> Tensor:
         """Return the analog transposed product of the mixed weight with errors."""
         self.counters.backward_mvms += d_input.numel() // self.d_size
-        return self.read_stage.backward(d_input, bias, in_trans, out_trans, non_blocking)
+        return self.read_stage.backward(d_input, bias, in_trans, out_trans)
 
     def forward_indexed(
         self, x_input: Tensor, d_tensor: Tensor, is_test: bool = False, non_blocking: bool = False
     ) -> Tensor:
         """Forward pass of a convolution with the index matrix that was set."""
         self.counters.forward_mvms += d_tensor.numel() // self.d_size
-        output: Tensor = self.read.tile.forward_indexed(x_input, d_tensor, is_test, non_blocking)
+        output: Tensor = self.read.tile.forward_indexed(x_input, d_tensor, is_test, True)
         return output
 
     def backward_indexed(
@@ -82,7 +85,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
     ) -> Tensor:
         """Backward pass of a convolution with the index matrix that was set."""
         self.counters.backward_mvms += d_input.numel() // self.d_size
-        output: Tensor = self.read.tile.backward_indexed(d_input, x_tensor, non_blocking)
+        output: Tensor = self.read.tile.backward_indexed(d_input, x_tensor, True)
         return output
 
     def set_matrix_indices(self, indices: Tensor) -> None:
@@ -113,7 +116,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
             bias: whether the last column of the array is an analog bias.
             in_trans: whether the inputs are transposed.
             out_trans: whether the errors are transposed.
-            non_blocking: not used; nothing here waits for a GPU.
+            non_blocking: not used; see the class.
 
         Raises:
             TileError: if the shapes do not fit; the tile is left as it was.
@@ -128,7 +131,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         Args:
             x_input: ``[n_images, channels, *]`` images.
             d_input: ``[n_images, d_size, *]`` errors.
-            non_blocking: not used.
+            non_blocking: not used; see the class.
 
         Raises:
             TileError: if no index matrix was set or the shapes do not fit.

@@ -8,6 +8,9 @@ size has a process of its own. Vectors are random and dense, images as sparse as
 
     python examples/benchmarks/step_time.py --networks fcn lenet5 --threads 1 2 --out step_time.json
     python examples/benchmarks/step_time.py --table step_time.json
+    python examples/benchmarks/step_time.py --device cuda --networks fcn lenet5
+
+``--device cuda`` needs an aihwkit that was built with ``USE_CUDA=ON``.
 
 A run that was stopped continues where it was; the file of another revision, machine or setting is
 refused. ``--table`` prints files as markdown.
@@ -60,6 +63,15 @@ def table(paths: List[Path]) -> str:
     return "\n\n".join(parts)
 
 
+def gpu(device: str) -> Dict[str, Any]:
+    """Return the name of the GPU, if one is used."""
+    if device == "cpu":
+        return {}
+    import torch
+
+    return {"gpu": torch.cuda.get_device_name()}
+
+
 def parse_arguments(arguments: Optional[List[str]] = None) -> argparse.Namespace:
     """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
@@ -74,6 +86,7 @@ def parse_arguments(arguments: Optional[List[str]] = None) -> argparse.Namespace
     parser.add_argument("--competitors", nargs="+", default=COMPETITORS, choices=COMPETITORS)
     parser.add_argument("--rounds", type=int, default=100, help="most rounds")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds for the rounds of each")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--fast-lr", type=float, default=0.1)
     parser.add_argument("--out", type=Path, help="JSON file for the numbers")
     parser.add_argument("--table", type=Path, nargs="+", help="print these JSON files and end")
@@ -91,8 +104,9 @@ def main() -> None:
         "budget": args.budget,
         "fast_lr": args.fast_lr,
         "competitors": list(args.competitors),
+        "device": args.device,
     }
-    results = Results(args.out, {**machine(), **task})
+    results = Results(args.out, {**machine(), **gpu(args.device), **task})
     for network in args.networks:
         for batch_size in args.batch_sizes or BATCH_SIZES.get(network, [1, 10, 128]):
             for threads in args.threads:

@@ -62,6 +62,14 @@ SUBSTITUTES: Dict[str, Dict[str, str]] = {
 one of the tile under test, so that these tests, too, run on it."""
 
 
+TILE_CLASSES = "TILE_CLASSES = {"
+"""Beginning of aihwkit's table of what each class of simulator tile is on a GPU; it lacks ours."""
+
+OWN_TILE_CLASS = """
+from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
+TILE_CLASSES[TrackingSimulatorTile] = TrackingSimulatorTile
+"""
+
 PRINTED = (
     "versions",
     "tile",
@@ -122,6 +130,7 @@ def unpack_tests(sdist: Path, folder: Path) -> List[str]:
                 source = archive.extractfile(member)
                 assert source is not None
                 text = substituted(source.read().decode(), SUBSTITUTES[path.name])
+                text += OWN_TILE_CLASS if TILE_CLASSES in text else ""
                 (tests / path.name).write_text(text)
                 found.append(f"tests/{path.name}")
     return sorted(found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from copy import deepcopy
+from typing import Any, Callable
 
 import pytest
 import torch
@@ -162,3 +163,14 @@ def test_flips_leave_the_global_random_numbers_alone() -> None:
     stage.flip_lines(slice(0, 5), 0)
     stage.flip_outputs()
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("way", [deepcopy, lambda chopper: chopper.double()], ids=["copy", "moved"])
+def test_copies_and_moves_know_their_signs(way: Callable[[Chopper], Chopper]) -> None:
+    """The copy of the signs on the host does not survive where signs were loaded before."""
+    some = Chopper(4, 3, 0.3, 0.0, True, 2, False, 1, torch.float32)
+    vectors = torch.ones(1, 4), torch.ones(1, 3)
+    some.modulate(*vectors)
+    some.in_sign[1] = -1.0
+    lines, _ = way(some).modulate(*vectors)
+    assert lines[0].tolist() == [1.0, -1.0, 1.0, 1.0]

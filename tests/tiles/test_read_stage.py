@@ -69,8 +69,8 @@ def test_layouts(layout: str, backward: bool, trans: bool, bias: bool) -> None:
 
     def product(stage: ReadStage, values: Tensor) -> Tensor:
         if backward:
-            return stage.backward(values, bias, trans, trans, False)
-        return stage.forward(values, bias, trans, trans, False, False)
+            return stage.backward(values, bias, trans, trans)
+        return stage.forward(values, bias, trans, trans, False)
 
     found, expected = product(batched, vectors), product(cpp, vectors.contiguous())
     assert found.shape == expected.shape
@@ -93,8 +93,8 @@ def test_small_products_take_cpp(monkeypatch: pytest.MonkeyPatch) -> None:
     for n_vectors in (1, 3, 10, 1000):
         x, d = torch.randn(n_vectors, IN), torch.randn(n_vectors, OUT)
         for stage in (batched, cpp):
-            stage.forward(x, False, False, False, False, False)
-            stage.backward(d, False, False, False, False)
+            stage.forward(x, False, False, False, False)
+            stage.backward(d, False, False, False)
     assert calls == [1000, 1000]
 
 

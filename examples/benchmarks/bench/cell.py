@@ -24,7 +24,7 @@ Numbers = Dict[str, Any]
 
 
 def first_steps(
-    name: str, network: str, batch_size: int, fast_lr: float
+    name: str, network: str, batch_size: int, fast_lr: float, device: str
 ) -> Tuple[Training, Numbers]:
     """Return a model that has done its first step, and what building and that step took."""
     built: List[float] = []
@@ -33,7 +33,7 @@ def first_steps(
         torch.manual_seed(1)
         config = rpu_config(name, fast_lr)
         start = time.perf_counter()
-        training = Training(workload(network), config, batch_size, fast_lr)
+        training = Training(workload(network), config, batch_size, fast_lr, device)
         built.append(time.perf_counter() - start)
         first.append(seconds(training)[0])
     return training, {
@@ -43,16 +43,16 @@ def first_steps(
 
 
 def build_all(
-    names: List[str], network: str, batch_size: int, fast_lr: float
+    names: List[str], network: str, batch_size: int, fast_lr: float, device: str
 ) -> Tuple[Dict[str, Training], Dict[str, Numbers]]:
     """Build the competitors; those of aihwkit that refuse are listed with their reason."""
     trainings: Dict[str, Training] = {}
     result: Dict[str, Numbers] = {}
     # What a process does only once must not count as the first step of the first competitor.
-    first_steps(BASELINE, "linear-8", 2, fast_lr)
+    first_steps(BASELINE, "linear-8", 2, fast_lr, device)
     for name in names:
         try:
-            trainings[name], result[name] = first_steps(name, network, batch_size, fast_lr)
+            trainings[name], result[name] = first_steps(name, network, batch_size, fast_lr, device)
         except Exception as error:
             if name not in MAY_REFUSE:
                 raise
@@ -67,6 +67,7 @@ def measure(
     rounds: int,
     budget: float,
     competitors: Optional[Sequence[str]] = None,
+    device: str = "cpu",
 ) -> Numbers:
     """Return times and ratios of a training step.
 
@@ -77,13 +78,14 @@ def measure(
         rounds: most rounds of measurements.
         budget: seconds for them.
         competitors: names besides the baseline's; ``None`` for all.
+        device: ``"cpu"`` or ``"cuda"``.
 
     Returns:
         for each competitor the median step time, its ratio to the baseline and the ratio of
         E-RIDER to it, with quartiles, by wall clock; the first by processor time, too.
     """
     names = list(dict.fromkeys([BASELINE, *(competitors or COMPETITORS)]))
-    trainings, result = build_all(names, network, batch_size, fast_lr)
+    trainings, result = build_all(names, network, batch_size, fast_lr, device)
     before = load()
     steps = {name: training.__call__ for name, training in trainings.items()}
     wall, cpu, repeat = take_turns(steps, rounds, budget)

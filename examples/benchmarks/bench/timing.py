@@ -7,6 +7,8 @@ from math import ceil
 from statistics import median, quantiles
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
+import torch
+
 Step = Callable[[], None]
 Times = Dict[str, List[float]]
 
@@ -19,11 +21,21 @@ WARM_UP = 3
 """Calls of each function before the first round."""
 
 
+def _wait() -> None:
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
 def seconds(step: Step, repeat: int = 1) -> Tuple[float, float]:
-    """Return wall-clock and processor time of a call, the latter of all threads."""
+    """Return wall-clock and processor time of a call, the latter of all threads.
+
+    With a GPU in use until it has done all that the calls asked for.
+    """
+    _wait()
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(repeat):
         step()
+    _wait()
     return (time.perf_counter() - wall) / repeat, (time.process_time() - cpu) / repeat
 
 

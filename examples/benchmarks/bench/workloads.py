@@ -61,6 +61,10 @@ def _vectors(batch_size: int, size: int) -> Batch:
     return x, torch.randn(batch_size, size) / batch_size
 
 
+def _leaf(x: Tensor, device: str) -> Tensor:
+    return x.detach().to(device).requires_grad_(x.requires_grad)
+
+
 def _whole(rpu_config: Any) -> Any:
     """Return a copy that keeps a layer on one array; aihwkit cuts at 512 rows and columns."""
     copied = deepcopy(rpu_config)
@@ -126,16 +130,20 @@ class Training:
         rpu_config: RPU configuration of all layers.
         batch_size: vectors (images, sequences) of a step.
         lr: learning rate of ``AnalogSGD``.
+        device: where it is trained, ``"cpu"`` or ``"cuda"``.
 
     Attributes:
         data: the batches that are trained on in turn.
     """
 
-    def __init__(self, task: Workload, rpu_config: Any, batch_size: int, lr: float) -> None:
+    def __init__(
+        self, task: Workload, rpu_config: Any, batch_size: int, lr: float, device: str = "cpu"
+    ) -> None:
         self.backward = task.backward
-        self.model = task.build(rpu_config)
+        self.model = task.build(rpu_config).to(device)
         self.optimizer = AnalogSGD(self.model.parameters(), lr=lr)
-        self.data = [task.batch(batch_size) for _ in range(N_BATCHES)]
+        batches = [task.batch(batch_size) for _ in range(N_BATCHES)]
+        self.data = [(_leaf(x, device), target.to(device)) for x, target in batches]
         self.batches: Iterator[Batch] = cycle(self.data)
 
     def __call__(self) -> None:

@@ -1,0 +1,1 @@
+"""What the tiles do on a GPU beside aihwkit's CUDA tiles, by Triton."""

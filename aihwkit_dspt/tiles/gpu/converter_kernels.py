@@ -1,0 +1,128 @@
+"""The converters of a batched product on a GPU, one Triton kernel each.
+
+On the CPU Numba compiles them (``converter_kernels.py``). A program has one vector.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from aihwkit_dspt.tiles.gpu.arithmetic import TINY, clip, new_seed, rint
+from aihwkit_dspt.tiles.gpu.launch import Kernel
+
+CELLS = 1024
+"""Cells that a program treats at once; a power of two."""
+
+
+def _block(size: int) -> int:
+    return int(min(triton.next_power_of_2(size), CELLS))
+
+
+@Kernel
+def _inputs_kernel(
+    vectors,
+    inputs,
+    scales,
+    size,
+    threshold,
+    step,
+    bound,
+    HAS_THRESHOLD: tl.constexpr,
+    ROUNDS: tl.constexpr,
+    CLIPS: tl.constexpr,
+    CELLS: tl.constexpr,
+):
+    row = tl.program_id(0)
+    largest = tl.zeros([CELLS], tl.float32)
+    for start in range(0, size, CELLS):
+        cells = start + tl.arange(0, CELLS)
+        value = tl.load(vectors + row * size + cells, mask=cells < size, other=0.0)
+        largest = tl.maximum(largest, tl.abs(value))
+    scale = tl.max(largest)
+    if HAS_THRESHOLD:
+        scale = tl.where(scale > threshold, threshold, scale)
+    tl.store(scales + row, scale)
+    inverse = tl.div_rn(1.0, tl.where(scale < TINY, TINY, scale))
+    for start in range(0, size, CELLS):
+        cells = start + tl.arange(0, CELLS)
+        inside = cells < size
+        value = tl.load(vectors + row * size + cells, mask=inside, other=0.0) * inverse
+        if ROUNDS:
+            value = rint(tl.div_rn(value, step))
+        if CLIPS:
+            value = clip(value, bound)
+        tl.store(inputs + row * size + cells, value, mask=inside)
+
+
+def convert_inputs(vectors: Tensor, inputs: Tensor, scales: Tensor, read: Any) -> None:
+    """Divide each vector by its scale and round it to steps.
+
+    See :func:`~aihwkit_dspt.tiles.converter_kernels.convert_inputs`.
+
+    Args:
+        vectors: ``[n, in_size]`` inputs.
+        inputs: ``[n, in_size]``, written.
+        scales: ``[n]``, written.
+        read: the :class:`~aihwkit_dspt.tiles.batched_read.BatchedRead`.
+    """
+    n_vectors, size = vectors.shape
+    _inputs_kernel(
+        (n_vectors, 1),
+        *(vectors, inputs, scales, size, read.nm_thres, read.inp_res, read.inp_limit),
+        HAS_THRESHOLD=read.nm_thres > 0.0,
+        ROUNDS=read.inp_res > 0.0,
+        CLIPS=read.clips_inputs,
+        CELLS=_block(size),
+    )
+
+
+@Kernel
+def _outputs_kernel(
+    output,
+    scales,
+    seed,
+    size,
+    noise,
+    bound,
+    factor,
+    IS_NOISY: tl.constexpr,
+    ROUNDS: tl.constexpr,
+    CELLS: tl.constexpr,
+):
+    row = tl.program_id(0)
+    scale = tl.load(scales + row) * factor
+    for start in range(0, size, CELLS):
+        cells = start + tl.arange(0, CELLS)
+        inside = cells < size
+        value = tl.load(output + row * size + cells, mask=inside)
+        if IS_NOISY:
+            value += tl.randn(seed, row * size + cells) * noise
+        if ROUNDS:
+            value = rint(value)
+        tl.store(output + row * size + cells, clip(value, bound) * scale, mask=inside)
+
+
+def convert_outputs(output: Tensor, scales: Tensor, read: Any) -> None:
+    """Add noise to outputs, round, clip and rescale them, in place.
+
+    See :func:`~aihwkit_dspt.tiles.converter_kernels.convert_outputs`.
+
+    Args:
+        output: ``[n, out_size]`` products, in steps.
+        scales: ``[n]`` scales.
+        read: the :class:`~aihwkit_dspt.tiles.batched_read.BatchedRead`.
+    """
+    n_vectors, size = output.shape
+    is_noisy = read.out_noise > 0.0
+    _outputs_kernel(
+        (n_vectors, 1),
+        *(output, scales, new_seed() if is_noisy else 0, size, read.out_noise),
+        *(read.out_bound / read.out_unit, read.out_unit * read.out_scale),
+        IS_NOISY=is_noisy,
+        ROUNDS=read.out_res > 0.0,
+        CELLS=_block(size),
+    )

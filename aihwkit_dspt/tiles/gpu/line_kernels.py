@@ -1,0 +1,217 @@
+"""The passes over single lines of an array, one Triton kernel each.
+
+On the CPU Numba compiles the same passes (``line_kernel.py``, ``compiled_line_reader.py``,
+``effective.py``). A line has some hundred cells: what counts is the number of kernels.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Tuple
+
+import triton.language as tl
+from torch import Tensor, empty_like
+
+from aihwkit_dspt.tiles.gpu.arithmetic import clip, new_seed, rint
+from aihwkit_dspt.tiles.gpu.launch import Kernel
+
+CELLS = 1024
+"""Cells of one program; a power of two."""
+
+
+def _grid(values: Tensor) -> Tuple[int, int]:
+    return len(values), -(-values.shape[1] // CELLS)
+
+
+@Kernel
+def _read_kernel(
+    array,
+    output,
+    seed,
+    line,
+    size,
+    line_stride,
+    cell_stride,
+    gain,
+    noise,
+    bound,
+    factor,
+    IS_NOISY: tl.constexpr,
+    ROUNDS: tl.constexpr,
+    CELLS: tl.constexpr,
+):
+    cells = tl.program_id(1) * CELLS + tl.arange(0, CELLS)
+    inside = cells < size
+    value = tl.load(array + line * line_stride + cells * cell_stride, mask=inside) * gain
+    if IS_NOISY:
+        value += tl.randn(seed, cells) * noise
+    if ROUNDS:
+        value = rint(value)
+    tl.store(output + cells, clip(value, bound) * factor, mask=inside)
+
+
+def read_line(array: Tensor, line: int, output: Tensor, law: Any) -> None:
+    """Read a line; see :class:`~aihwkit_dspt.tiles.batched_read.OneHotRead`.
+
+    Args:
+        array: ``[in_size, out_size]`` weights.
+        line: number of the line.
+        output: ``[1, out_size]``, written: the read.
+        law: the read of a line.
+    """
+    is_noisy = law.noise > 0.0
+    _read_kernel(
+        _grid(output),
+        *(array, output, new_seed() if is_noisy else 0, line, output.shape[1], *array.stride()),
+        *(law.gain, law.noise, law.bound, law.factor),
+        IS_NOISY=is_noisy,
+        ROUNDS=law.rounds,
+        CELLS=CELLS,
+    )
+
+
+@Kernel
+def _transfer_kernel(
+    read,
+    hidden,
+    sp_estimate,
+    reference,
+    in_sign,
+    out_sign,
+    steps,
+    count,
+    first,
+    size,
+    scale,
+    max_steps,
+    momentum,
+    written_share,
+    capacity,
+    old_share,
+    new_share,
+    FORGETS: tl.constexpr,
+    RESTARTS: tl.constexpr,
+    CAPPED: tl.constexpr,
+    FILTERS: tl.constexpr,
+    COUNTS: tl.constexpr,
+    CELLS: tl.constexpr,
+):
+    index = tl.program_id(0)
+    line = first + index
+    cells = tl.program_id(1) * CELLS + tl.arange(0, CELLS)
+    inside = cells < size
+    here, there = index * size + cells, line * size + cells
+    value = tl.load(read + here, mask=inside)
+    signs = tl.load(in_sign + line) * tl.load(out_sign + cells, mask=inside)
+    change = (value - tl.load(reference + there, mask=inside)) * (signs * scale)
+    held = change
+    if not RESTARTS:
+        held = tl.load(hidden + there, mask=inside) + change
+    whole = tl.where(held < 0.0, tl.ceil(held), tl.floor(held))
+    limited = clip(whole, max_steps)
+    if FORGETS:
+        left = held * momentum
+    else:
+        left = held - limited * written_share
+        if CAPPED:
+            left = clip(left, capacity)
+    tl.store(hidden + there, tl.where(limited != 0.0, left, held), mask=inside)
+    tl.store(steps + here, limited, mask=inside)
+    if COUNTS:
+        tl.atomic_add(count, tl.sum(tl.where(inside, tl.abs(limited), 0.0).to(tl.float64)))
+    if FILTERS:
+        estimate = tl.load(sp_estimate + there, mask=inside)
+        tl.store(sp_estimate + there, estimate * old_share + value * new_share, mask=inside)
+
+
+def transfer_lines(
+    first: int,
+    read: Tensor,
+    hidden: Tensor,
+    sp_estimate: Tensor,
+    reference: Tensor,
+    in_sign: Tensor,
+    out_sign: Tensor,
+    count: Optional[Tensor],
+    scale: float,
+    max_steps: float,
+    momentum: float,
+    capacity: float,
+    forgets: bool,
+    restarts: bool,
+    eta: float,
+    filters: bool,
+) -> Tensor:
+    """Do BUFFER and ESTIMATE; see :func:`~aihwkit_dspt.tiles.line_kernel.transfer_lines`.
+
+    The only other argument is ``count``, a number in double precision to which the pulses are
+    added, if there is one.
+
+    Returns:
+        ``[n_lines, out_size]`` pulse numbers.
+    """
+    steps = empty_like(read)
+    _transfer_kernel(
+        _grid(read),
+        *(read, hidden, sp_estimate, reference, in_sign, out_sign, steps),
+        *(steps if count is None else count, first, read.shape[1], scale, max_steps),
+        *(momentum, 1.0 - momentum, capacity, 1.0 - eta, eta),
+        FORGETS=forgets,
+        RESTARTS=restarts,
+        CAPPED=capacity > 0.0,
+        FILTERS=filters,
+        COUNTS=count is not None,
+        CELLS=CELLS,
+    )
+    return steps
+
+
+@Kernel
+def _store_kernel(
+    stored,
+    slow,
+    reference,
+    in_sign,
+    out_sign,
+    first,
+    size,
+    line_stride,
+    cell_stride,
+    gamma,
+    CELLS: tl.constexpr,
+):
+    line = first + tl.program_id(0)
+    cells = tl.program_id(1) * CELLS + tl.arange(0, CELLS)
+    inside = cells < size
+    there = line * line_stride + cells * cell_stride
+    held = tl.load(reference + line * size + cells, mask=inside)
+    signs = tl.load(in_sign + line) * tl.load(out_sign + cells, mask=inside)
+    weight = tl.load(slow + there, mask=inside)
+    tl.store(stored + there, weight - held * (signs * gamma), mask=inside)
+
+
+def store_lines(
+    stored: Tensor,
+    slow: Tensor,
+    reference: Tensor,
+    in_sign: Tensor,
+    out_sign: Tensor,
+    lines: slice,
+    gamma: float,
+) -> None:
+    r"""Write :math:`W - \gamma\, c \circ \tilde Q` of lines.
+
+    Args:
+        stored: ``[in_size, out_size]``, written; with the memory layout of ``slow``.
+        slow: ``[in_size, out_size]`` slow weights.
+        reference: ``[in_size, out_size]`` reference, contiguous.
+        in_sign: ``[in_size]`` chopper signs of lines.
+        out_sign: ``[out_size]`` chopper signs along a line.
+        lines: the lines.
+        gamma: :math:`\gamma`.
+    """
+    _store_kernel(
+        (lines.stop - lines.start, _grid(slow)[1]),
+        *(stored, slow, reference, in_sign, out_sign, lines.start, slow.shape[1]),
+        *(*slow.stride(), gamma),
+        CELLS=CELLS,
+    )

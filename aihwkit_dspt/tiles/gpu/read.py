@@ -1,0 +1,92 @@
+"""Analog products of a whole batch on a GPU, in few kernels and without waiting for any."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from torch import Tensor
+
+from aihwkit_dspt.tiles.batched_read import BatchedRead
+from aihwkit_dspt.tiles.gpu.support import gpu_modules
+
+FUSED_INPUTS = 256
+"""Up to so many inputs a product is one kernel; with more, cuBLAS is faster."""
+
+FUSED_VECTORS = 128
+"""The same for the number of vectors."""
+
+
+class GpuRead:
+    """What :class:`~aihwkit_dspt.tiles.batched_read.BatchedRead` does, by Triton and cuBLAS.
+
+    Small products are one kernel, others three, and the host waits for none of them. Only bound
+    management has to know whether an output was at the bound: then it waits once for each product
+    (and each repetition), where aihwkit's CUDA tile waits three times. Since that tile is then
+    faster for large products, :meth:`covers` leaves them to it.
+
+    Args:
+        read: the read.
+        kernels: the modules with the kernels.
+    """
+
+    def __init__(self, read: BatchedRead, kernels: Any) -> None:
+        self._read = read
+        self._kernels = kernels
+
+    @classmethod
+    def build(cls, read: Optional[BatchedRead]) -> Optional[GpuRead]:
+        """Return the read on a GPU, ``None`` if its settings or this machine have none."""
+        if read is None or not (read.ideal or read.is_usual):
+            return None
+        if read.out_asymmetry > 0.0 or read.w_noise > 0.0:
+            return None
+        kernels = gpu_modules()
+        return None if kernels is None else cls(read, kernels)
+
+    def covers(self, n_vectors: int, in_size: int) -> bool:
+        """Return whether a product of that size is faster here than on aihwkit's CUDA tile."""
+        return not self._read.manages_bounds or self._is_small(n_vectors, in_size)
+
+    @staticmethod
+    def _is_small(n_vectors: int, in_size: int) -> bool:
+        return n_vectors <= FUSED_VECTORS and in_size <= FUSED_INPUTS
+
+    def __call__(self, matrix: Tensor, vectors: Tensor) -> Tensor:
+        """Return the ``[*, out_size]`` analog products of ``[*, in_size]`` vectors.
+
+        Args:
+            matrix: ``[in_size, out_size]`` weights.
+            vectors: the vectors.
+        """
+        rows = vectors if vectors.dim() == 2 else vectors.reshape(-1, vectors.shape[-1])
+        if self._read.ideal or rows.numel() == 0:
+            output = self._read(matrix, rows)
+        elif self._is_small(*rows.shape):
+            output = self._in_one_kernel(matrix, rows.contiguous())
+        else:
+            output = self._by_cublas(matrix, rows.contiguous())
+        return output if vectors.dim() == 2 else output.view(*vectors.shape[:-1], matrix.shape[1])
+
+    def _in_one_kernel(self, matrix: Tensor, rows: Tensor) -> Tensor:
+        read, kernels = self._read, self._kernels.product
+        output = rows.new_empty(len(rows), matrix.shape[1])
+        marked: Optional[Tensor] = None
+        factor = 1
+        while True:
+            marks = None
+            if read.manages_bounds and read.may_double(factor):
+                marks = rows.new_empty(len(rows), kernels.n_blocks(matrix.shape[1]))
+            kernels.product(rows, matrix, output, marked, marks, float(factor), read)
+            if marks is None or not marks.cpu().numpy().any():
+                return output
+            marked = marks
+            factor *= 2
+
+    def _by_cublas(self, matrix: Tensor, rows: Tensor) -> Tensor:
+        read, kernels = self._read, self._kernels.converters
+        inputs, scales = rows.new_empty(rows.shape), rows.new_empty(len(rows))
+        output = rows.new_empty(len(rows), matrix.shape[1])
+        kernels.convert_inputs(rows, inputs, scales, read)
+        output.addmm_(inputs, matrix, beta=0.0, alpha=read.gain)
+        kernels.convert_outputs(output, scales, read)
+        return output

@@ -1,0 +1,49 @@
+"""Whether Triton works on this machine."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+from warnings import warn
+
+import torch
+
+
+@cache
+def gpu_kernels() -> Any:
+    """Return the module with the kernels of lines, ``None`` with a warning where they do not work.
+
+    Triton comes with torch's CUDA wheels for Linux; to compile it may want a C compiler. Without it
+    torch does the same operation by operation, in some thirty kernels instead of three, and
+    aihwkit's CUDA tile the products.
+    """
+    try:
+        # pylint: disable-next=import-outside-toplevel
+        from aihwkit_dspt.tiles.gpu import line_kernels
+
+        law = SimpleNamespace(gain=1.0, noise=0.0, rounds=False, bound=1.0, factor=1.0)
+        array = torch.full((1, 1), 0.5, device="cuda")
+        read = torch.empty_like(array)
+        line_kernels.read_line(array, 0, read, law)
+        if not torch.equal(read, array):
+            raise RuntimeError(f"a weight of 0.5 reads as {read.item()}")
+    except Exception as exception:  # pylint: disable=broad-exception-caught
+        warn(
+            f"Triton does not work here ({type(exception).__name__}: {exception}), so transfers on "
+            "the GPU take more time: install it (pip install triton) and a C compiler",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return line_kernels
+
+
+def gpu_modules() -> Any:
+    """Return the modules with the kernels of products; see :func:`gpu_kernels`."""
+    if gpu_kernels() is None:
+        return None
+    # pylint: disable-next=import-outside-toplevel
+    from aihwkit_dspt.tiles.gpu import converter_kernels, product_kernel
+
+    return SimpleNamespace(converters=converter_kernels, product=product_kernel)

@@ -1,0 +1,215 @@
+"""The Triton kernels against the torch operations that they replace, bit by bit.
+
+Without a GPU Triton's interpreter runs them on the CPU.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from copy import deepcopy
+from itertools import product
+from types import SimpleNamespace
+from typing import Any, Dict
+
+import pytest
+import torch
+from aihwkit.simulator.parameters.enums import BoundManagementType
+from aihwkit.simulator.parameters.io import IOParameters
+from packaging.version import Version
+from torch import Tensor
+
+from aihwkit_dspt.tiles.batched_read import BatchedRead, OneHotRead
+from aihwkit_dspt.tiles.counters import OperationCounters
+from tests.gpu.device import HAS_GPU
+from tests.tiles.test_transfer_stages import BUFFERS, IN_SIZE, OUT_SIZE, same, stages, values
+
+triton = pytest.importorskip("triton")
+
+from aihwkit_dspt.tiles import transfer_stages  # noqa: E402
+from aihwkit_dspt.tiles.gpu import converter_kernels, line_kernels, product_kernel  # noqa: E402
+from aihwkit_dspt.tiles.gpu import read as gpu_read  # noqa: E402
+
+DEVICE = "cuda" if HAS_GPU else "cpu"
+
+
+@pytest.fixture(autouse=True)
+def small_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a line several programs, and let the stages find the kernels without a GPU."""
+    for module in (line_kernels, converter_kernels):
+        monkeypatch.setattr(module, "CELLS", 16)
+    monkeypatch.setattr(transfer_stages, "gpu_kernels", lambda: line_kernels)
+    modules = SimpleNamespace(converters=converter_kernels, product=product_kernel)
+    monkeypatch.setattr(gpu_read, "gpu_modules", lambda: modules)
+
+
+@pytest.mark.parametrize("columns", [True, False])
+@pytest.mark.parametrize("rounds", [True, False])
+def test_read(columns: bool, rounds: bool) -> None:
+    """Gain, rounding to even, limits and unit, for lines that are columns or rows."""
+    torch.manual_seed(1)
+    law = OneHotRead(gain=3.5, noise=0.0, rounds=rounds, bound=4.0, factor=0.3)
+    array = torch.randn(5, OUT_SIZE, device=DEVICE)
+    array[2, :4] = torch.tensor([0.5, 1.5, -0.5, torch.nan]) / law.gain
+    for line in range(len(array)):
+        found = torch.empty(1, OUT_SIZE, device=DEVICE)
+        expected = array[line : line + 1] * law.gain
+        expected = expected.round() if rounds else expected
+        expected = expected.clamp(-law.bound, law.bound) * law.factor
+        laid_out = array.t().contiguous().t() if columns else array
+        line_kernels.read_line(laid_out, line, found, law)
+        assert same(found, expected)
+
+
+def test_noise_of_reads() -> None:
+    """Normal numbers of the right size that torch's seed fixes; each read has its own."""
+    law = OneHotRead(gain=2.0, noise=0.5, rounds=False, bound=100.0, factor=1.0)
+    array, reads = torch.zeros(1, 4000, device=DEVICE), torch.empty(2, 2, 4000, device=DEVICE)
+    for again in range(2):
+        torch.manual_seed(2)
+        for read in reads[again]:
+            line_kernels.read_line(array, 0, read.unsqueeze(0), law)
+    assert torch.equal(reads[0], reads[1])
+    one, other = reads[0].cpu()
+    # 4000 numbers: standard errors of 0.008 for mean and correlation, 1 % for the spread.
+    for read in (one, other):
+        assert abs(read.mean().item()) < 0.04
+        assert abs(read.std().item() / law.noise - 1.0) < 0.06
+    assert abs((one * other).mean().item()) < 0.08 * law.noise**2
+
+
+@pytest.mark.parametrize(
+    ("name", "out_chop_prob", "tracks"), product(BUFFERS, (0.0, 0.5), (True, False))
+)
+def test_transfer(name: str, out_chop_prob: float, tracks: bool) -> None:
+    """One line, several and all; pulses, buffer, estimate and what is not a number."""
+    torch.manual_seed(7)
+    plain = stages(BUFFERS[name], out_chop_prob, tracks, torch.float32)
+    for stage in (plain.chopper, plain.buffer, plain.estimator):
+        stage.to(DEVICE)
+    by_kernel = deepcopy(plain)
+    counters = OperationCounters(), OperationCounters()
+    for counter in counters:
+        counter.slow_pulses = torch.zeros((), dtype=torch.float64, device=DEVICE)
+    for index in range(9):
+        lines = (slice(0, IN_SIZE), slice(2, 4), slice(index % IN_SIZE, index % IN_SIZE + 1))[
+            index % 3
+        ]
+        read = torch.randn(lines.stop - lines.start, OUT_SIZE, device=DEVICE)
+        if index == 7:
+            read[0, 3] = torch.nan
+        before = read.clone()
+        found = by_kernel._on_gpu(lines, read, 1.7, counters[0])
+        expected = plain._by_stages(lines, read, 1.7, counters[1])
+        assert same(found, expected)
+        assert same(*(torch.as_tensor(counter.slow_pulses) for counter in counters))
+        assert same(read, before)
+        for key, value in values(plain).items():
+            if isinstance(value, Tensor):
+                assert same(values(by_kernel)[key], value), key
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_store(columns: bool) -> None:
+    """One line, several and all, for lines that are columns or rows."""
+    torch.manual_seed(3)
+
+    def laid_out() -> Tensor:
+        values = torch.randn(IN_SIZE, OUT_SIZE, device=DEVICE)
+        return values if columns else values.t().contiguous().t()
+
+    stored, slow, reference = laid_out(), laid_out(), torch.randn(IN_SIZE, OUT_SIZE, device=DEVICE)
+    in_sign, out_sign = (torch.randn(n, device=DEVICE).sign() for n in (IN_SIZE, OUT_SIZE))
+    signs: Dict[str, Any] = {"in_sign": in_sign, "out_sign": out_sign}
+    for lines in (slice(3, 4), slice(1, 5), slice(0, IN_SIZE)):
+        expected = stored.clone()
+        factor = in_sign[lines].unsqueeze(1) * out_sign * 0.3
+        expected[lines] = slow[lines] - reference[lines] * factor
+        line_kernels.store_lines(stored, slow, reference, **signs, lines=lines, gamma=0.3)
+        assert torch.equal(stored, expected)
+
+
+@pytest.mark.skipif(
+    not HAS_GPU and Version(triton.__version__) < Version("3.7"),
+    reason="the interpreter of this Triton cannot loop with a recent NumPy",
+)
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"bound_management": BoundManagementType.NONE, "out_bound": 3.0},
+        {"out_bound": 3.0},
+        {"out_bound": 2.0, "max_bm_factor": 4},
+        {"nm_thres": 0.5},
+        {"inp_res": -1.0},
+        {"out_res": -1.0, "out_bound": 3.0},
+    ],
+    ids=str,
+)
+def test_products(
+    monkeypatch: pytest.MonkeyPatch, settings: Dict[str, Any], backward: bool, fused: bool
+) -> None:
+    """Batched products without noise against those on the CPU, with vectors of zeros and nan."""
+    monkeypatch.setattr(gpu_read, "FUSED_INPUTS", 10**9 if fused else 0)
+    torch.manual_seed(5)
+    read = BatchedRead(IOParameters(out_noise=0.0, **settings), backward)
+    on_gpu = gpu_read.GpuRead.build(read)
+    assert on_gpu is not None
+    if not on_gpu.covers(20, 70):
+        assert read.manages_bounds
+        assert not fused
+        return
+    matrix, vectors = torch.randn(70, 45) * 0.4, torch.randn(4, 5, 70)
+    vectors[0, 1] = 0.0
+    vectors[1, 2, 7] = torch.nan
+    vectors[2] *= 0.01
+    expected = read(matrix, vectors.view(-1, 70)).view(4, 5, 45)
+    found = on_gpu(matrix.to(DEVICE), vectors.to(DEVICE)).cpu()
+    if HAS_GPU or fused:
+        # Sums in another order may round to the next step.
+        close = torch.isclose(found, expected, rtol=1e-4, atol=1e-5, equal_nan=True)
+        assert close.sum() >= 0.99 * close.numel()
+    else:
+        assert same(found, expected)
+
+
+COMPILE = """
+from triton import compile
+from aihwkit_dspt.tiles.gpu.launch import EXACT, Kernel
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from aihwkit_dspt.tiles.gpu import converter_kernels, line_kernels, product_kernel
+OPTIONS = {"CELLS": 512, "BLOCKS": 8, "ROWS": 16, "COLS": 32, "INNER": 64}
+INTEGERS = ("seed", "line", "first", "size", "line_stride", "cell_stride", "n_vectors",
+            "in_size", "out_size", "in_stride", "out_stride", "n_blocks")
+NUMBERS = ("gain", "noise", "bound", "factor", "scale", "max_steps", "momentum", "written_share",
+           "capacity", "old_share", "new_share", "gamma", "threshold", "step", "limit", "reduction",
+           "in_bound", "out_bound")
+for module in (line_kernels, converter_kernels, product_kernel):
+    for name in [name for name, value in vars(module).items() if isinstance(value, Kernel)]:
+        kernel = getattr(module, name).function
+        for value in (True, False):
+            constants = {n: OPTIONS.get(n, value) for n in kernel.arg_names if n.isupper()}
+            signature = {
+                n: "constexpr" if n in constants
+                else "i32" if n in INTEGERS
+                else "fp32" if n in NUMBERS
+                else "*fp64" if n == "count" else "*fp32"
+                for n in kernel.arg_names
+            }
+            source = ASTSource(kernel, signature, constants)
+            code = compile(source, target=GPUTarget("cuda", 90, 32), options=EXACT)
+            print(name)
+"""
+
+
+def test_kernels_compile() -> None:
+    """For a GPU, on a machine without one."""
+    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    command = [sys.executable, "-c", COMPILE]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(done.stdout.split()) == 12
