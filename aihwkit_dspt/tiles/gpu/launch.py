@@ -7,6 +7,7 @@ from inspect import signature
 from typing import Any, Callable, Dict, Tuple
 
 import triton
+from torch import cuda
 
 EXACT = {"enable_fp_fusion": False}
 """No fused multiply-add: the roundings of the torch operations that the kernels replace."""
@@ -30,15 +31,29 @@ class Kernel:
         self._compiled: Dict[Tuple[Any, ...], Any] = {}
 
     def __call__(self, grid: Tuple[int, int], *arguments: Any, **constants: Any) -> None:
-        """Launch the kernel on the current stream of the current device.
+        """Launch the kernel on the device of its first argument, on torch's current stream there.
 
         Args:
             grid: number of programs.
-            arguments: tensors on the device, integers and numbers in single precision.
+            arguments: tensors on one device, integers and numbers in single precision.
             constants: those that the code depends on, in the order of the kernel.
         """
+        index = arguments[0].get_device()
+        if index < 0 or index == cuda.current_device():
+            self._launch(index, grid, arguments, constants)
+        else:
+            with cuda.device(index):
+                self._launch(index, grid, arguments, constants)
+
+    def _launch(
+        self,
+        index: int,
+        grid: Tuple[int, int],
+        arguments: Tuple[Any, ...],
+        constants: Dict[str, Any],
+    ) -> None:
         values = tuple(constants.values())
-        key = arguments[0].get_device(), *values
+        key = index, *values
         launch = self._compiled.get(key)
         if launch is None:
             launch = self._compiled[key] = self._compile(grid, arguments, constants)
