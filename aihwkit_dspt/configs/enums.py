@@ -41,9 +41,9 @@ class ReadMode(Enum):
     """How products with the mixed weight and reads of single lines are simulated."""
 
     AUTO = "Auto"
-    """A batch as one matrix product where that equals aihwkit's C++ tile in distribution (on the
-    CPU, for most read parameters; ``repr(tile)`` tells), else aihwkit's tile. A line as one
-    compiled pass, by the same rule."""
+    """A batch as one matrix product where that equals aihwkit's C++ tile in distribution and is
+    faster (for most read parameters on the CPU, for the usual ones on a GPU; ``repr(tile)`` tells),
+    else aihwkit's tile. A line as one compiled pass, by the same rule."""
 
     CPP = "Cpp"
     """Always aihwkit's C++ or CUDA tile."""
