@@ -193,7 +193,7 @@ class TrackingTile(TileState, TileDataType):
         if x_output.is_cuda:
             return True  # to find out would wait for the GPU
         if x_output.dtype is float32 and x_output.is_contiguous():
-            return not all_within(x_output.view(-1).numpy(), bound)
+            return not all_within(x_output.numpy().ravel(), bound)
         low, high = x_output.aminmax()
         # Not "high >= bound": nan has to count.
         return not (-bound < low.item() and high.item() < bound)
