@@ -62,8 +62,9 @@ def test_read(columns: bool, rounds: bool) -> None:
         assert same(found, expected)
 
 
-def test_noise_of_reads() -> None:
+def test_noise_of_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Normal numbers of the right size that torch's seed fixes; each read has its own."""
+    monkeypatch.setattr(line_kernels, "CELLS", 1024)
     law = OneHotRead(gain=2.0, noise=0.5, rounds=False, bound=100.0, factor=1.0)
     array, reads = torch.zeros(1, 4000, device=DEVICE), torch.empty(2, 2, 4000, device=DEVICE)
     for again in range(2):
