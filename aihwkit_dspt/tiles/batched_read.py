@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import hypot, inf, isnan
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, Tuple
 
 import torch
 from aihwkit.simulator.parameters.enums import (
@@ -12,10 +12,10 @@ from aihwkit.simulator.parameters.enums import (
     WeightNoiseType,
 )
 from aihwkit.simulator.parameters.io import IOParameters
-from numpy import float32
+from numpy import empty, float32
 from torch import Tensor
 
-from aihwkit_dspt.tiles.converter_kernels import (
+from aihwkit_dspt.tiles.read_kernels import (
     convert_again,
     convert_inputs,
     convert_outputs,
@@ -105,6 +105,17 @@ class BatchedRead:
             and not (self.inp_noise > 0.0 or self.inp_sto_round or self.out_sto_round)
             and self.inp_asymmetry == 0.0
         )
+        self.before, self.after = self._passes()
+
+    def _passes(self) -> Tuple[Tuple[float, float, float], Tuple[float, float, float, bool]]:
+        """Return the settings of the two converters in the usual settings."""
+        # Bound management reads again what is too large; else it is clipped.
+        limit, bound = inf, self.out_bound / self.out_unit
+        if self.manages_bounds:
+            limit, bound = self.out_limit, inf
+        factor = self.out_unit * self.out_scale
+        before = float(self.nm_thres), self.inp_res, self.inp_limit
+        return before, (limit, bound, factor, self.out_res > 0.0)
 
     def _largest_output(self) -> float:
         """Return the largest output in steps that aihwkit, in single precision, lets pass."""
@@ -169,29 +180,26 @@ class BatchedRead:
 
     def _usual(self, matrix: Tensor, vectors: Tensor) -> Tensor:
         """Return the products of ``[n, in_size]`` vectors in the usual settings."""
-        inputs, scale = torch.empty_like(vectors), vectors.new_empty(len(vectors), 1)
-        scales = scale.numpy()
-        convert_inputs(
-            vectors.numpy(),
-            inputs.numpy(),
-            scales,
-            float(self.nm_thres),
-            self.inp_res,
-            self.inp_limit,
-        )
+        inputs, scales = torch.empty_like(vectors), empty((len(vectors), 1), float32)
+        convert_inputs(vectors.numpy(), inputs.numpy(), scales, *self.before)
         output = self._multiply(matrix, inputs, -1)
-        # Bound management reads again what is too large; else it is clipped.
-        limit, bound = inf, self.out_bound / self.out_unit
-        if self.manages_bounds:
-            limit, bound = self.out_limit, inf
-        factor = self.out_unit * self.out_scale
-        if convert_outputs(output.numpy(), scales, limit, bound, factor, self.out_res > 0.0):
-            self._read_again(matrix, vectors, output, scales)
-            rescale_outputs(output.numpy(), scales, self.out_bound / self.out_unit, factor)
+        if convert_outputs(output.numpy(), scales, *self.after):
+            self.read_again(lambda rows: self._multiply(matrix, rows, -1), vectors, output, scales)
         return output
 
-    def _read_again(self, matrix: Tensor, vectors: Tensor, output: Tensor, scales: Any) -> None:
-        """Do what :meth:`_manage_bounds` does in the usual settings."""
+    def read_again(
+        self, multiply: Callable[[Tensor], Tensor], vectors: Tensor, output: Tensor, scales: Any
+    ) -> None:
+        """Read vectors again whose outputs exceed the bound, clip and rescale all outputs.
+
+        It does what :meth:`_manage_bounds` does, in the usual settings.
+
+        Args:
+            multiply: returns the products of ``[n, in_size]`` converted inputs with their noise.
+            vectors: ``[n, in_size]`` vectors.
+            output: ``[n, out_size]`` rounded outputs in steps, written.
+            scales: ``[n, 1]`` NumPy array of scales, written.
+        """
         outputs = output.numpy()
         rows = rows_beyond(outputs, self.out_limit)
         factor = 1
@@ -201,8 +209,10 @@ class BatchedRead:
             convert_again(
                 vectors.numpy(), rows, scales, inputs.numpy(), self.inp_res, self.inp_limit
             )
-            again = self._multiply(matrix, inputs, -1)
-            rows = replace_outputs(outputs, rows, again.numpy(), self.out_limit, self.out_res > 0.0)
+            again = multiply(inputs).numpy()
+            rows = replace_outputs(outputs, rows, again, self.out_limit, self.out_res > 0.0)
+        bound, unit = self.out_bound / self.out_unit, self.out_unit * self.out_scale
+        rescale_outputs(outputs, scales, bound, unit)
 
     def _noise_scale(self, vectors: Tensor, dim: int) -> Optional[Tensor]:
         """Return what noise management divides each vector by; ``None`` for one."""

@@ -10,6 +10,7 @@ from torch import Tensor, cat, float32, ones_like
 from aihwkit_dspt.configs.enums import ReadMode
 from aihwkit_dspt.tiles.batched_read import BatchedRead
 from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.few_read import FewRead
 from aihwkit_dspt.tiles.gpu.read import GpuRead
 from aihwkit_dspt.tiles.read_support import obstacle
 
@@ -20,8 +21,8 @@ CELLS_PER_VECTOR = 6_000
 """What aihwkit's tile does for each vector takes about as long as a product with so many cells."""
 
 BATCHED_FROM = 440_000
-"""From this many cells on a batched product is faster than aihwkit's tile (in a training step, one
-thread): its dozen of torch operations take as long as the tile takes for these."""
+"""From this many cells on a library's product is faster than aihwkit's tile (in a training step,
+one thread): the way to it takes as long as the tile takes for these."""
 
 
 class ReadStage:
@@ -29,8 +30,9 @@ class ReadStage:
 
     A batch goes through one matrix product where
     :class:`~aihwkit_dspt.tiles.batched_read.BatchedRead` covers the read parameters and is faster
-    (on a GPU: :class:`~aihwkit_dspt.tiles.gpu.read.GpuRead`), else through aihwkit's tile. The two
-    are equal in distribution.
+    (:class:`~aihwkit_dspt.tiles.few_read.FewRead` for few vectors, on a GPU
+    :class:`~aihwkit_dspt.tiles.gpu.read.GpuRead`), else through aihwkit's tile. All are equal in
+    distribution.
 
     Args:
         crossbar: the array with the mixed weight.
@@ -55,6 +57,10 @@ class ReadStage:
         self._forward, self._backward = (
             BatchedRead(*direction) if found is None else None
             for found, direction in zip(self._obstacles, directions)
+        )
+        self._few = (
+            FewRead.build(self._forward, crossbar, False),
+            FewRead.build(self._backward, crossbar, True),
         )
         self._on_gpu: Optional[Tuple[Optional[GpuRead], Optional[GpuRead]]] = None
 
@@ -94,6 +100,9 @@ class ReadStage:
         self, x_input: Tensor, bias: bool, in_trans: bool, out_trans: bool, is_test: bool
     ) -> Tensor:
         """Return ``[*, d_size]`` products of ``[*, x_size (-1)]`` inputs; see aihwkit's tiles."""
+        few = self._few[False]
+        if few is not None and not (bias or in_trans or out_trans) and few.covers(x_input):
+            return few(x_input.detach())
         n_vectors = x_input.numel() // self.crossbar.x_size
         read = self._batched(n_vectors, False, in_trans, out_trans)
         if read is None:
@@ -105,10 +114,15 @@ class ReadStage:
         if bias:
             dim = 0 if in_trans else -1
             x_input = cat([x_input, ones_like(x_input.narrow(dim, 0, 1))], dim)
+        if isinstance(read, GpuRead):
+            return read(self.crossbar.shared, x_input)
         return _product(read, self.crossbar.weights, x_input, in_trans)
 
     def backward(self, d_input: Tensor, bias: bool, in_trans: bool, out_trans: bool) -> Tensor:
         """Return ``[*, x_size (-1)]`` products of ``[*, d_size]`` errors; see aihwkit's tiles."""
+        few = self._few[True]
+        if few is not None and not (bias or in_trans or out_trans) and few.covers(d_input):
+            return few(d_input.detach())
         n_vectors = d_input.numel() // self.crossbar.d_size
         read = self._batched(n_vectors, True, in_trans, out_trans)
         if read is None:
@@ -116,15 +130,13 @@ class ReadStage:
             return output
         weights = self.crossbar.weights
         weights = weights[:, :-1] if bias else weights
+        if isinstance(read, GpuRead):
+            return read(weights, d_input.detach())
         return _product(read, weights.t(), d_input.detach(), in_trans)
 
 
-def _product(
-    read: Union[BatchedRead, GpuRead], matrix: Tensor, vectors: Tensor, transposed: bool
-) -> Tensor:
+def _product(read: BatchedRead, matrix: Tensor, vectors: Tensor, transposed: bool) -> Tensor:
     """Return products with an ``[out_size, in_size]`` matrix in the layout of the vectors."""
-    if isinstance(read, GpuRead):
-        return read(matrix.t(), vectors)
     if transposed:
         columns = vectors.reshape(1, len(vectors), -1)
         return read(matrix, columns, dim=-2).view(len(matrix), *vectors.shape[1:])

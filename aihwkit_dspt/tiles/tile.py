@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 from aihwkit.exceptions import ArgumentError, ConfigError, CudaError, TileError
 from aihwkit.simulator.parameters.base import RPUConfigGeneric
 from aihwkit.simulator.rpu_base import cuda
 from aihwkit.simulator.tiles.module import TileModule
-from torch import Tensor, float32, tensor
+from torch import Tensor, float32, tensor, where, zeros
 from torch import device as torch_device
+from torch import dtype as torch_dtype
 from torch.autograd import no_grad
 from torch.nn.parallel import DistributedDataParallel
 
 from aihwkit_dspt._host import follow_device, is_frozen
-from aihwkit_dspt.tiles.converter_kernels import all_within
+from aihwkit_dspt.tiles.read_kernels import all_within
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_state import TileState
@@ -177,26 +179,23 @@ class TrackingTile(TileState, TileDataType):
         """Apply aihwkit's output periphery.
 
         aihwkit keeps a mask of the outputs at the bound, whose input gradient it sets to zero. That
-        is left out where nobody asks for the gradient and where no output is at the bound.
+        is left out where nobody asks for the gradient and, on the CPU, where no output is at the
+        bound; to find that out on a GPU would wait for it.
         """
-        if ctx is not None and (
-            self._needs_no_input_gradient(ctx) or not self._reaches_bound(x_output)
-        ):
-            ctx = None
-        output: Tensor = super().post_forward(x_output, dim, is_test, ctx)
+        bound = self.get_forward_out_bound() if self.handle_output_bound else None
+        is_wanted = ctx is not None and not self._needs_no_input_gradient(ctx)
+        if bound is not None and is_wanted and (x_output.is_cuda or _reaches(x_output, bound)):
+            ctx.saved_analog_tensors.append(x_output.abs() >= bound)
+        output: Tensor = super().post_forward(x_output, dim, is_test, None)
         return output
 
-    def _reaches_bound(self, x_output: Tensor) -> bool:
-        bound = self.get_forward_out_bound() if self.handle_output_bound else None
-        if bound is None or x_output.numel() == 0:
-            return False
-        if x_output.is_cuda:
-            return True  # to find out would wait for the GPU
-        if x_output.dtype is float32 and x_output.is_contiguous():
-            return not all_within(x_output.numpy().ravel(), bound)
-        low, high = x_output.aminmax()
-        # Not "high >= bound": nan has to count.
-        return not (-bound < low.item() and high.item() < bound)
+    def pre_backward(self, d_input: Tensor, dim: int, ctx: Any = None) -> Tensor:
+        """Apply aihwkit's output periphery to errors; those of outputs at the bound are zero."""
+        output: Tensor = super().pre_backward(d_input, dim, None)
+        if ctx is not None and len(ctx.saved_analog_tensors) > 1:
+            # With a number for the zero torch copies that to the GPU in each call.
+            output = where(ctx.saved_analog_tensors[1], _zero(output.device, output.dtype), output)
+        return output
 
     def backward(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
         """Return the input gradients; ``None`` if the layer's input asks for none.
@@ -289,3 +288,18 @@ class TrackingTile(TileState, TileDataType):
     def extra_repr(self) -> str:
         """Return the description that is printed with the module."""
         return str(self.tile.get_brief_info())
+
+
+def _reaches(output: Tensor, bound: float) -> bool:
+    """Return whether an output on the CPU is at the bound, or is not a number."""
+    if output.numel() == 0:
+        return False
+    if output.dtype is float32 and output.is_contiguous():
+        return not all_within(output.numpy().ravel(), bound)
+    low, high = output.aminmax()
+    return not (-bound < low.item() and high.item() < bound)
+
+
+@cache
+def _zero(device: torch_device, dtype: torch_dtype) -> Tensor:
+    return zeros((), device=device, dtype=dtype)

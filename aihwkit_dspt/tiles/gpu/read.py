@@ -69,13 +69,14 @@ class GpuRead:
 
     def _in_one_kernel(self, matrix: Tensor, rows: Tensor) -> Tensor:
         read, kernels = self._read, self._kernels.product
-        output = rows.new_empty(len(rows), matrix.shape[1])
+        n_rows, out_size = rows.shape[0], matrix.shape[1]
+        output = rows.new_empty(n_rows, out_size)
         marked: Optional[Tensor] = None
         factor = 1
         while True:
             marks = None
             if read.manages_bounds and read.may_double(factor):
-                marks = rows.new_empty(len(rows), kernels.n_blocks(matrix.shape[1]))
+                marks = rows.new_empty(n_rows, kernels.n_blocks(out_size))
             kernels.product(rows, matrix, output, marked, marks, float(factor), read)
             if marks is None or not marks.cpu().numpy().any():
                 return output
@@ -84,8 +85,9 @@ class GpuRead:
 
     def _by_cublas(self, matrix: Tensor, rows: Tensor) -> Tensor:
         read, kernels = self._read, self._kernels.converters
-        inputs, scales = rows.new_empty(rows.shape), rows.new_empty(len(rows))
-        output = rows.new_empty(len(rows), matrix.shape[1])
+        n_rows = rows.shape[0]
+        inputs, scales = rows.new_empty(rows.shape), rows.new_empty(n_rows)
+        output = rows.new_empty(n_rows, matrix.shape[1])
         kernels.convert_inputs(rows, inputs, scales, read)
         output.addmm_(inputs, matrix, beta=0.0, alpha=read.gain)
         kernels.convert_outputs(output, scales, read)

@@ -1,16 +1,20 @@
-"""The converters of a batched product, each in one pass over its values."""
+"""What a batched read does to its values: converters in one pass, products of a few vectors.
+
+All in one file: Numba does not notice that a function in another file has changed.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aihwkit_dspt.tiles.compiled import compiled
+from aihwkit_dspt.tiles.compiled import compiled, compiled_sums
 
 Values = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 TINY = np.finfo(np.float32).tiny
+ZERO = np.float32(0.0)
 MAGNITUDE = np.int32(0x7FFFFFFF)
 """All bits of a float but its sign. Magnitudes in order are integers in order, nan at the top, and
 the largest integer takes no branch."""
@@ -189,3 +193,111 @@ def all_within(values: Values, bound: float) -> bool:
     for cell in range(values.shape[0]):
         within &= -limit < values[cell] < limit
     return within
+
+
+# -- products of a few vectors --------------------------------------------------------------------
+
+
+@compiled
+def read_few(
+    vectors: Values,
+    weights: Values,
+    by_columns: bool,
+    output: Values,
+    scales: Values,
+    threshold: float,
+    step: float,
+    in_bound: float,
+    gain: float,
+    noise: float,
+    limit: float,
+    bound: float,
+    factor: float,
+    rounds: bool,
+) -> bool:
+    """Do :func:`convert_inputs`, :func:`multiply_few` and :func:`convert_outputs` in one call.
+
+    Returns:
+        whether an output exceeded the limit.
+    """
+    inputs = np.empty_like(vectors)
+    convert_inputs(vectors, inputs, scales, threshold, step, in_bound)
+    multiply_few(inputs, weights, by_columns, output, gain, noise)
+    return convert_outputs(output, scales, limit, bound, factor, rounds)
+
+
+@compiled
+def multiply_few(
+    inputs: Values, weights: Values, by_columns: bool, output: Values, gain: float, noise: float
+) -> None:
+    r"""Multiply a few vectors with an array, in one pass over the array.
+
+    .. math:: Y \leftarrow \mathrm{noise}\; Y + \mathrm{gain}\; X W^T
+              \quad\text{or}\quad \mathrm{noise}\; Y + \mathrm{gain}\; X W
+
+    A library's matrix product rearranges its operands first, which pays for many vectors.
+
+    Args:
+        inputs: ``[n, x_size]`` vectors by columns, ``[n, d_size]`` by rows.
+        weights: ``[d_size, x_size]`` weights, in order in memory.
+        by_columns: whether the vectors are inputs of columns (the first formula).
+        output: ``[n, d_size]`` or ``[n, x_size]``, written: normal random numbers, then outputs.
+        gain: factor of the products.
+        noise: standard deviation of the noise; with 0 what the output held does not matter.
+    """
+    for vector in range(output.shape[0]):
+        for cell in range(output.shape[1]):
+            output[vector, cell] = output[vector, cell] * np.float32(noise) if noise > 0.0 else ZERO
+    if by_columns:
+        _add_by_columns(inputs, weights, output, np.float32(gain))
+    else:
+        _add_by_rows(inputs, weights, output, np.float32(gain))
+
+
+@compiled_sums
+def _add_by_columns(inputs: Values, weights: Values, output: Values, gain: np.float32) -> None:
+    last_row, last_vector = weights.shape[0] - 1, inputs.shape[0] - 1
+    # Four rows and two vectors at once: eight sums for six numbers from memory.
+    for row in range(0, last_row + 1, 4):
+        w_0, w_1 = weights[row], weights[min(row + 1, last_row)]
+        w_2, w_3 = weights[min(row + 2, last_row)], weights[min(row + 3, last_row)]
+        n_rows = min(4, last_row + 1 - row)
+        for vector in range(0, last_vector + 1, 2):
+            x_0, x_1 = inputs[vector], inputs[min(vector + 1, last_vector)]
+            s_0, s_1, s_2, s_3 = ZERO, ZERO, ZERO, ZERO
+            t_0, t_1, t_2, t_3 = ZERO, ZERO, ZERO, ZERO
+            for cell in range(inputs.shape[1]):
+                s_0 += w_0[cell] * x_0[cell]
+                s_1 += w_1[cell] * x_0[cell]
+                s_2 += w_2[cell] * x_0[cell]
+                s_3 += w_3[cell] * x_0[cell]
+                t_0 += w_0[cell] * x_1[cell]
+                t_1 += w_1[cell] * x_1[cell]
+                t_2 += w_2[cell] * x_1[cell]
+                t_3 += w_3[cell] * x_1[cell]
+            for index, total in enumerate((s_0, s_1, s_2, s_3)):
+                if index < n_rows:
+                    output[vector, row + index] += gain * total
+            for index, total in enumerate((t_0, t_1, t_2, t_3)):
+                if index < n_rows and vector < last_vector:
+                    output[vector + 1, row + index] += gain * total
+
+
+@compiled_sums
+def _add_by_rows(inputs: Values, weights: Values, output: Values, gain: np.float32) -> None:
+    last_row, last_vector = weights.shape[0] - 1, inputs.shape[0] - 1
+    factors = np.zeros((inputs.shape[0] + 1, 4), np.float32)
+    spare = np.zeros(weights.shape[1], np.float32)  # beside the last of an odd number of vectors
+    for row in range(0, last_row + 1, 4):
+        w_0, w_1 = weights[row], weights[min(row + 1, last_row)]
+        w_2, w_3 = weights[min(row + 2, last_row)], weights[min(row + 3, last_row)]
+        for vector in range(last_vector + 1):
+            for index in range(4):
+                inside = row + index <= last_row
+                factors[vector, index] = gain * inputs[vector, row + index] if inside else ZERO
+        for vector in range(0, last_vector + 1, 2):
+            f, g = factors[vector], factors[vector + 1]
+            y, z = output[vector], output[vector + 1] if vector < last_vector else spare
+            for cell in range(weights.shape[1]):
+                y[cell] += f[0] * w_0[cell] + f[1] * w_1[cell] + f[2] * w_2[cell] + f[3] * w_3[cell]
+                z[cell] += g[0] * w_0[cell] + g[1] * w_1[cell] + g[2] * w_2[cell] + g[3] * w_3[cell]
