@@ -71,7 +71,6 @@ class BatchedRead:
         self.nm_thres = io.nm_thres
         self.nm_assumed_wmax = getattr(io, "nm_assumed_wmax", 0.6)
         self.manages_bounds = not backward and io.bound_management is not BoundManagementType.NONE
-        self.max_bm_factor = io.max_bm_factor
         self.max_bm_res = io.max_bm_res
         self.zero_is_zero = backward or io.inp_noise <= 0.0
 
@@ -79,6 +78,10 @@ class BatchedRead:
         self.out_bound = io.out_bound if io.out_bound > 0.0 else inf
         self.inp_res = _step(io.inp_res, io.inp_bound)
         self.out_res = _step(io.out_res, io.out_bound)
+        # Inputs may be halved once more as long as the factor is not above this.
+        self.largest_factor = float(io.max_bm_factor)
+        if self.inp_res > 0.0:
+            self.largest_factor = min(self.largest_factor, io.max_bm_res / self.inp_res)
         self.inp_unit = self.inp_res or 1.0
         self.out_unit = self.out_res or 1.0
         self.gain = self.inp_unit / self.out_unit
@@ -203,7 +206,7 @@ class BatchedRead:
         outputs = output.numpy()
         rows = rows_beyond(outputs, self.out_limit)
         factor = 1
-        while len(rows) > 0 and self.may_double(factor):
+        while len(rows) > 0 and factor <= self.largest_factor:
             factor *= 2
             inputs = vectors.new_empty(len(rows), vectors.shape[1])
             convert_again(
@@ -302,11 +305,6 @@ class BatchedRead:
             return bool((output.abs() > self.out_limit).any())
         return high > self.out_limit or low < -self.out_limit
 
-    def may_double(self, factor: int) -> bool:
-        """Return whether inputs that were divided by the factor may be halved once more."""
-        has_steps = self.inp_res <= 0.0 or factor <= self.max_bm_res / self.inp_res
-        return bool(has_steps and factor <= self.max_bm_factor)
-
     def _manage_bounds(
         self, matrix: Tensor, vectors: Tensor, scale: Optional[Tensor], output: Tensor, dim: int
     ) -> Tensor:
@@ -327,7 +325,7 @@ class BatchedRead:
         index = (rows_out.abs().amax(-1) > self.out_limit).nonzero(as_tuple=True)
         inputs, scales = rows[index], rows_scale[index]
         factor = 1
-        while len(scales) > 0 and self.may_double(factor):
+        while len(scales) > 0 and factor <= self.largest_factor:
             factor *= 2
             scales = scales * 2.0
             again = self._pass(matrix, inputs, scales, -1)

@@ -90,8 +90,9 @@ class ReadStage:
         """Return what multiplies a batch, ``None`` for aihwkit's tile."""
         if self.crossbar.is_cuda:
             read = None if in_trans or out_trans else self._gpu_reads()[backward]
-            in_size = self.crossbar.d_size if backward else self.crossbar.x_size
-            return read if read is not None and read.covers(n_vectors, in_size) else None
+            sizes = self.crossbar.x_size, self.crossbar.d_size
+            covers = read is not None and read.covers(n_vectors, *sizes[:: -1 if backward else 1])
+            return read if covers else None
         if in_trans != out_trans or self._is_small(n_vectors):
             return None
         return self._backward if backward else self._forward

@@ -15,14 +15,16 @@ FUSED_INPUTS = 256
 FUSED_VECTORS = 128
 """The same for the number of vectors."""
 
+MANAGED_OUTPUTS = 256
+"""The same for the outputs where bounds are managed: one program then has all of a vector."""
+
 
 class GpuRead:
     """What :class:`~aihwkit_dspt.tiles.batched_read.BatchedRead` does, by Triton and cuBLAS.
 
-    Small products are one kernel, others three, and the host waits for none of them. Only bound
-    management has to know whether an output was at the bound: then it waits once for each product
-    (and each repetition), where aihwkit's CUDA tile waits three times. Since that tile is then
-    faster for large products, :meth:`covers` leaves them to it.
+    Small products are one kernel, others three, and the host waits for none of them. Bound
+    management has to know whether an output was at the bound: the kernel of a small product finds
+    that out itself. Others are left to aihwkit's CUDA tile, which waits for each.
 
     Args:
         read: the read.
@@ -43,9 +45,11 @@ class GpuRead:
         kernels = gpu_modules()
         return None if kernels is None else cls(read, kernels)
 
-    def covers(self, n_vectors: int, in_size: int) -> bool:
+    def covers(self, n_vectors: int, in_size: int, out_size: int) -> bool:
         """Return whether a product of that size is faster here than on aihwkit's CUDA tile."""
-        return not self._read.manages_bounds or self._is_small(n_vectors, in_size)
+        if not self._read.manages_bounds:
+            return True
+        return out_size <= MANAGED_OUTPUTS and self._is_small(n_vectors, in_size)
 
     @staticmethod
     def _is_small(n_vectors: int, in_size: int) -> bool:
@@ -62,26 +66,11 @@ class GpuRead:
         if self._read.ideal or rows.numel() == 0:
             output = self._read(matrix, rows)
         elif self._is_small(*rows.shape):
-            output = self._in_one_kernel(matrix, rows.contiguous())
+            output = rows.new_empty(rows.shape[0], matrix.shape[1])
+            self._kernels.product.product(rows.contiguous(), matrix, output, self._read)
         else:
             output = self._by_cublas(matrix, rows.contiguous())
         return output if vectors.dim() == 2 else output.view(*vectors.shape[:-1], matrix.shape[1])
-
-    def _in_one_kernel(self, matrix: Tensor, rows: Tensor) -> Tensor:
-        read, kernels = self._read, self._kernels.product
-        n_rows, out_size = rows.shape[0], matrix.shape[1]
-        output = rows.new_empty(n_rows, out_size)
-        marked: Optional[Tensor] = None
-        factor = 1
-        while True:
-            marks = None
-            if read.manages_bounds and read.may_double(factor):
-                marks = rows.new_empty(n_rows, kernels.n_blocks(out_size))
-            kernels.product(rows, matrix, output, marked, marks, float(factor), read)
-            if marks is None or not marks.cpu().numpy().any():
-                return output
-            marked = marks
-            factor *= 2
 
     def _by_cublas(self, matrix: Tensor, rows: Tensor) -> Tensor:
         read, kernels = self._read, self._kernels.converters
