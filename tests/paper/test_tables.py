@@ -51,6 +51,15 @@ def test_other_output_scaling(table: PaperTable) -> None:
     assert [replace(item, weight_scaling_omega=usual) for item in others] == table.runs()
 
 
+@BOTH
+def test_other_learning_rate(table: PaperTable) -> None:
+    """``lr`` changes the learning rate of every run, and nothing else."""
+    others = table.runs(lr=0.2)
+    assert {item.lr for item in others} == {0.2}
+    usual = [item.lr for item in table.runs()]
+    assert [replace(item, lr=lr) for item, lr in zip(others, usual)] == table.runs()
+
+
 def test_steps_move_with_the_epochs() -> None:
     """A shorter training has its learning rate steps at the same share of it."""
     table = PaperTable(

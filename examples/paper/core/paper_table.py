@@ -66,6 +66,7 @@ class PaperTable:
         methods: Optional[Sequence[str]] = None,
         seeds: Optional[Sequence[int]] = None,
         omega: Optional[float] = None,
+        lr: Optional[float] = None,
     ) -> List[Run]:
         """Return the runs, first one seed for every cell and method.
 
@@ -75,23 +76,32 @@ class PaperTable:
             methods: instead of those of :attr:`methods`.
             seeds: for every cell and method, instead of one or three.
             omega: instead of :attr:`weight_scaling_omega`.
+            lr: instead of :attr:`lr` and :attr:`own_lr`.
         """
         return [
-            self._run(method, cell, seed, epochs or self.epochs, omega)
+            self._run(method, cell, seed, epochs or self.epochs, omega, lr)
             for seed in seeds or (1, 2, 3)
             for cell in cells or self.cells
             for method in methods or self.methods
             if seeds or seed == 1 or (cell in self.three_seeds and method != "TT-v2")
         ]
 
-    def _run(self, method: str, cell: Cell, seed: int, epochs: int, omega: Optional[float]) -> Run:
+    def _run(
+        self,
+        method: str,
+        cell: Cell,
+        seed: int,
+        epochs: int,
+        omega: Optional[float],
+        lr: Optional[float],
+    ) -> Run:
         return Run(
             method,
             self.network,
             *cell,
             seed,
             epochs,
-            self.own_lr.get(method, self.lr),
+            self.own_lr.get(method, self.lr) if lr is None else lr,
             scaled_steps(self.lr_steps, epochs, self.epochs),
             batch_size=self.batch_size,
             weight_scaling_omega=self.weight_scaling_omega if omega is None else omega,
@@ -118,9 +128,10 @@ class PaperTable:
             type=float,
             help=f"weight_scaling_omega, instead of {self.weight_scaling_omega}",
         )
+        parser.add_argument("--lr", type=float, help="learning rate, instead of the script's")
         args = parser.parse_args()
         cells = [cell for group in args.cells or () for cell in group]
-        runs = self.runs(args.epochs, cells, args.methods, args.seeds, args.omega)
+        runs = self.runs(args.epochs, cells, args.methods, args.seeds, args.omega, args.lr)
         results = results_of(runs, args)
         print(text(results, self.paper))
         if results:
