@@ -60,12 +60,13 @@ class FewRead:
         if not 1 < n_vectors <= self.most or n_products < WORTHWHILE:
             return False
         # The compiled loops check nothing; what does not fit gets aihwkit's error.
-        if in_size != self.in_size or vectors.dtype is not float32 or not vectors.is_contiguous():
+        if in_size != self.in_size or vectors.dtype is not float32:
             return False
         return n_products < FOR_ONE_THREAD or get_num_threads() == 1
 
     def __call__(self, vectors: Tensor) -> Tensor:
         """Return ``[n, out_size]`` products of ``[n, in_size]`` vectors."""
+        vectors = vectors.contiguous()  # parts of a layer that is cut in several arrays are not
         values, weights = vectors.numpy(), self._weights()
         output, scales = self._noise(len(vectors)), np.empty((len(vectors), 1), np.float32)
         settings = *self.read.before, *self.noise, *self.read.after
