@@ -12,7 +12,7 @@ from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.runtime import RuntimeParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.rpucuda import MAP_TILE_CLASS_TO_CUDA
-from torch import Tensor, zeros
+from torch import Tensor, float32, zeros
 from torch import device as torch_device
 
 from aihwkit_dspt.tiles.cpp_copy import copy_cpp_tile, set_cpp_hidden_parameters
@@ -38,6 +38,7 @@ class Crossbar:
 
     Attributes:
         weights: ``[d_size, x_size]`` view of the simulator's own weight memory.
+        values: the same as a NumPy array, in single precision on the CPU; else ``None``.
     """
 
     def __init__(
@@ -74,6 +75,8 @@ class Crossbar:
         self.tile.set_shared_weights(shared)
         self.shared = shared
         self.weights = shared.t() if shared.is_cuda else shared
+        is_single = shared.dtype is float32 and not shared.is_cuda
+        self.values: Any = shared.numpy() if is_single else None
 
     @property
     def granularity(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Optional
 
 import numpy as np
 from torch import Tensor, float32, get_num_threads
@@ -38,7 +38,6 @@ class FewRead:
         self.in_size, self.out_size = sizes[::-1] if backward else sizes
         self.most = FEW[backward]
         self.noise = read.gain, read.out_noise
-        self._bound: Tuple[Optional[Tensor], Any] = None, None
 
     @classmethod
     def build(
@@ -67,18 +66,12 @@ class FewRead:
     def __call__(self, vectors: Tensor) -> Tensor:
         """Return ``[n, out_size]`` products of ``[n, in_size]`` vectors."""
         vectors = vectors.contiguous()  # parts of a layer that is cut in several arrays are not
-        values, weights = vectors.numpy(), self._weights()
+        values, weights = vectors.numpy(), self.crossbar.values
         output, scales = self._noise(len(vectors)), np.empty((len(vectors), 1), np.float32)
         settings = *self.read.before, *self.noise, *self.read.after
         if read_few(values, weights, self.by_columns, output.numpy(), scales, *settings):
             self.read.read_again(self._multiply, vectors, output, scales)
         return output
-
-    def _weights(self) -> Any:
-        """Return the ``[d_size, x_size]`` weights as a NumPy array in their memory."""
-        if self._bound[0] is not self.crossbar.weights:
-            self._bound = self.crossbar.weights, self.crossbar.weights.numpy()
-        return self._bound[1]
 
     def _noise(self, n_vectors: int) -> Tensor:
         """Return ``[n_vectors, out_size]`` normal random numbers; anything if there is no noise."""
@@ -88,6 +81,6 @@ class FewRead:
     def _multiply(self, inputs: Tensor) -> Tensor:
         """Return the products of converted inputs, in steps, with their noise."""
         output = self._noise(len(inputs))
-        values = inputs.numpy(), self._weights(), self.by_columns, output.numpy()
+        values = inputs.numpy(), self.crossbar.values, self.by_columns, output.numpy()
         multiply_few(*values, *self.noise)
         return output
