@@ -10,7 +10,7 @@ TINY = tl.constexpr(1.1754943508222875e-38)
 """The smallest normal number."""
 
 
-_SEED = empty((), dtype=int64)
+_SEED = empty((), dtype=int64, device="cpu")
 
 
 def new_seed() -> int:
