@@ -57,7 +57,7 @@ def check_host() -> None:
         raise ImportError(f"{installed} is too old for aihwkit_dspt. {pairs}")
     try:
         _probe()
-    except Exception as exception:
+    except Exception as exception:  # whatever a pair that does not fit raises
         raise ImportError(
             f"{installed} do not work together: {exception}. Install a pair that does, {pairs}"
         ) from exception

@@ -12,12 +12,8 @@ numbers behind it.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import sys
 import warnings
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any, Dict, List
@@ -27,6 +23,7 @@ from aihwkit.simulator.parameters.mapping import MappingParameter
 from common.data import Images, load_images
 from common.methods import METHODS, hfo2
 from common.networks import fcn
+from common.report import write_json
 from common.tracking import estimates_and_points, sp_error
 from common.train import Record, train
 from joblib import Parallel, delayed
@@ -172,24 +169,6 @@ def draw(runs: List[Run], images: Images, path: Path) -> None:
     plt.close(figure)
 
 
-def versions() -> Dict[str, str]:
-    """Return what the numbers were made with."""
-    names = ("aihwkit-dspt", "aihwkit", "torch")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
-
-
-def write(runs: List[Run], path: Path) -> None:
-    """Write the runs that are done; an interrupted write leaves the file as it was."""
-    numbers = {
-        "command": " ".join(["python", *sys.argv]),
-        "versions": versions(),
-        "runs": [asdict(item) for item in runs],
-    }
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(numbers))
-    partial.replace(path)
-
-
 def main() -> None:
     """Run all methods, print the table, write the picture and the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
@@ -226,7 +205,8 @@ def main() -> None:
     for item in finished:
         runs.append(item)
         runs.sort(key=lambda done: (done.seed, list(METHODS).index(done.method)))
-        write(runs, args.out / "quickstart.json")
+        numbers = {"runs": [asdict(item) for item in runs]}
+        write_json(args.out / "quickstart.json", numbers)
     print("\n" + table(runs))
     draw(runs, images, args.out / "quickstart.png")
     print(f"\nwritten: {args.out / 'quickstart.png'}, {args.out / 'quickstart.json'}")

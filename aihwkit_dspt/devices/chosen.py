@@ -64,7 +64,8 @@ def with_symmetric_point(device: DeviceT, mean: float, std: float = 0.0) -> Devi
         n_steps = ceil(10.0 * (chosen.w_max - chosen.w_min) / chosen.dw_min)
         if n_steps > MAX_AUTO_ESTIMATION_STEPS:
             chosen.n_estimation_steps = n_steps
-    return chosen  # type: ignore[no-any-return]
+    found: DeviceT = chosen
+    return found
 
 
 def n_states(device: Any) -> float:

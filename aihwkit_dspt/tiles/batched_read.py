@@ -108,6 +108,8 @@ class BatchedRead:
             and not (self.inp_noise > 0.0 or self.inp_sto_round or self.out_sto_round)
             and self.inp_asymmetry == 0.0
         )
+        # In the plain ones there is no noise but one of one size at the outputs.
+        self.is_plain = self.is_usual and not (self.out_asymmetry > 0.0 or self.w_noise > 0.0)
         self.before, self.after = self._passes()
 
     def _passes(self) -> Tuple[Tuple[float, float, float], Tuple[float, float, float, bool]]:

@@ -141,7 +141,8 @@ def to_compound(parts: TileParts, hidden: HiddenParameters, extra: Extra) -> Non
 
 
 def _number(extra: Extra, key: str) -> float:
-    return extra[DEVICE + key][0]  # type: ignore[no-any-return]
+    number: float = extra[DEVICE + key][0]
+    return number
 
 
 def _flags(extra: Extra, key: str) -> Tensor:

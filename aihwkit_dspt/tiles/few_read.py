@@ -22,7 +22,11 @@ FOR_ONE_THREAD = 2_500_000
 
 
 class FewRead:
-    """What :class:`~aihwkit_dspt.tiles.batched_read.BatchedRead` is in its usual settings.
+    """Multiplies a few vectors as :class:`~aihwkit_dspt.tiles.batched_read.BatchedRead` does.
+
+    Converters, product and noise are one pass over the array. It has the settings that are usual:
+    inputs scaled by their largest and rounded, noise of one size at the outputs, their bound
+    clipped or managed. Outputs equal the batch's but for the order of the sums.
 
     Args:
         read: the direction of the read, with settings that :meth:`build` accepts.
@@ -44,9 +48,7 @@ class FewRead:
         cls, read: Optional[BatchedRead], crossbar: Crossbar, backward: bool
     ) -> Optional[FewRead]:
         """Return it for a batched read, ``None`` if that has other settings than the usual ones."""
-        if read is None or read.ideal or not read.is_usual:
-            return None
-        if read.out_asymmetry > 0.0 or read.w_noise > 0.0:
+        if read is None or read.ideal or not read.is_plain:
             return None
         return cls(read, crossbar, backward)
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 from aihwkit.exceptions import ArgumentError, ConfigError, CudaError, TileError
 from aihwkit.simulator.parameters.base import RPUConfigGeneric
 from aihwkit.simulator.rpu_base import cuda
 from aihwkit.simulator.tiles.module import TileModule
-from torch import Tensor, float32, tensor, where, zeros
+from torch import Tensor, tensor
 from torch import device as torch_device
-from torch import dtype as torch_dtype
 from torch.autograd import no_grad
 from torch.nn.parallel import DistributedDataParallel
 
 from aihwkit_dspt._host import follow_device, is_frozen
-from aihwkit_dspt.tiles.read_kernels import all_within
+from aihwkit_dspt.tiles.output_bound import outputs_at_bound, without
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_state import TileState
@@ -183,9 +181,8 @@ class TrackingTile(TileState, TileDataType):
         bound; to find that out on a GPU would wait for it.
         """
         bound = self.get_forward_out_bound() if self.handle_output_bound else None
-        is_wanted = ctx is not None and not self._needs_no_input_gradient(ctx)
-        if bound is not None and is_wanted and (x_output.is_cuda or _reaches(x_output, bound)):
-            ctx.saved_analog_tensors.append(x_output.abs() >= bound)
+        if ctx is not None and bound is not None and not self._needs_no_input_gradient(ctx):
+            ctx.saved_analog_tensors += outputs_at_bound(x_output, bound)
         output: Tensor = super().post_forward(x_output, dim, is_test, None)
         return output
 
@@ -193,8 +190,7 @@ class TrackingTile(TileState, TileDataType):
         """Apply aihwkit's output periphery to errors; those of outputs at the bound are zero."""
         output: Tensor = super().pre_backward(d_input, dim, None)
         if ctx is not None and len(ctx.saved_analog_tensors) > 1:
-            # With a number for the zero torch copies that to the GPU in each call.
-            output = where(ctx.saved_analog_tensors[1], _zero(output.device, output.dtype), output)
+            output = without(output, ctx.saved_analog_tensors[1])
         return output
 
     def backward(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
@@ -288,18 +284,3 @@ class TrackingTile(TileState, TileDataType):
     def extra_repr(self) -> str:
         """Return the description that is printed with the module."""
         return str(self.tile.get_brief_info())
-
-
-def _reaches(output: Tensor, bound: float) -> bool:
-    """Return whether an output on the CPU is at the bound, or is not a number."""
-    if output.numel() == 0:
-        return False
-    if output.dtype is float32 and output.is_contiguous():
-        return not all_within(output.numpy().ravel(), bound)
-    low, high = output.aminmax()
-    return not (-bound < low.item() and high.item() < bound)
-
-
-@cache
-def _zero(device: torch_device, dtype: torch_dtype) -> Tensor:
-    return zeros((), device=device, dtype=dtype)

@@ -141,7 +141,8 @@ def _pulsed(
     with _bar(n_pulses, progress) as bar:
         if not store:
             send_pulses(copy, n_pulses, schedule, generator, bar.update)
-            return copy.get_weights()  # type: ignore[no-any-return]
+            weights: Tensor = copy.get_weights()
+            return weights
         try:
             send_pulses(target.cpp, n_pulses, schedule, generator, bar.update)
         except BaseException:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import Any, Dict
 
+from common.provenance import command_line
 from common.results import versions
 
 
 def write_json(path: Path, numbers: Dict[str, Any]) -> None:
     """Write numbers beside the command and the versions that made them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"command": shlex.join(["python", *sys.argv]), "versions": versions(), **numbers}
+    content = {"command": command_line(), "versions": versions(), **numbers}
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(content) + "\n")
     partial.replace(path)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shlex
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Dict, Optional
+
+from common.provenance import command_line
 
 
 def versions() -> Dict[str, str]:
@@ -34,7 +34,7 @@ class Results:
     def __init__(self, path: Optional[Path], settings: Dict[str, Any]) -> None:
         self.path = path
         self.head = {
-            "command": shlex.join(["python", *sys.argv]),
+            "command": command_line(),
             "versions": versions(),
             "settings": settings,
         }

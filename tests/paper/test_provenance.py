@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from core.provenance import command_line
+from common.provenance import command_line
 
 from tests.paper import PAPER
 
@@ -15,6 +15,14 @@ def test_command_without_private_paths(root: list[str]) -> None:
     assert line.startswith("python examples/paper/table2.py --data-root")
     assert "/data" not in line
     assert line.endswith("mnist --jobs 2")
+
+
+@pytest.mark.parametrize("out", [["--out", "/tmp/x/numbers.json"], ["--out=/tmp/x/numbers.json"]])
+def test_files_have_no_folder(out: list[str]) -> None:
+    """Nor do names with spaces fall apart."""
+    line = command_line([str(PAPER / "table2.py"), *out, "--competitors", "C++ AGAD"])
+    assert "/tmp" not in line
+    assert line.endswith("numbers.json --competitors 'C++ AGAD'")
 
 
 def test_command_from_elsewhere() -> None:

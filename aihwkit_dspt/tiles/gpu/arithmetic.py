@@ -15,8 +15,7 @@ _SEED = empty((), dtype=int64, device="cpu")
 
 def new_seed() -> int:
     """Return a seed for the noise of one kernel, from torch's generator on the host."""
-    seed: int = _SEED.random_(2**31 - 1).item()  # type: ignore[assignment]
-    return seed
+    return int(_SEED.random_(2**31 - 1).item())
 
 
 @triton.jit

@@ -1,6 +1,6 @@
 """The converters of a batched product on a GPU, one Triton kernel each.
 
-On the CPU Numba compiles them (``converter_kernels.py``). A program has one vector.
+On the CPU Numba compiles them (``read_kernels.py``). A program has one vector.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _inputs_kernel(
 def convert_inputs(vectors: Tensor, inputs: Tensor, scales: Tensor, read: Any) -> None:
     """Divide each vector by its scale and round it to steps.
 
-    See :func:`~aihwkit_dspt.tiles.converter_kernels.convert_inputs`.
+    See :func:`~aihwkit_dspt.tiles.read_kernels.convert_inputs`.
 
     Args:
         vectors: ``[n, in_size]`` inputs.
@@ -109,7 +109,7 @@ def _outputs_kernel(
 def convert_outputs(output: Tensor, scales: Tensor, read: Any) -> None:
     """Add noise to outputs, round, clip and rescale them, in place.
 
-    See :func:`~aihwkit_dspt.tiles.converter_kernels.convert_outputs`.
+    See :func:`~aihwkit_dspt.tiles.read_kernels.convert_outputs`.
 
     Args:
         output: ``[n, out_size]`` products, in steps.

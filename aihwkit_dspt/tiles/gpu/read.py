@@ -38,9 +38,7 @@ class GpuRead:
     @classmethod
     def build(cls, read: Optional[BatchedRead]) -> Optional[GpuRead]:
         """Return the read on a GPU, ``None`` if its settings or this machine have none."""
-        if read is None or not (read.ideal or read.is_usual):
-            return None
-        if read.out_asymmetry > 0.0 or read.w_noise > 0.0:
+        if read is None or not (read.ideal or read.is_plain):
             return None
         kernels = gpu_modules()
         return None if kernels is None else cls(read, kernels)

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from common.provenance import command_line
+
 from core.cluster import n_workers, unordered
 from core.execute import execute
 from core.progress import Progress
-from core.provenance import command_line
 from core.results_file import append_result, read_results
 from core.run import Run
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Optional, Sequence
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 """Root of the checkout."""
 
 
 def command_line(arguments: Optional[Sequence[str]] = None) -> str:
     """Return the command as it would be typed at the root of the checkout.
 
-    The folder of the images is called ``mnist``, wherever it is on this machine.
+    The folder of the images is called ``mnist`` and other files have no folder, wherever they are
+    on this machine.
 
     Args:
         arguments: instead of those of this process.
@@ -22,9 +24,8 @@ def command_line(arguments: Optional[Sequence[str]] = None) -> str:
     path = Path(script).resolve()
     words = [str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name]
     for before, word in zip(["", *rest], rest):
-        option, equals, _ = word.partition("=")
-        if before == "--data-root":
-            words.append("mnist")
-        else:
-            words.append("--data-root=mnist" if equals and option == "--data-root" else word)
-    return " ".join(["python", *words])
+        option, equals, value = word.rpartition("=")
+        name = "mnist" if "--data-root" in (before, option) else Path(value).name
+        is_place = "--data-root" in (before, option) or Path(value).is_absolute()
+        words.append(option + equals + name if is_place else word)
+    return shlex.join(["python", *words])

@@ -1,0 +1,45 @@
+"""Outputs at the bound of the converter, whose input gradient aihwkit sets to zero."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Tuple
+
+from torch import Tensor, device, dtype, float32, where, zeros
+
+from aihwkit_dspt.tiles.read_kernels import all_within
+
+
+def outputs_at_bound(output: Tensor, bound: float) -> Tuple[Tensor, ...]:
+    """Return the mask of the outputs at the bound, none where no output on the CPU is there.
+
+    On a GPU there is always one: to find out would wait for it.
+
+    Args:
+        output: ``[*, out_size]`` outputs.
+        bound: the bound.
+    """
+    if output.is_cuda or _reaches(output, bound):
+        return (output.abs() >= bound,)
+    return ()
+
+
+def without(errors: Tensor, mask: Tensor) -> Tensor:
+    """Return ``[*, out_size]`` errors with zeros where the mask is."""
+    # With a number for the zero torch copies that to the GPU in each call.
+    return where(mask, _zero(errors.device, errors.dtype), errors)
+
+
+def _reaches(output: Tensor, bound: float) -> bool:
+    """Return whether an output on the CPU is at the bound, or is not a number."""
+    if output.numel() == 0:
+        return False
+    if output.dtype is float32 and output.is_contiguous():
+        return not all_within(output.numpy().ravel(), bound)
+    low, high = output.aminmax()
+    return not (-bound < low.item() and high.item() < bound)
+
+
+@cache
+def _zero(place: device, data_type: dtype) -> Tensor:
+    return zeros((), device=place, dtype=data_type)
