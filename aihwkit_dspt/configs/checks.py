@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import fields
 from difflib import get_close_matches
-from numbers import Real
-from typing import Any, Callable, Iterable, Type, TypeVar
+from numbers import Integral, Real
+from typing import Any, Callable, Iterable, Optional, Sequence, Type, TypeVar
 
-from aihwkit.exceptions import ConfigError
+from aihwkit.exceptions import ArgumentError, ConfigError
 
 T = TypeVar("T")
 
@@ -62,6 +62,102 @@ def require(condition: bool, field: str, value: Any, remedy: str) -> None:
     """
     if not condition:
         raise ConfigError(f"{field}={value!r} is not valid: {remedy}")
+
+
+def require_argument(
+    name: str,
+    value: Any,
+    low: float = -math.inf,
+    high: float = math.inf,
+    low_open: bool = False,
+) -> float:
+    """Return a number that was passed to a function as a plain ``float``.
+
+    Args:
+        name: name of the argument.
+        value: its value; NumPy's numbers are numbers, tensors and arrays are not.
+        low: smallest value allowed.
+        high: largest value allowed.
+        low_open: whether ``low`` itself is not allowed.
+
+    Raises:
+        ArgumentError: if the value is of another type, not finite or out of range.
+    """
+    number = _as_float(value)
+    above = low < number if low_open else low <= number
+    if not (math.isfinite(number) and above and number <= high):
+        bracket = "(" if low_open or low == -math.inf else "["
+        closing = ")" if high == math.inf else "]"
+        raise ArgumentError(
+            f"{name}={shown(value)} is not valid: pass a number in {bracket}{low}, {high}{closing}"
+        )
+    return number
+
+
+def _as_float(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+MOST = 2**63 - 1
+"""Largest whole number of a simulator that counts in 64 bits."""
+
+
+def require_whole(name: str, value: Any, low: Optional[int] = None, high: int = MOST) -> int:
+    """Return a whole number that was passed to a function as a plain ``int``.
+
+    Args:
+        name: name of the argument.
+        value: its value; NumPy's integers are whole numbers, floats and tensors are not.
+        low: smallest value allowed, ``None`` for the negative of the largest one.
+        high: largest value allowed.
+
+    Raises:
+        ArgumentError: if the value is of another type or out of range.
+    """
+    least = -high if low is None else low
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or not least <= value <= high:
+        raise ArgumentError(
+            f"{name}={shown(value)} is not valid: pass a whole number from {least} to {high}"
+        )
+    return int(value)
+
+
+def require_flag(name: str, value: Any) -> bool:
+    """Return a flag that was passed to a function.
+
+    Raises:
+        ArgumentError: unless it is ``True`` or ``False``.
+    """
+    if not isinstance(value, bool):
+        raise ArgumentError(f"{name}={shown(value)} is not valid: pass True or False")
+    return value
+
+
+def require_choice(name: str, value: Any, known: Sequence[str]) -> str:
+    """Return a word that was passed to a function.
+
+    Raises:
+        ArgumentError: unless it is one of the known ones.
+    """
+    if not isinstance(value, str) or value not in known:
+        hint = suggestion(value, known) if isinstance(value, str) else ""
+        raise ArgumentError(f"{name}={shown(value)} is not known: pass one of {list(known)}{hint}")
+    return value
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message: in one line and not at length."""
+    shape = getattr(value, "shape", None)
+    if shape is not None and len(shape) > 0:
+        return f"{type(value).__name__} of shape {list(shape)}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def require_number(

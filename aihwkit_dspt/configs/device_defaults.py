@@ -7,9 +7,7 @@ from math import ceil
 from statistics import mean
 from typing import Any
 
-from aihwkit.simulator.parameters.enums import RPUDataType
-
-from aihwkit_dspt.devices.chosen import n_states
+from aihwkit_dspt.devices.simulated import SimulatedNumbers, pulsed_devices
 
 PAPER_STATES = 2.0 / 0.4622
 """States of the paper's device, aihwkit's ``ReRamArrayHfO2PresetDevice``."""
@@ -63,19 +61,14 @@ class DeviceDefaults:
         Raises:
             ConfigError: if it is not a pulsed device.
         """
-        parts = getattr(device, "unit_cell_devices", None) or [device]
-        states = mean(n_states(part) for part in parts)
+        parts = [SimulatedNumbers.of(part) for part in pulsed_devices(device)]
+        states = mean(part.n_states for part in parts)
         return cls(
-            fast_lr=_rounded(mean(_range(part) for part in parts) / 4.0),
+            fast_lr=_rounded(mean(part.weight_range for part in parts) / 4.0),
             transfer_lr=min(_rounded(0.05 * states / PAPER_STATES), 1.0),
             desired_bl=_between(5, states / 80.0),
             transfer_bl=_between(1, states / 100.0),
         )
-
-
-def _range(device: Any) -> float:
-    bindings = device.as_bindings(RPUDataType.FLOAT)
-    return float(bindings.w_max - bindings.w_min)
 
 
 def _rounded(value: float) -> float:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from math import ceil, isfinite
+from math import ceil
 from typing import Any, TypeVar
 
-from aihwkit.exceptions import ArgumentError, ConfigError
+from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.devices import (
     PowStepReferenceDevice,
-    PulsedDevice,
     SoftBoundsPmaxDevice,
     SoftBoundsReferenceDevice,
 )
-from aihwkit.simulator.parameters.enums import RPUDataType
+
+from aihwkit_dspt.configs.checks import require_argument
+from aihwkit_dspt.devices.simulated import SimulatedNumbers, pulsed_devices
 
 DeviceT = TypeVar("DeviceT")
 
@@ -52,16 +53,15 @@ def with_symmetric_point(device: DeviceT, mean: float, std: float = 0.0) -> Devi
             f"device={type(device).__name__} has no reference, so its symmetric point cannot be "
             "chosen. Pass a SoftBoundsReferenceDevice or a PowStepReferenceDevice."
         )
-    if not isfinite(mean):
-        raise ArgumentError(f"mean={mean} is not a weight. Pass a finite number.")
-    if not (isfinite(std) and std >= 0.0):
-        raise ArgumentError(f"std={std} is not a standard deviation. Pass a number >= 0.")
+    mean = require_argument("mean", mean)
+    std = require_argument("std", std, low=0.0)
     chosen: Any = deepcopy(device)
     chosen.subtract_symmetry_point = True
     chosen.reference_mean = -mean
     chosen.reference_std = std
     if isinstance(chosen, PowStepReferenceDevice) and chosen.n_estimation_steps <= 0:
-        n_steps = ceil(10.0 * (chosen.w_max - chosen.w_min) / chosen.dw_min)
+        numbers = SimulatedNumbers.of(chosen)
+        n_steps = ceil(10.0 * numbers.weight_range / numbers.dw_min)
         if n_steps > MAX_AUTO_ESTIMATION_STEPS:
             chosen.n_estimation_steps = n_steps
     found: DeviceT = chosen
@@ -78,19 +78,16 @@ def n_states(device: Any) -> float:
     with ``dw_min=1e-3`` on [-1, 1] has 2000 states.
 
     Args:
-        device: configuration of a pulsed device.
+        device: configuration of a pulsed device, or of a unit cell of them.
 
     Returns:
-        the number of states of the mean cell.
+        the number of states of the mean cell; of a unit cell the mean over its devices.
 
     Raises:
         ConfigError: if the device is not a pulsed device.
     """
-    if isinstance(device, SoftBoundsPmaxDevice):
-        bindings = device.as_bindings(RPUDataType.FLOAT)
-        return float((bindings.w_max - bindings.w_min) / bindings.dw_min)
-    ratio = _granularity_ratio(device)
-    return float((device.w_max - device.w_min) / (device.dw_min * ratio))
+    parts = pulsed_devices(device)
+    return sum(SimulatedNumbers.of(part).n_states for part in parts) / len(parts)
 
 
 def dw_min_for_states(device: Any, n_states: float) -> float:  # pylint: disable=redefined-outer-name
@@ -111,17 +108,6 @@ def dw_min_for_states(device: Any, n_states: float) -> float:  # pylint: disable
     """
     if isinstance(device, SoftBoundsPmaxDevice):
         raise ConfigError("SoftBoundsPmaxDevice has 1 / alpha states. Set its field alpha.")
-    if not (isfinite(n_states) and n_states > 0):
-        raise ArgumentError(f"n_states={n_states} is not a number of states. Pass a number > 0.")
-    ratio = _granularity_ratio(device)
-    return float((device.w_max - device.w_min) / (n_states * ratio))
-
-
-def _granularity_ratio(device: Any) -> float:
-    """Return aihwkit's weight granularity over ``dw_min``; it does not depend on ``dw_min``."""
-    if not isinstance(device, PulsedDevice):
-        raise ConfigError(
-            f"device={type(device).__name__} has no states. Pass one of aihwkit's pulsed devices."
-        )
-    bindings = device.as_bindings(RPUDataType.FLOAT)
-    return float(bindings.calc_weight_granularity() / bindings.dw_min)
+    n_states = require_argument("n_states", n_states, low=0.0, low_open=True)
+    numbers = SimulatedNumbers.of(device)
+    return numbers.weight_range / (n_states * numbers.granularity / numbers.dw_min)

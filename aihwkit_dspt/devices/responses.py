@@ -17,7 +17,6 @@ from aihwkit.simulator.configs.devices import (
     SoftBoundsDevice,
     SoftBoundsReferenceDevice,
 )
-from aihwkit.simulator.parameters.enums import RPUDataType
 from torch import Tensor
 
 from aihwkit_dspt.devices.exponential import ExpResponse
@@ -25,6 +24,7 @@ from aihwkit_dspt.devices.linear import LinearResponse
 from aihwkit_dspt.devices.piecewise import PiecewiseResponse
 from aihwkit_dspt.devices.power import PowResponse
 from aihwkit_dspt.devices.response import Response
+from aihwkit_dspt.devices.simulated import SimulatedNumbers
 
 
 class _Cells(NamedTuple):
@@ -60,15 +60,6 @@ def response(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
     )
 
 
-def dw_min_of(device: Any) -> float:
-    """Return ``dw_min`` of a device configuration, in weight units.
-
-    SoftBoundsPmaxDevice derives it from ``alpha`` and the range and keeps its field at ``None``.
-    """
-    value = device.dw_min
-    return float(device.as_bindings(RPUDataType.FLOAT).dw_min if value is None else value)
-
-
 def _get(hidden_parameters: Mapping[str, Tensor], name: str, device: Any) -> Tensor:
     if name not in hidden_parameters:
         raise ConfigError(
@@ -82,7 +73,7 @@ def _get(hidden_parameters: Mapping[str, Tensor], name: str, device: Any) -> Ten
 
 
 def _cells(device: Any, hidden: Mapping[str, Tensor], reference: Tensor | float = 0.0) -> _Cells:
-    dw_min = dw_min_of(device)
+    dw_min = SimulatedNumbers.of(device).dw_min
     return _Cells(
         dw_min,
         _get(hidden, "min_bound", device) - reference,

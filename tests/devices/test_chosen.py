@@ -9,6 +9,7 @@ from math import sqrt
 import pytest
 import torch
 from aihwkit.exceptions import ArgumentError, ConfigError
+from aihwkit.simulator.configs.compounds import ReferenceUnitCell, VectorUnitCell
 from aihwkit.simulator.configs.devices import (
     IdealDevice,
     PowStepReferenceDevice,
@@ -21,6 +22,7 @@ from aihwkit.simulator.presets.devices import ReRamArrayHfO2PresetDevice
 from aihwkit_dspt.devices import (
     dw_min_for_states,
     n_states,
+    response,
     symmetric_points,
     with_symmetric_point,
 )
@@ -80,6 +82,27 @@ def test_paper_counts_2000_states():
 def test_number_of_states_is_that_of_the_simulator(name):
     counted = make_tile(ALL[name], 2).tile.dump_extra()["rpu.rpu_device.num_states"][0]
     assert n_states(ALL[name]) == pytest.approx(counted, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_states_of_a_unit_cell_are_the_mean_of_its_devices(name):
+    other = SoftBoundsDevice(dw_min=1e-3, w_min=-1.0, w_max=1.0)
+    cell = VectorUnitCell([ReferenceUnitCell([deepcopy(ALL[name])] * 2), other])
+    assert n_states(cell) == pytest.approx((2.0 * n_states(ALL[name]) + 2000.0) / 3.0)
+
+
+def test_states_come_from_what_is_simulated():
+    """SoftBoundsPmaxDevice ignores the fields that it derives."""
+    ignored = SoftBoundsPmaxDevice(alpha=0.01, w_min=-9.0, w_max=9.0, dw_min=0.5)
+    assert n_states(ignored) == n_states(SoftBoundsPmaxDevice(alpha=0.01))
+    hidden = make_tile(ignored, 2).get_hidden_parameters()
+    assert response(ignored, hidden).dw_min == pytest.approx(0.02, rel=0.01)
+
+
+@pytest.mark.parametrize("changes", [{"dw_min": 0.0}, {"w_min": 0.6}, {"dw_min": float("nan")}])
+def test_devices_without_steps_have_no_states(changes):
+    with pytest.raises(ConfigError, match="SoftBoundsDevice"):
+        n_states(SoftBoundsDevice(**changes))
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != "SoftBoundsPmax"])
