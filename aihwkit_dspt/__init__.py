@@ -1,6 +1,6 @@
 """Dynamic symmetric-point tracking (RIDER, E-RIDER) for IBM's aihwkit."""
 
-from aihwkit_dspt._host import check_host
+from aihwkit_dspt._installation import check_host
 
 check_host()
 

@@ -1,66 +1,11 @@
-"""The host library: does it work here, and what differs between its versions."""
+"""What differs between the versions of the host library."""
 
 from __future__ import annotations
 
-import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Callable, Optional, Union
 
 import torch
-from packaging.version import Version
 from torch._C import DisableTorchFunctionSubclass
-
-HOST_PAIRS = {
-    "1.1": ("3.10 or 3.11", "aihwkit==1.1.* torch==2.10.*"),
-    "1.2": ("3.12", "aihwkit==1.2.* torch>=2.13,<2.16"),
-}
-"""aihwkit series -> (Python, what to install)."""
-
-
-def _probe() -> None:
-    """Build a tiny C++ tile and set its weights: binaries that do not fit fail only here."""
-    # pylint: disable=import-outside-toplevel
-    from aihwkit.simulator.configs.configs import SingleRPUConfig
-    from aihwkit.simulator.configs.devices import ConstantStepDevice
-    from aihwkit.simulator.parameters.enums import RPUDataType
-
-    # Without variation of the bounds no cell can clip the weights that are set.
-    config = SingleRPUConfig(device=ConstantStepDevice(w_max_dtod=0.0, w_min_dtod=0.0))
-    parameters = config.device.as_bindings(RPUDataType.FLOAT)
-    tile = config.as_bindings().create_array(2, 3, parameters)
-    weights = torch.full((3, 2), 0.25)
-    tile.set_weights(weights)
-    read = tile.get_weights()
-    if not torch.equal(read, weights):
-        raise RuntimeError(f"a weight of 0.25 reads back as {read[0, 0].item()}")
-
-
-def check_host() -> None:
-    """Check that the installed aihwkit and torch work together.
-
-    Raises:
-        ImportError: naming what is installed and what to install, if aihwkit is missing, too old,
-            or was built for another torch.
-    """
-    pairs = "; ".join(
-        f"on Python {versions}: pip install {' '.join(repr(part) for part in install.split())}"
-        for versions, install in HOST_PAIRS.values()
-    )
-    try:
-        aihwkit = version("aihwkit")
-    except PackageNotFoundError:
-        raise ImportError(f"aihwkit_dspt needs aihwkit, which is not installed. {pairs}") from None
-    installed = (
-        f"aihwkit {aihwkit} with torch {torch.__version__} on Python {sys.version.split()[0]}"
-    )
-    if Version(aihwkit) < Version("1.1"):
-        raise ImportError(f"{installed} is too old for aihwkit_dspt. {pairs}")
-    try:
-        _probe()
-    except Exception as exception:  # whatever a pair that does not fit raises
-        raise ImportError(
-            f"{installed} do not work together: {exception}. Install a pair that does, {pairs}"
-        ) from exception
 
 
 def follow_device(tile: Any, device: Optional[Union[torch.device, str, int]]) -> None:
