@@ -143,8 +143,9 @@ class BatchedRead:
             ``[n, out_size]`` or ``[n, out_size, m]`` outputs.
         """
         if self.ideal:
-            product = vectors @ matrix if dim == -1 else matrix @ vectors
-            return product.mul_(self.out_scale) if self.out_scale != 1.0 else product
+            output, product, operands = _product(matrix, vectors, dim)
+            product(*operands, beta=0.0, alpha=self.out_scale)
+            return output
         if self.is_usual and dim == -1:
             return self._usual(matrix, vectors.contiguous())
         scale = self._noise_scale(vectors, dim)
@@ -250,13 +251,7 @@ class BatchedRead:
 
     def _multiply(self, matrix: Tensor, inputs: Tensor, dim: int) -> Tensor:
         """Return the products of converted inputs, in steps of the outputs, with their noise."""
-        product: Callable[..., Tensor]
-        if dim == -1:
-            output = inputs.new_empty(len(inputs), matrix.shape[1])
-            product, operands = output.addmm_, (inputs, matrix)
-        else:
-            output = inputs.new_empty(len(inputs), matrix.shape[0], inputs.shape[2])
-            product, operands = output.baddbmm_, (matrix.expand(len(inputs), -1, -1), inputs)
+        output, product, operands = _product(matrix, inputs, dim)
         if self.out_asymmetry > 0.0:
             product(*operands, beta=0.0, alpha=self.gain)
             if self.w_noise > 0.0:
@@ -340,6 +335,20 @@ class BatchedRead:
             inputs, scales = inputs[still], scales[still]
         output.clamp_(-self.out_bound / self.out_unit, self.out_bound / self.out_unit)
         return scale
+
+
+def _product(
+    matrix: Tensor, inputs: Tensor, dim: int
+) -> Tuple[Tensor, Callable[..., Tensor], Tuple[Tensor, Tensor]]:
+    """Return an empty output, its in-place product and what is multiplied; see the call.
+
+    In place: autocast leaves that as it is.
+    """
+    if dim == -1:
+        output = inputs.new_empty(len(inputs), matrix.shape[1])
+        return output, output.addmm_, (inputs, matrix)
+    output = inputs.new_empty(len(inputs), matrix.shape[0], inputs.shape[2])
+    return output, output.baddbmm_, (matrix.expand(len(inputs), -1, -1), inputs)
 
 
 def _step(resolution: float, bound: float) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Dict, List, Tuple
 
 from torch import Generator, Tensor, dtype, ones, rand, tensor
 from torch.nn import Module
+
+from aihwkit_dspt.tiles.uninterrupted import in_one_go
 
 
 def as_index(numbers: List[int], values: Tensor) -> Tensor:
@@ -119,50 +122,66 @@ class Chopper(Module):
             self._n_flipped = self._host_signs.count(-1.0)
             self._host_version = self.in_sign._version
 
-    def _flip(self, flipped: List[int]) -> None:
+    def due(self, lines: slice, sweep: int) -> List[int]:
+        """Return the lines whose input sign flips after a read of ``lines``; draw random flips.
+
+        Args:
+            lines: the lines that were read.
+            sweep: number of full sweeps before this one.
+        """
+        indices = range(lines.start, lines.stop)
+        if self.regular and sweep % self.period + 1 == self.period:
+            return list(indices)
+        if not self.in_chop_random:
+            return []
+        draws = rand(len(indices), generator=self.generator).tolist()
+        return [line for line, draw in zip(indices, draws) if draw < self.in_chop_prob]
+
+    def flip(self, flipped: List[int], *then: partial[Any]) -> None:
+        """Flip input signs.
+
+        Args:
+            flipped: the lines.
+            then: calls that are made in one go with it.
+        """
         is_current = self._host_version == self.in_sign._version
         if len(flipped) == len(self.in_sign):
-            self.in_sign.neg_()
+            in_one_go(partial(self.in_sign.neg_), *then)
         elif len(flipped) == 1:
-            self.in_sign[flipped[0]].neg_()
+            in_one_go(partial(self.in_sign[flipped[0]].neg_), *then)
         elif flipped:
-            self.in_sign[as_index(flipped, self.in_sign)] *= -1.0
+            index = as_index(flipped, self.in_sign)
+            values = self.in_sign[index].neg_()
+            in_one_go(partial(self.in_sign.index_copy_, 0, index, values), *then)
+        else:
+            in_one_go(*then)
         if is_current:
             for line in flipped:
                 self._n_flipped += int(self._host_signs[line])
                 self._host_signs[line] = -self._host_signs[line]
             self._host_version = self.in_sign._version
 
-    def flip_lines(self, lines: slice, sweep: int) -> List[int]:
-        """Flip input signs that are due after a read of ``lines``.
-
-        Args:
-            lines: the lines that were read.
-            sweep: number of full sweeps before this one.
-
-        Returns:
-            the indices of the lines that flipped.
-        """
-        indices = range(lines.start, lines.stop)
-        if self.regular and sweep % self.period + 1 == self.period:
-            flipped = list(indices)
-        elif not self.in_chop_random:
-            return []
-        else:
-            draws = rand(len(indices), generator=self.generator).tolist()
-            flipped = [line for line, draw in zip(indices, draws) if draw < self.in_chop_prob]
-        self._flip(flipped)
-        return flipped
-
-    def flip_outputs(self) -> List[int]:
-        """Flip output signs at random, once per full sweep; return the indices that flipped."""
+    def outputs_due(self) -> List[int]:
+        """Return the outputs whose sign flips at the end of a sweep, drawn at random."""
         if not self.has_output:
             return []
         draws = rand(len(self.out_sign), generator=self.generator)
         flipped: List[int] = (draws < self.out_chop_prob).nonzero().flatten().tolist()
-        if flipped:
-            self.out_sign[as_index(flipped, self.out_sign)] *= -1.0
         return flipped
+
+    def flip_outputs(self, flipped: List[int], *then: partial[Any]) -> None:
+        """Flip output signs.
+
+        Args:
+            flipped: the outputs.
+            then: calls that are made in one go with it.
+        """
+        if not flipped:
+            in_one_go(*then)
+            return
+        index = as_index(flipped, self.out_sign)
+        values = self.out_sign[index].neg_()
+        in_one_go(partial(self.out_sign.index_copy_, 0, index, values), *then)
 
     def get_extra_state(self) -> Dict[str, Any]:
         """Return the state of the random flips, for the state dict."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Dict, Union
 
 from torch import Tensor, float64, tensor, zeros
@@ -33,10 +34,24 @@ class OperationCounters:
         self.expected_coincidences = zeros((), dtype=float64)
         self.estimates_coincidences = False
 
-    def add_gradient_pulses(self, x_input: Tensor, d_input: Tensor, steps: float) -> None:
-        """Count the expected pulses of ``[n, *]`` vectors, for ``steps`` pulses at x = d = 1."""
+    def count_update_cycles(self, n_vectors: int) -> partial[None]:
+        """Return the call that counts vector pairs."""
+        return partial(setattr, self, "update_cycles", self.update_cycles + n_vectors)
+
+    def count_gradient_pulses(self, x_input: Tensor, d_input: Tensor, steps: float) -> partial[Any]:
+        """Return the call that counts the expected pulses of a batch.
+
+        Args:
+            x_input: ``[n, x_size]`` inputs.
+            d_input: ``[n, d_size]`` errors.
+            steps: pulses at x = d = 1.
+        """
         products = x_input.abs().sum(1) * d_input.abs().sum(1)
-        self.expected_coincidences += products.sum() * steps
+        return partial(self.expected_coincidences.add_, products.sum() * steps)
+
+    def count_slow_pulses(self, n_pulses: Union[float, Tensor]) -> partial[None]:
+        """Return the call that counts pulses to the slow array."""
+        return partial(setattr, self, "slow_pulses", self.slow_pulses + n_pulses)
 
     def state(self) -> Dict[str, Any]:
         """Return all counts as plain numbers."""

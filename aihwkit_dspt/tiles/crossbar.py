@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 from typing import Any, Dict, List, Optional
 
 from aihwkit.simulator.configs.configs import SingleRPUConfig
@@ -16,6 +17,7 @@ from torch import Tensor, float32, zeros
 from torch import device as torch_device
 
 from aihwkit_dspt.tiles.cpp_copy import copy_cpp_tile, set_cpp_hidden_parameters
+from aihwkit_dspt.tiles.uninterrupted import in_one_go
 
 
 class Crossbar:
@@ -105,16 +107,19 @@ class Crossbar:
 
     # -- analog operations ----------------------------------------------------------------
 
-    def pulse(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> None:
+    def pulse(
+        self, x_input: Tensor, d_input: Tensor, learning_rate: float, *then: partial[Any]
+    ) -> None:
         r"""Send pulses for :math:`W \leftarrow W - \lambda\, d\, x^T`, one vector at a time.
 
         Args:
             x_input: ``[n_vectors, x_size]`` column inputs.
             d_input: ``[n_vectors, d_size]`` row inputs.
             learning_rate: :math:`\lambda`, in weight units; ``0`` sends nothing.
+            then: calls that are made in one go with it.
         """
         self.tile.set_learning_rate(learning_rate)
-        self.tile.update(x_input, d_input, False, False, False, True)
+        in_one_go(partial(self.tile.update, x_input, d_input, False, False, False, True), *then)
 
     def read_columns(self, x_input: Tensor, is_test: bool = False) -> Tensor:
         """Return the analog product of ``[n, x_size]`` inputs: ``[n, d_size]``."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Dict
 
 from torch import Tensor, dtype, zeros
 from torch.nn import Module
+
+from aihwkit_dspt.tiles.uninterrupted import in_one_go
 
 
 class SymmetricPointEstimator(Module):
@@ -49,16 +52,23 @@ class SymmetricPointEstimator(Module):
     def updated(self, lines: slice, read: Tensor) -> None:
         """Hear of a read after it has been filtered; for those who watch."""
 
-    def sync(self, index: Any, values: Tensor) -> None:
+    def sync(self, index: Any, values: Tensor, *then: partial[Any]) -> None:
         """Program the reference.
 
         Args:
             index: what to program, an index of the ``[in_size, out_size]`` reference.
             values: what the programmed cells hold afterwards.
+            then: calls that are made in one go with it.
         """
-        self.reference[index] = values
-        self.n_syncs += 1
-        self.n_synced_cells += values.numel()
+        in_one_go(
+            partial(self.reference.__setitem__, index, values),
+            partial(
+                vars(self).update,
+                n_syncs=self.n_syncs + 1,
+                n_synced_cells=self.n_synced_cells + values.numel(),
+            ),
+            *then,
+        )
 
     def get_extra_state(self) -> Dict[str, Any]:
         """Return the counters, for the state dict."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Tuple, Union
+from functools import partial
+from typing import Dict, List, Optional, Tuple, Union
 
 from torch import Tensor, cat, zeros
 
 from aihwkit_dspt.tiles.compiled_line_reader import CompiledLineReader
 from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.event import TransferEvent
 from aihwkit_dspt.tiles.line_reader import LineReader
 
 MAX_LINES = 256
@@ -70,7 +72,14 @@ class LineAccess:
         parts = [read(self.one_hot(part, weights)) for part in _parts(lines)]
         return parts[0] if len(parts) == 1 else cat(parts)
 
-    def pulse(self, crossbar: Crossbar, lines: slice, values: Tensor, learning_rate: float) -> None:
+    def pulse(
+        self,
+        crossbar: Crossbar,
+        lines: slice,
+        values: Tensor,
+        learning_rate: float,
+        event: Optional[TransferEvent] = None,
+    ) -> None:
         """Change the given lines by ``+learning_rate * values`` with pulses.
 
         Args:
@@ -78,17 +87,21 @@ class LineAccess:
             lines: the lines.
             values: ``[n_lines, out_size]`` values.
             learning_rate: weight units per unit of ``values``.
+            event: keeps count of the parts that are sent; those that it has are left out.
         """
-        for part in _parts(lines):
+        for number, part in enumerate(_parts(lines)):
+            if event is not None and number < event.n_sent:
+                continue
             # A positive learning rate decreases weights, as in SGD.
             vectors = self.one_hot(part, values, -1.0)
             chunk = values
             if part.stop - part.start != len(values):
                 chunk = values[part.start - lines.start : part.stop - lines.start]
-            if self.columns:
-                crossbar.pulse(vectors, chunk, learning_rate)
+            pair = (vectors, chunk) if self.columns else (chunk, vectors)
+            if event is None:
+                crossbar.pulse(*pair, learning_rate)
             else:
-                crossbar.pulse(chunk, vectors, learning_rate)
+                crossbar.pulse(*pair, learning_rate, partial(setattr, event, "n_sent", number + 1))
 
 
 def _parts(lines: slice) -> List[slice]:

@@ -28,6 +28,7 @@ from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.effective import EffectiveWeight
 from aihwkit_dspt.tiles.estimator import SymmetricPointEstimator
+from aihwkit_dspt.tiles.event import TransferEvent
 from aihwkit_dspt.tiles.learning_rates import FastLearningRate, TransferLearningRate
 from aihwkit_dspt.tiles.line_reader import LineReader
 from aihwkit_dspt.tiles.lines import LineAccess
@@ -74,6 +75,9 @@ class TileParts:
         self.data_type = data_type
         self.learning_rate = 0.1
         self.counters = OperationCounters()
+        # What an interrupted call leaves, see TrackingPipeline.settle.
+        self.unfinished = False
+        self.event: Optional[TransferEvent] = None
         self._build_arrays(rpu_config)
         self._build_stages(rpu_config)
         self.effective = self._effective_weight()

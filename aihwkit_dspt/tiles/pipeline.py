@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from functools import partial, wraps
+from typing import Any, Callable, List, Optional, TypeVar, cast
 
 from aihwkit.exceptions import TileError
-from torch import Tensor, stack
+from torch import Tensor, float64, stack
 
 from aihwkit_dspt.tiles.chopper import as_index
+from aihwkit_dspt.tiles.event import Stage, TransferEvent
 from aihwkit_dspt.tiles.parts import TileParts
+from aihwkit_dspt.tiles.uninterrupted import in_one_go
+
+LARGEST = 2**30
+"""Numbers of events stay below this: a GPU kernel notes them as 32-bit integers."""
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def settled(method: Method) -> Method:
+    """Decorate a method that changes arrays or stages of a pipeline outside of an update.
+
+    It starts from a whole state. If it is interrupted, the next call mends the mixed weight.
+    """
+
+    @wraps(method)
+    def run(self: TrackingPipeline, *args: Any, **kwargs: Any) -> Any:
+        self.settle()
+        self.unfinished = True
+        result = method(self, *args, **kwargs)
+        self.unfinished = False
+        return result
+
+    return cast(Method, run)
 
 
 class TrackingPipeline(TileParts):
@@ -46,92 +72,166 @@ class TrackingPipeline(TileParts):
             raise TileError(
                 f"x_input has {m_batch} vectors, d_input {len(d_vectors)}: pass equal batches"
             )
+        self.settle()
         if self.learning_rate == 0.0 or m_batch == 0:
             return
-        self.counters.update_cycles += m_batch
+        self.unfinished = True
         for start, stop, transfers in self.schedule.split(m_batch):
             if stop - start == m_batch:
-                self._update_fast(x_vectors, d_vectors, m_batch)
+                self._update_fast(x_vectors, d_vectors, m_batch, transfers)
             else:
-                self._update_fast(x_vectors[start:stop], d_vectors[start:stop], m_batch)
+                chunk = x_vectors[start:stop], d_vectors[start:stop]
+                self._update_fast(*chunk, m_batch, transfers)
             if transfers:
                 self._transfer()
         self._refresh()
+        self.unfinished = False
 
-    def _update_fast(self, x_vectors: Tensor, d_vectors: Tensor, m_batch: int) -> None:
+    def settle(self) -> None:
+        """Finish what an interrupted call left undone.
+
+        Called by whatever reads or changes the state. An interrupt (Ctrl-C, an error of a listener)
+        leaves all vectors that were sent counted and the event that was due in its journal: the
+        event goes on from there, and the mixed weight is computed anew.
+        """
+        if not self.unfinished:
+            return
+        if self.schedule.is_due:
+            self._transfer()
+        self.refresh_weights()
+        self.unfinished = False
+
+    def _update_fast(
+        self, x_vectors: Tensor, d_vectors: Tensor, m_batch: int, transfers: bool
+    ) -> None:
         """CHOP and FAST: gradient pulses on the fast array."""
         if self.device_config.transfer_columns:
             x_chopped, d_chopped = self.chopper.modulate(x_vectors, d_vectors)
         else:
             d_chopped, x_chopped = self.chopper.modulate(d_vectors, x_vectors)
         if not self.fast_lr.auto_scales:
-            self._pulse_fast(x_chopped, d_chopped)
+            self._pulse_fast(x_chopped, d_chopped, transfers)
             return
         # The learning rate follows the running maxima from one vector to the next. That needs them
         # on the host; aihwkit's CUDA compound waits for the GPU here, too.
         maxima = stack([x_vectors.abs().amax(1), d_vectors.abs().amax(1)], dim=1).tolist()
         for index, (x_max, d_max) in enumerate(maxima):
             self.fast_lr.observe(x_max, d_max, m_batch)
-            self._pulse_fast(x_chopped[index : index + 1], d_chopped[index : index + 1])
+            one = slice(index, index + 1)
+            is_last = index == len(maxima) - 1
+            self._pulse_fast(x_chopped[one], d_chopped[one], transfers and is_last)
 
-    def _pulse_fast(self, x_input: Tensor, d_input: Tensor) -> None:
-        fast_lr = self.fast_lr(self.learning_rate)
+    def _pulse_fast(self, x_input: Tensor, d_input: Tensor, is_due: bool) -> None:
+        """Send pulses and count them; an event may be due then."""
+        fast_lr, n_vectors = self.fast_lr(self.learning_rate), len(x_input)
+        counted = [
+            self.schedule.count(n_vectors, is_due),
+            self.counters.count_update_cycles(n_vectors),
+        ]
         if self.counters.estimates_coincidences:
             steps = fast_lr / self.fast_granularity
-            self.counters.add_gradient_pulses(x_input, d_input, steps)
-        self.fast.pulse(x_input, d_input, fast_lr)
+            counted.append(self.counters.count_gradient_pulses(x_input, d_input, steps))
+        self.fast.pulse(x_input, d_input, fast_lr, *counted)
 
     def _transfer(self) -> None:
-        """One transfer event: read, BUFFER, ESTIMATE, SLOW and the chopper."""
-        lines = self.schedule.next_lines()
-        if not self.transfer_lr.is_on(self.learning_rate):
-            return
-        period, sweep = self.chopper.period, self.schedule.sweep
-        read = self.lines.read(self.fast, lines)
-        beta = self.transfer_lr(self.learning_rate, self.fast_lr.current, sweep % period + 1)
-        # aihwkit's dynamic compound starts writing when the first reference has been taken.
-        waiting = self.timed_as_agad and not self.syncs_every_read and sweep <= period
-        counters = None if waiting else self.counters
-        steps = self.transfer_stages.take(lines, read, beta, counters)
-        written = None if waiting else steps
-        if written is not None:
-            self.lines.pulse(self.slow, lines, written, self.write_lr)
-        changed = self._advance_chopper(lines, sweep)
-        if written is not None:
-            changed = lines if changed is None else changed
+        """Do the transfer event that is due, or what is left of it."""
+        event = self.event
+        if event is None:
+            if not self.transfer_lr.is_on(self.learning_rate):
+                in_one_go(self.schedule.finish(was_read=False))
+                return
+            event = self.event = self._new_event()
+        elif event.stage is Stage.STARTED and self.transfer_stages.was_taken(event):
+            event.stage = Stage.TAKEN
+        if event.stage is Stage.STARTED:
+            read = self.lines.read(self.fast, event.lines)
+            counters = self.counters if event.writes else None
+            self.transfer_stages.take(event, read, counters)
+        was_sent = event.stage is Stage.TAKEN and self._send(event)
+        changed = self._flip(event)
+        in_one_go(self.schedule.finish(), partial(setattr, self, "event", None))
+        if was_sent:
+            changed = event.lines if changed is None else changed
             if not self.slow.updates_cells_independently:
                 changed = self.everything
         if changed is not None:
             self._store(changed)
 
-    def _advance_chopper(self, lines: slice, sweep: int) -> Optional[slice]:
+    def _new_event(self) -> TransferEvent:
+        lines, sweep, period = self.schedule.lines(), self.schedule.sweep, self.chopper.period
+        beta = self.transfer_lr(self.learning_rate, self.fast_lr.current, sweep % period + 1)
+        # aihwkit's dynamic compound starts writing when the first reference has been taken.
+        waits = self.timed_as_agad and not self.syncs_every_read and sweep <= period
+        return TransferEvent(self.schedule.n_reads % LARGEST, lines, sweep, beta, not waits)
+
+    def _send(self, event: TransferEvent) -> bool:
+        """SLOW: pulses on the slow array; return whether there were any."""
+        steps, n_pulses = event.steps, event.n_pulses
+        if not event.writes or steps is None:
+            event.stage = Stage.SENT
+            return False
+        if n_pulses is None:
+            n_pulses = steps.abs().sum(dtype=float64)
+        if not steps.is_cuda and not n_pulses:
+            event.stage = Stage.SENT
+            return False
+        self.lines.pulse(self.slow, event.lines, steps, self.write_lr, event)
+        in_one_go(self.counters.count_slow_pulses(n_pulses), event.note(Stage.SENT))
+        return True
+
+    def _flip(self, event: TransferEvent) -> Optional[slice]:
         """Flip what is due and sync the reference; return the lines that this changed."""
-        flipped = self.chopper.flip_lines(lines, sweep)
-        changed = lines if flipped or self.syncs_every_read else None
-        if self.dynamic and (self.syncs_every_read or len(flipped) == lines.stop - lines.start):
-            self._sync(lines)
-        elif self.dynamic:
-            for line in flipped:
-                self._sync(slice(line, line + 1))
-        outputs = self.chopper.flip_outputs() if self.schedule.finish_event(lines) else []
-        if outputs:
+        if event.flipped is None:
+            event.flipped = self.chopper.due(event.lines, event.sweep)
+        flipped, changed = event.flipped, None
+        if flipped or self.syncs_every_read:
+            changed = event.lines
+            if event.stage is Stage.SENT:
+                self.chopper.flip(flipped, event.note(Stage.FLIPPED))
+            if event.stage is Stage.FLIPPED and self.dynamic:
+                self._sync_lines(event, flipped)
+        ends_sweep = event.lines.stop == self.schedule.in_size
+        if ends_sweep and self.chopper.has_output and self._flip_outputs(event):
             changed = self.everything
-            if self.dynamic:
-                self._sync(self.everything, outputs)
         return changed
 
-    def _sync(self, lines: slice, numbers: Optional[List[int]] = None) -> None:
-        """Program the reference of the given lines (and outputs) to the estimate."""
+    def _sync_lines(self, event: TransferEvent, flipped: List[int]) -> None:
+        lines = event.lines
+        parts = [slice(line, line + 1) for line in flipped]
+        if self.syncs_every_read or len(flipped) == lines.stop - lines.start:
+            parts = [lines]
+        for number, part in enumerate(parts):
+            if number >= event.n_synced:
+                self._sync(part, None, partial(setattr, event, "n_synced", number + 1))
+
+    def _flip_outputs(self, event: TransferEvent) -> bool:
+        """Flip outputs at the end of a sweep and sync their reference; return if any flipped."""
+        if event.outputs is None:
+            event.outputs = self.chopper.outputs_due()
+        if not event.outputs:
+            return False
+        if event.stage < Stage.OUTPUTS_FLIPPED:
+            self.chopper.flip_outputs(event.outputs, event.note(Stage.OUTPUTS_FLIPPED))
+        if event.stage is Stage.OUTPUTS_FLIPPED and self.dynamic:
+            self._sync(self.everything, event.outputs, event.note(Stage.OUTPUTS_SYNCED))
+        return True
+
+    def _sync(self, lines: slice, numbers: Optional[List[int]] = None, *then: partial[Any]) -> None:
+        """Program the reference of the given lines (and outputs) to the estimate.
+
+        An analog reference is programmed towards the estimate from where it is, also when that is
+        done again after an interrupt.
+        """
         outputs = None if numbers is None else as_index(numbers, self.estimator.reference)
         cells = lines if outputs is None else (lines, outputs)
         if self.reference_array is None:
-            self.estimator.sync(cells, self.estimator.sp_estimate[cells])
+            self.estimator.sync(cells, self.estimator.sp_estimate[cells], *then)
             return
         target = self.estimator.reference[lines].clone()
         every: Any = slice(None) if outputs is None else (slice(None), outputs)
         target[every] = self.estimator.sp_estimate[cells]
         held = self.reference_array.program(lines, target)
-        self.estimator.sync(cells, held[every])
+        self.estimator.sync(cells, held[every], *then)
 
     # -- the mixed weight -----------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import ceil, floor
 from typing import Any, Dict, Iterator, Tuple
 
@@ -34,6 +35,7 @@ class TransferSchedule:
         line: the line that the next event reads.
         sweep: full sweeps over the array so far.
         n_reads: lines read so far.
+        is_due: whether an event is due, or has begun and not ended.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class TransferSchedule:
         self.line = 0
         self.sweep = 0
         self.n_reads = 0
+        self.is_due = False
         self._last = -1, 0
 
     def every(self, m_batch: int) -> int:
@@ -72,37 +75,43 @@ class TransferSchedule:
         return round_half_away(float(float32(self.transfer_every)))
 
     def split(self, m_batch: int) -> Iterator[Tuple[int, int, bool]]:
-        """Yield ``(start, stop, transfer)`` chunks of a batch; a transfer follows its chunk.
-
-        The chunks are counted as they are consumed.
-        """
-        every = self.every(m_batch)
-        start = 0
+        """Yield ``(start, stop, transfer)`` chunks of a batch; a transfer follows its chunk."""
+        every, count, start = self.every(m_batch), self.update_count, 0
         while start < m_batch:
             stop = m_batch
             if every > 0:
-                stop = min(start + every - self.update_count % every, m_batch)
-            self.update_count += stop - start
-            yield start, stop, every > 0 and self.update_count % every == 0
+                stop = min(start + every - count % every, m_batch)
+            count += stop - start
+            yield start, stop, every > 0 and count % every == 0
             start = stop
 
-    def next_lines(self) -> slice:
-        """Return the lines of the next event and move on."""
-        start = self.line
-        self.line = (start + self.lines_per_event) % self.in_size
-        return slice(start, start + self.lines_per_event)
+    def count(self, n_vectors: int, is_due: bool) -> partial[None]:
+        """Return the call that counts update cycles, after which an event may be due."""
+        # One call in C: nothing of it can be interrupted.
+        return partial(vars(self).update, update_count=self.update_count + n_vectors, is_due=is_due)
 
-    def finish_event(self, lines: slice) -> bool:
-        """Count a finished event; return whether it completed a sweep over the array."""
-        self.n_reads += lines.stop - lines.start
-        completed = bool(lines.stop == self.in_size)
-        self.sweep += int(completed)
-        return completed
+    def lines(self) -> slice:
+        """Return the lines of the event that is due."""
+        return slice(self.line, self.line + self.lines_per_event)
+
+    def finish(self, was_read: bool = True) -> partial[None]:
+        """Return the call that counts the event that is due, and moves on to the next lines.
+
+        Args:
+            was_read: whether the lines were read; the others do not count for the sweeps.
+        """
+        lines, n_reads, sweep = self.lines(), self.n_reads, self.sweep
+        if was_read:
+            n_reads += self.lines_per_event
+            sweep += int(lines.stop == self.in_size)
+        line = lines.stop % self.in_size
+        return partial(vars(self).update, line=line, n_reads=n_reads, sweep=sweep, is_due=False)
 
     def restart(self) -> None:
         """Start counting update cycles and lines anew, as aihwkit does on set weights."""
         self.update_count = 0
         self.line = 0
+        self.is_due = False
 
     def state(self) -> Dict[str, Any]:
         """Return the counters."""

@@ -13,7 +13,7 @@ from torch import device as torch_device
 
 from aihwkit_dspt.configs.enums import ReferenceType
 from aihwkit_dspt.tiles import state
-from aihwkit_dspt.tiles.pipeline import TrackingPipeline
+from aihwkit_dspt.tiles.pipeline import TrackingPipeline, settled
 from aihwkit_dspt.tiles.vectors import as_vectors, gather_indexed
 
 
@@ -57,6 +57,8 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         non_blocking: bool = False,
     ) -> Tensor:
         """Return the analog product of the mixed weight with ``[*, x_size]`` inputs."""
+        self._require_type(x_input, "x_input")
+        self.settle()
         self.counters.forward_mvms += x_input.numel() // (self.x_size - int(bias))
         return self.read_stage.forward(x_input, bias, in_trans, out_trans, is_test)
 
@@ -69,6 +71,8 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         non_blocking: bool = False,
     ) -> Tensor:
         """Return the analog transposed product of the mixed weight with errors."""
+        self._require_type(d_input, "d_input")
+        self.settle()
         self.counters.backward_mvms += d_input.numel() // self.d_size
         return self.read_stage.backward(d_input, bias, in_trans, out_trans)
 
@@ -76,6 +80,8 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         self, x_input: Tensor, d_tensor: Tensor, is_test: bool = False, non_blocking: bool = False
     ) -> Tensor:
         """Forward pass of a convolution with the index matrix that was set."""
+        self._require_type(x_input, "x_input")
+        self.settle()
         self.counters.forward_mvms += d_tensor.numel() // self.d_size
         output: Tensor = self.read.tile.forward_indexed(x_input, d_tensor, is_test, True)
         return output
@@ -84,9 +90,20 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         self, d_input: Tensor, x_tensor: Tensor, non_blocking: bool = False
     ) -> Tensor:
         """Backward pass of a convolution with the index matrix that was set."""
+        self._require_type(d_input, "d_input")
+        self.settle()
         self.counters.backward_mvms += d_input.numel() // self.d_size
         output: Tensor = self.read.tile.backward_indexed(d_input, x_tensor, True)
         return output
+
+    def _require_type(self, values: Tensor, name: str) -> None:
+        if values.dtype is not self.fast.shared.dtype:
+            raise TileError(
+                f"{name} has data type {values.dtype}, the arrays simulate "
+                f"{self.fast.shared.dtype}: convert it with "
+                f"{name}.to({self.fast.shared.dtype}), or build the layer with another "
+                "runtime.data_type in its RPU configuration"
+            )
 
     def set_matrix_indices(self, indices: Tensor) -> None:
         """Set the index matrix of convolutions."""
@@ -162,10 +179,12 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         Args:
             as_ref: whether to return the tensor that stays up to date instead of a CPU copy.
         """
+        self.settle()
         if as_ref:
             return self.read.weights
         return self.read.weights.detach().cpu().clone().contiguous()
 
+    @settled
     def set_weights(self, weight: Tensor) -> None:
         r"""Set the ``[d_size, x_size]`` mixed weight.
 
@@ -204,6 +223,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         """Set the mixed weight to uniform random numbers in ``[bmin, bmax]``."""
         self.set_weights(empty(self.d_size, self.x_size).uniform_(bmin, bmax))
 
+    @settled
     def set_reference(self, reference: Tensor) -> None:
         r"""Program the reference :math:`\tilde Q` (and the estimate) to calibrated values.
 
@@ -233,6 +253,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         self._sync(self.everything)
         self.refresh_weights()
 
+    @settled
     def calibrate(self, symmetric_points: Tensor) -> None:
         r"""Set the reference to points at which the fast array was left, keeping the mixed weight.
 
@@ -260,6 +281,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         if learning_rate is not None:
             self.learning_rate = float(learning_rate)
 
+    @settled
     def _apply(self, method: str, *args: Any) -> None:
         for array in self.device_arrays():
             getattr(array.tile, method)(*args)
@@ -279,6 +301,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         """Diffuse all arrays once according to their devices."""
         self._apply("diffuse_weights")
 
+    @settled
     def reset_columns(
         self, start_column_idx: int = 0, num_columns: int = 1, reset_prob: float = 1.0
     ) -> None:
@@ -320,8 +343,10 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
 
     def get_hidden_parameters(self) -> Tensor:
         """Return the ``[n_names, d_size, x_size]`` hidden parameters as a CPU copy."""
+        self.settle()
         return state.hidden_parameters(self)
 
+    @settled
     def set_hidden_parameters(self, params: Tensor) -> None:
         """Set the ``[n_names, d_size, x_size]`` hidden parameters.
 
@@ -333,8 +358,10 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
 
     def dump_extra(self) -> Dict[str, Any]:
         """Return the complete state as nested dicts of CPU tensors and Python values."""
+        self.settle()
         return state.dump_state(self)
 
+    @settled
     def load_extra(self, extra: Dict[str, Any], strict: bool = False) -> None:
         """Set the state that :meth:`dump_extra` returned.
 
@@ -346,5 +373,6 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
 
     def cuda(self, device: torch_device) -> None:
         """Move all arrays and stages to a GPU."""
+        self.settle()
         self.move_to(device)
         self.refresh_weights()

@@ -70,6 +70,7 @@ class TrackingTile(TileState, TileDataType):
     # -- the quantities of the method, as copies --------------------------------------------------
 
     def _value(self, name: str) -> Tensor:
+        self.tile.settle()
         value: Tensor = self.tile.named_values()[name]
         return value.detach().cpu().clone().contiguous()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from operator import is_
 from typing import Any, Callable, Optional, Tuple
 
@@ -13,8 +14,10 @@ from aihwkit_dspt.tiles.buffer import TransferBuffer
 from aihwkit_dspt.tiles.chopper import Chopper
 from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.estimator import SymmetricPointEstimator
+from aihwkit_dspt.tiles.event import Stage, TransferEvent
 from aihwkit_dspt.tiles.gpu.support import gpu_kernels
 from aihwkit_dspt.tiles.line_kernel import transfer_lines
+from aihwkit_dspt.tiles.uninterrupted import in_one_go
 
 COMPILED = (torch.float32, torch.float64)
 """Data types for which there is a compiled pass."""
@@ -58,64 +61,71 @@ class TransferStages:
             float(estimator.eta),
             tracks,
         )
+        self._taken: Optional[Tensor] = None
         self._tensors: Tuple[Optional[Tensor], ...] = (None,) * 5
         self._arrays: Tuple[Any, ...] = ()
 
     def take(
-        self, lines: slice, read: Tensor, scale: float, counters: Optional[OperationCounters]
-    ) -> Optional[Tensor]:
-        r"""Take a read.
+        self, event: TransferEvent, read: Tensor, counters: Optional[OperationCounters]
+    ) -> None:
+        """Take a read, and note in the event the pulses for the slow array.
 
         Args:
-            lines: the lines that were read.
+            event: the event, whose lines were read.
             read: ``[n_lines, out_size]`` read :math:`P`, in weight units.
-            scale: :math:`\beta`, in pulses per weight unit.
-            counters: where the pulses are counted, ``None`` if they will not be sent.
-
-        Returns:
-            ``[n_lines, out_size]`` signed pulse numbers for the slow array, ``None`` if all are
-            zero, as far as that can be told without waiting for a GPU.
+            counters: where the pulses are counted on a GPU, ``None`` if they will not be sent.
         """
-        take: Callable[..., Optional[Tensor]] = self._by_stages
+        take: Callable[..., None] = self._by_stages
         if read.is_cuda:
             if read.dtype is torch.float32 and gpu_kernels() is not None:
                 take = self._on_gpu
         elif read.dtype in COMPILED:
             take = self._compiled
-        steps = take(lines, read, scale, counters)
+        take(event, read, counters)
         if self.tracks:
-            self.estimator.updated(lines, read)
-        return steps
+            self.estimator.updated(event.lines, read)
+
+    def was_taken(self, event: TransferEvent) -> bool:
+        """Return whether a kernel took the read of an event, of which nothing was noted."""
+        return self._taken is not None and int(self._taken.item()) == event.number
 
     def _on_gpu(
-        self, lines: slice, read: Tensor, scale: float, counters: Optional[OperationCounters]
-    ) -> Tensor:
+        self, event: TransferEvent, read: Tensor, counters: Optional[OperationCounters]
+    ) -> None:
         count = None if counters is None else counters.slow_pulses
-        arguments = lines.start, read, *self._stage_tensors(), count, float(scale)
-        steps: Tensor = gpu_kernels().transfer_lines(*arguments, *self._options)
-        return steps
+        if self._taken is None or self._taken.device != read.device:
+            self._taken = torch.full((), -1, dtype=torch.int32, device=read.device)
+        event.steps, event.n_pulses = torch.empty_like(read), 0.0  # the kernel counts
+        noted = event.steps, count, self._taken, event.number
+        arguments = event.lines.start, read, *self._stage_tensors(), *noted, float(event.beta)
+        gpu_kernels().transfer_lines(*arguments, *self._options)
+        event.stage = Stage.TAKEN
 
     def _by_stages(
-        self, lines: slice, read: Tensor, scale: float, counters: Optional[OperationCounters]
-    ) -> Tensor:
+        self, event: TransferEvent, read: Tensor, counters: Optional[OperationCounters]
+    ) -> None:
+        lines = event.lines
+        held = self.buffer.hidden[lines], self.estimator.sp_estimate[lines]
+        if event.before is not None:  # an interrupt came in between
+            for values, before in zip(held, event.before):
+                values.copy_(before)
+        event.before = [values.clone() for values in held]
         residual = read - self.estimator.reference[lines]
-        steps = self.buffer.accumulate(lines, self.chopper.demodulate(lines, residual, scale))
+        increment = self.chopper.demodulate(lines, residual, event.beta)
+        event.steps = self.buffer.accumulate(lines, increment)
         if self.tracks:
             self.estimator.update(lines, read)
-        if counters is not None:
-            counters.slow_pulses += steps.abs().sum(dtype=torch.float64)
-        return steps
+        event.stage = Stage.TAKEN
 
     def _compiled(
-        self, lines: slice, read: Tensor, scale: float, counters: Optional[OperationCounters]
-    ) -> Optional[Tensor]:
+        self, event: TransferEvent, read: Tensor, counters: Optional[OperationCounters]
+    ) -> None:
         values = read.numpy()
         steps = np.empty_like(values)
-        arguments = (lines.start, values, *self._shared_arrays(), steps, float(scale))
-        n_pulses = transfer_lines(*arguments, *self._options)
-        if counters is not None:
-            counters.slow_pulses += n_pulses
-        return torch.from_numpy(steps) if n_pulses else None
+        event.steps = torch.from_numpy(steps)
+        arguments = event.lines.start, values, *self._shared_arrays(), steps, float(event.beta)
+        take = partial(transfer_lines, *arguments, *self._options)
+        event.n_pulses = in_one_go(take, event.note(Stage.TAKEN))[0]
 
     def _stage_tensors(self) -> Tuple[Any, ...]:
         # Not by attribute: torch looks for a buffer last.

@@ -28,6 +28,7 @@ from tests.tiles.test_transfer_stages import BUFFERS, IN_SIZE, OUT_SIZE, same, s
 triton = pytest.importorskip("triton")
 
 from aihwkit_dspt.tiles import transfer_stages  # noqa: E402
+from aihwkit_dspt.tiles.event import TransferEvent  # noqa: E402
 from aihwkit_dspt.tiles.gpu import converter_kernels, line_kernels, product_kernel  # noqa: E402
 from aihwkit_dspt.tiles.gpu import read as gpu_read  # noqa: E402
 
@@ -90,9 +91,9 @@ def test_transfer(name: str, out_chop_prob: float, tracks: bool) -> None:
     for stage in (plain.chopper, plain.buffer, plain.estimator):
         stage.to(DEVICE)
     by_kernel = deepcopy(plain)
-    counters = OperationCounters(), OperationCounters()
-    for counter in counters:
-        counter.slow_pulses = torch.zeros((), dtype=torch.float64, device=DEVICE)
+    counters = OperationCounters()
+    counters.slow_pulses = torch.zeros((), dtype=torch.float64, device=DEVICE)
+    n_pulses = torch.zeros_like(counters.slow_pulses)
     for index in range(9):
         lines = (slice(0, IN_SIZE), slice(2, 4), slice(index % IN_SIZE, index % IN_SIZE + 1))[
             index % 3
@@ -101,10 +102,14 @@ def test_transfer(name: str, out_chop_prob: float, tracks: bool) -> None:
         if index == 7:
             read[0, 3] = torch.nan
         before = read.clone()
-        found = by_kernel._on_gpu(lines, read, 1.7, counters[0])
-        expected = plain._by_stages(lines, read, 1.7, counters[1])
-        assert same(found, expected)
-        assert same(*(torch.as_tensor(counter.slow_pulses) for counter in counters))
+        found, expected = (TransferEvent(index, lines, 0, 1.7, True) for _ in range(2))
+        assert not by_kernel.was_taken(found)
+        by_kernel._on_gpu(found, read, counters)
+        assert by_kernel.was_taken(found)
+        plain._by_stages(expected, read, None)
+        assert same(found.steps, expected.steps)
+        n_pulses += expected.steps.abs().sum(dtype=torch.float64)
+        assert same(counters.slow_pulses, n_pulses)
         assert same(read, before)
         for key, value in values(plain).items():
             if isinstance(value, Tensor):
@@ -215,7 +220,7 @@ from triton.compiler import ASTSource
 from aihwkit_dspt.tiles.gpu import converter_kernels, line_kernels, product_kernel
 OPTIONS = {"CELLS": 512, "ROWS": 16, "COLS": 32, "INNER": 64}
 INTEGERS = ("seed", "line", "first", "size", "line_stride", "cell_stride", "n_vectors",
-            "in_size", "out_size", "in_stride", "out_stride", "n_blocks")
+            "in_size", "out_size", "in_stride", "out_stride", "n_blocks", "number")
 NUMBERS = ("gain", "noise", "bound", "factor", "scale", "max_steps", "momentum", "written_share",
            "capacity", "old_share", "new_share", "gamma", "threshold", "step", "limit", "unit",
            "largest_factor", "in_bound", "out_bound")
@@ -228,7 +233,7 @@ for module in (line_kernels, converter_kernels, product_kernel):
                 n: "constexpr" if n in constants
                 else "i32" if n in INTEGERS
                 else "fp32" if n in NUMBERS
-                else "*fp64" if n == "count" else "*fp32"
+                else {"count": "*fp64", "taken": "*i32"}.get(n, "*fp32")
                 for n in kernel.arg_names
             }
             source = ASTSource(kernel, signature, constants)

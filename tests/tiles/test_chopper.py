@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Callable
+from typing import Any, Callable, List
 
 import pytest
 import torch
@@ -27,6 +27,20 @@ def chopper(**changes: Any) -> Chopper:
     return Chopper(**{**settings, **changes})
 
 
+def flip_lines(stage: Chopper, lines: slice, sweep: int) -> List[int]:
+    """Flip what is due after a read and return it."""
+    flipped = stage.due(lines, sweep)
+    stage.flip(flipped)
+    return flipped
+
+
+def flip_outputs(stage: Chopper) -> List[int]:
+    """Flip what is due after a sweep and return it."""
+    flipped = stage.outputs_due()
+    stage.flip_outputs(flipped)
+    return flipped
+
+
 @pytest.mark.parametrize("dynamic", [True, False])
 def test_regular_flips(dynamic: bool) -> None:
     """C++: a line flips when ``sweep % period + 1 == period``, each line in its own sweep."""
@@ -34,7 +48,7 @@ def test_regular_flips(dynamic: bool) -> None:
     for sweep in range(12):
         for line in range(5):
             before = stage.in_sign.clone()
-            flipped = stage.flip_lines(slice(line, line + 1), sweep)
+            flipped = flip_lines(stage, slice(line, line + 1), sweep)
             assert flipped == ([line] if sweep % 4 == 3 else [])
             before[flipped] *= -1.0
             assert torch.equal(stage.in_sign, before)
@@ -45,8 +59,8 @@ def test_no_flip_without_probability() -> None:
     for random in (True, False):
         stage = chopper(in_chop_prob=0.0, in_chop_random=random)
         for sweep in range(20):
-            assert stage.flip_lines(slice(0, 5), sweep) == []
-            assert stage.flip_outputs() == []
+            assert flip_lines(stage, slice(0, 5), sweep) == []
+            assert flip_outputs(stage) == []
         assert torch.equal(stage.signs(slice(0, 5)), torch.ones(5, 1))
 
 
@@ -59,10 +73,10 @@ def test_random_flips(dynamic: bool) -> None:
     """
     n, p = 20000, 0.25
     stage = chopper(in_chop_random=True, timed_as_agad=dynamic, in_size=n)
-    assert len(stage.flip_lines(slice(0, n), 0)) == pytest.approx(
+    assert len(flip_lines(stage, slice(0, n), 0)) == pytest.approx(
         n * p, abs=5 * (n * p * 0.75) ** 0.5
     )
-    last = stage.flip_lines(slice(0, n), 3)
+    last = flip_lines(stage, slice(0, n), 3)
     assert (len(last) == n) == dynamic
 
 
@@ -71,7 +85,7 @@ def test_array_flips_exactly_the_lines_that_it_returns() -> None:
     stage = chopper(in_chop_random=True, timed_as_agad=False, in_size=50)
     expected = torch.ones(50)
     for sweep in range(30):
-        expected[stage.flip_lines(slice(10, 40), sweep)] *= -1.0
+        expected[flip_lines(stage, slice(10, 40), sweep)] *= -1.0
         assert torch.equal(stage.in_sign, expected)
     assert torch.equal(stage.in_sign[:10], torch.ones(10))
     assert torch.equal(stage.in_sign[40:], torch.ones(10))
@@ -82,7 +96,7 @@ def test_output_flips() -> None:
     """Output signs flip with their probability and exactly where reported."""
     stage = chopper(out_chop_prob=0.5, out_size=4000)
     expected = torch.ones(4000)
-    flipped = stage.flip_outputs()
+    flipped = flip_outputs(stage)
     expected[flipped] *= -1.0
     assert torch.equal(stage.out_sign, expected)
     # 5 standard deviations.
@@ -117,8 +131,8 @@ def test_modulation_through_the_flips(out_chop_prob: float) -> None:
     n_all_flipped = 0
     for read in range(100):
         sweep, line = divmod(read, 5)
-        stage.flip_lines(slice(line, line + 1), sweep)
-        stage.flip_outputs()
+        flip_lines(stage, slice(line, line + 1), sweep)
+        flip_outputs(stage)
         if read == 60:
             stage.load_state_dict(chopper(out_chop_prob=out_chop_prob).state_dict())
         n_all_flipped += int((stage.in_sign < 0.0).all())
@@ -146,13 +160,13 @@ def test_gradient_and_transfer_signs_cancel() -> None:
 def test_state_continues_the_random_flips() -> None:
     """Save and load in the middle: signs and all later flips are the same."""
     stage = chopper(in_chop_random=True, out_chop_prob=0.4, timed_as_agad=False)
-    stage.flip_lines(slice(0, 5), 0)
-    stage.flip_outputs()
+    flip_lines(stage, slice(0, 5), 0)
+    flip_outputs(stage)
     other = chopper(in_chop_random=True, out_chop_prob=0.4, timed_as_agad=False, seed=99)
     other.load_state_dict(stage.state_dict())
     for sweep in range(20):
-        assert stage.flip_lines(slice(0, 5), sweep) == other.flip_lines(slice(0, 5), sweep)
-        assert stage.flip_outputs() == other.flip_outputs()
+        assert flip_lines(stage, slice(0, 5), sweep) == flip_lines(other, slice(0, 5), sweep)
+        assert flip_outputs(stage) == flip_outputs(other)
     assert torch.equal(stage.signs(slice(0, 5)), other.signs(slice(0, 5)))
 
 
@@ -160,8 +174,8 @@ def test_flips_leave_the_global_random_numbers_alone() -> None:
     """A chopper's flips do not depend on, nor change, torch's global generator."""
     stage = chopper(in_chop_random=True, out_chop_prob=0.4)
     state = torch.get_rng_state()
-    stage.flip_lines(slice(0, 5), 0)
-    stage.flip_outputs()
+    flip_lines(stage, slice(0, 5), 0)
+    flip_outputs(stage)
     assert torch.equal(torch.get_rng_state(), state)
 
 

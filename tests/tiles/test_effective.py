@@ -35,8 +35,8 @@ def test_mixed_weight(columns: bool, in_prob: float, out_prob: float, has_refere
         # Everything changes and is stored at once ...
         slow.normal_()
         fast.normal_()
-        chopper.flip_lines(slice(0, in_size), 0)
-        chopper.flip_outputs()
+        chopper.flip(chopper.due(slice(0, in_size), 0))
+        chopper.flip_outputs(chopper.outputs_due())
         copies = slow.clone(), fast.clone(), reference.clone()
         stage.store(slow, reference, chopper)
         stage.refresh(fast, chopper)
@@ -44,7 +44,7 @@ def test_mixed_weight(columns: bool, in_prob: float, out_prob: float, has_refere
         # ... and two lines alone, as after a transfer; the fast array changes everywhere.
         lines = slice(1, 3)
         (slow.t() if columns else slow)[lines] += 0.3
-        chopper.flip_lines(lines, 0)
+        chopper.flip(chopper.due(lines, 0))
         if has_reference:
             reference[lines] -= 0.2
         fast += 0.1

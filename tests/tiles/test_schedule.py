@@ -60,11 +60,14 @@ def test_transfers_fall_where_cpp_puts_them(
             assert start == reached
             assert stop > start
             reached = stop
+            schedule.count(stop - start, transfer)()
+            assert schedule.is_due == transfer
             if transfer:
-                lines = schedule.next_lines()
+                lines, sweep = schedule.lines(), schedule.sweep
                 assert lines.stop == lines.start + 1
                 found.append((stop, lines.start))
-                assert schedule.finish_event(lines) == (lines.stop == in_size)
+                schedule.finish()()
+                assert schedule.sweep == sweep + int(lines.stop == in_size)
         assert reached == m_batch
         assert found == expected
         assert schedule.update_count == counter.update_idx
@@ -83,24 +86,34 @@ def test_whole_array() -> None:
     for _ in range(3):
         for _start, _stop, transfer in schedule.split(5):
             assert transfer
-            lines = schedule.next_lines()
-            assert lines == slice(0, 4)
-            assert schedule.finish_event(lines)
+            assert schedule.lines() == slice(0, 4)
+            schedule.finish()()
     assert (schedule.sweep, schedule.n_reads, schedule.line) == (3, 12, 0)
 
 
 def test_restart_and_state() -> None:
     """Restart resets cycle and line but not what was learned; the state is complete."""
     schedule = TransferSchedule(3, 2.0, False, 0.0, whole_array=False)
-    for _start, _stop, transfer in schedule.split(9):
+    for start, stop, transfer in schedule.split(9):
+        schedule.count(stop - start, transfer)()
         if transfer:
-            schedule.finish_event(schedule.next_lines())
+            schedule.finish()()
     assert schedule.state() == {"update_count": 9, "line": 1, "sweep": 1, "n_reads": 4}
     other = TransferSchedule(3, 2.0, False, 0.0, whole_array=False)
     other.load_state(schedule.state())
     assert list(other.split(5)) == list(schedule.split(5))
     schedule.restart()
     assert schedule.state() == {"update_count": 0, "line": 0, "sweep": 1, "n_reads": 4}
+
+
+def test_lines_that_are_not_read() -> None:
+    """They are passed by, as in C++, but do not count as a sweep."""
+    schedule = TransferSchedule(2, 1.0, False, 0.0, whole_array=False)
+    for expected in (1, 0, 1):
+        schedule.count(1, True)()
+        schedule.finish(was_read=False)()
+        assert schedule.line == expected
+    assert (schedule.sweep, schedule.n_reads, schedule.is_due) == (0, 0, False)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.49, 0.5, 1.5, 2.5, 7.2])

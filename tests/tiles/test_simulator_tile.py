@@ -31,7 +31,7 @@ def record(tile: TrackingTile, monkeypatch: pytest.MonkeyPatch) -> List[str]:
         (simulator.lines, "read", "read"),
         (simulator.transfer_stages, "take", "BUFFER, ESTIMATE"),
         (simulator.lines, "pulse", "SLOW"),
-        (simulator.chopper, "flip_lines", "flip"),
+        (simulator.chopper, "due", "flip"),
         (simulator.estimator, "sync", "sync"),
     ):
         call = getattr(owner, method)

@@ -13,8 +13,8 @@ from torch import Tensor
 from aihwkit_dspt.tiles import transfer_stages
 from aihwkit_dspt.tiles.buffer import TransferBuffer
 from aihwkit_dspt.tiles.chopper import Chopper
-from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.estimator import SymmetricPointEstimator
+from aihwkit_dspt.tiles.event import Stage, TransferEvent
 from aihwkit_dspt.tiles.transfer_stages import TransferStages
 
 IN_SIZE, OUT_SIZE = 6, 37
@@ -45,6 +45,14 @@ def stages(
     if out_chop_prob > 0.0:
         chopper.out_sign.copy_(torch.randn(OUT_SIZE).sign())
     return TransferStages(chopper, buffer, estimator, tracks)
+
+
+def take(of: TransferStages, lines: slice, read: Tensor, beta: float) -> TransferEvent:
+    """Return the event of a read that was taken."""
+    event = TransferEvent(3, lines, 0, beta, True)
+    of.take(event, read, None)
+    assert event.stage is Stage.TAKEN
+    return event
 
 
 def values(of: TransferStages) -> Dict[str, Tensor]:
@@ -79,7 +87,6 @@ def test_compiled_pass_equals_the_stages(
         (plain.chopper, plain.buffer, plain.estimator),
     ):
         target.load_state_dict(deepcopy(source.state_dict()))
-    counters = OperationCounters(), OperationCounters()
     n_written = 0
     for index in range(60):
         lines = (slice(0, IN_SIZE), slice(2, 4), slice(index % IN_SIZE, index % IN_SIZE + 1))[
@@ -89,12 +96,12 @@ def test_compiled_pass_equals_the_stages(
         if index == 55:
             read[0, 3] = torch.nan
         before = read.clone()
-        found = compiled.take(lines, read, 1.7, counters[0])
+        found = take(compiled, lines, read, 1.7)
         with monkeypatch.context() as patch:
             patch.setattr(transfer_stages, "COMPILED", ())
-            expected = plain.take(lines, read, 1.7, counters[1])
-        assert same(found, expected)
-        assert same(*(torch.tensor(float(counter.slow_pulses)) for counter in counters))
+            expected = take(plain, lines, read, 1.7).steps
+        assert same(found.steps, expected)
+        assert same(torch.tensor(found.n_pulses), found.steps.abs().sum(dtype=torch.float64))
         assert same(read, before)
         n_written += int(expected.nan_to_num(0.0).abs().sum()) if expected is not None else 0
         for key, value in values(plain).items():
@@ -103,30 +110,41 @@ def test_compiled_pass_equals_the_stages(
     assert n_written > 1000
 
 
-def test_none_stands_for_no_pulses() -> None:
-    """Increments below one pulse release nothing, and are kept."""
+def test_a_second_try_starts_from_the_first() -> None:
+    """Stage by stage, a read that was interrupted is taken once."""
+    some = stages({}, 0.0, True, torch.float16)
+    changing = some.buffer.hidden, some.estimator.sp_estimate
+    before = [value.clone() for value in changing]
+    event = TransferEvent(0, slice(1, 3), 0, 1.7, True)
+    read = torch.randn(2, OUT_SIZE).half()
+    some.take(event, read, None)
+    once = [value.clone() for value in changing]
+    assert not any(map(torch.equal, once, before))
+    event.stage = Stage.STARTED
+    some.take(event, read, None)
+    assert all(map(torch.equal, changing, once))
+
+
+def test_increments_below_a_pulse() -> None:
+    """They release nothing, and are kept."""
     some = stages({}, 0.0, True, torch.float32)
     some.buffer.hidden.zero_()
     read = some.estimator.reference[1:2] + 0.01
-    counters = OperationCounters()
-    assert some.take(slice(1, 2), read, 1.0, counters) is None
-    assert counters.slow_pulses == 0.0
+    assert take(some, slice(1, 2), read, 1.0).n_pulses == 0.0
     assert some.buffer.hidden[1].abs().min() > 0.005
-    steps = some.take(slice(1, 2), read, 1000.0, counters)
-    assert steps is not None
-    assert counters.slow_pulses == steps.abs().sum() > 0
-    assert some.take(slice(1, 2), read, 1000.0, None) is not None
-    assert counters.slow_pulses == steps.abs().sum()
+    event = take(some, slice(1, 2), read, 1000.0)
+    assert event.steps is not None
+    assert event.n_pulses == event.steps.abs().sum() > 0
 
 
 def test_tensors_may_be_exchanged() -> None:
     """The pass writes to the tensors that the stages hold now."""
     some = stages({}, 0.0, True, torch.float32)
     read = torch.randn(1, OUT_SIZE)
-    some.take(slice(0, 1), read, 1.0, None)
+    take(some, slice(0, 1), read, 1.0)
     old = some.buffer.hidden
     some.buffer.hidden = torch.zeros_like(old)
     kept = old.clone()
-    some.take(slice(0, 1), read, 0.5, None)
+    take(some, slice(0, 1), read, 0.5)
     assert torch.equal(old, kept)
     assert some.buffer.hidden[0].any()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Optional, Tuple
 
 import triton.language as tl
-from torch import Tensor, empty_like
+from torch import Tensor
 
 from aihwkit_dspt.tiles.gpu.arithmetic import clip, new_seed, rint
 from aihwkit_dspt.tiles.gpu.launch import Kernel
@@ -79,6 +79,8 @@ def _transfer_kernel(
     out_sign,
     steps,
     count,
+    taken,
+    number,
     first,
     size,
     scale,
@@ -121,6 +123,8 @@ def _transfer_kernel(
     if FILTERS:
         estimate = tl.load(sp_estimate + there, mask=inside)
         tl.store(sp_estimate + there, estimate * old_share + value * new_share, mask=inside)
+    if index + tl.program_id(1) == 0:
+        tl.store(taken, number)
 
 
 def transfer_lines(
@@ -131,7 +135,10 @@ def transfer_lines(
     reference: Tensor,
     in_sign: Tensor,
     out_sign: Tensor,
+    steps: Tensor,
     count: Optional[Tensor],
+    taken: Tensor,
+    number: int,
     scale: float,
     max_steps: float,
     momentum: float,
@@ -140,20 +147,17 @@ def transfer_lines(
     restarts: bool,
     eta: float,
     filters: bool,
-) -> Tensor:
+) -> None:
     """Do BUFFER and ESTIMATE; see :func:`~aihwkit_dspt.tiles.line_kernel.transfer_lines`.
 
-    The only other argument is ``count``, a number in double precision to which the pulses are
-    added, if there is one.
-
-    Returns:
-        ``[n_lines, out_size]`` pulse numbers.
+    The only other arguments are ``count``, a number in double precision to which the pulses are
+    added, if there is one, and ``taken``, where the integer ``number`` is stored with the rest.
     """
-    steps = empty_like(read)
     _transfer_kernel(
         _grid(read),
         *(read, hidden, sp_estimate, reference, in_sign, out_sign, steps),
-        *(steps if count is None else count, first, read.shape[1], scale, max_steps),
+        *(steps if count is None else count, taken, number, first, read.shape[1], scale),
+        max_steps,
         *(momentum, 1.0 - momentum, capacity, 1.0 - eta, eta),
         FORGETS=forgets,
         RESTARTS=restarts,
@@ -162,7 +166,6 @@ def transfer_lines(
         COUNTS=count is not None,
         CELLS=CELLS,
     )
-    return steps
 
 
 @Kernel

@@ -1,0 +1,24 @@
+"""Calls between which no interrupt can come."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, List
+
+_CALL: Any = partial.__call__
+
+
+def in_one_go(*calls: partial[Any]) -> List[Any]:
+    """Make calls one after the other so that an interrupt comes before all or after all of them.
+
+    Python runs signal handlers (Ctrl-C) between its own instructions, never inside a function that
+    is written in C. Here such functions are called in a row from C, without an instruction between
+    them. So whatever a call changes and the note that it is done belong together.
+
+    Args:
+        calls: calls of functions in C: of C++ tiles, torch, Numba, ``setattr`` or ``dict.update``.
+
+    Returns:
+        what they return.
+    """
+    return list(map(_CALL, calls))
