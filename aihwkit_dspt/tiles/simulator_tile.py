@@ -59,8 +59,9 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         """Return the analog product of the mixed weight with ``[*, x_size]`` inputs."""
         self._require_type(x_input, "x_input")
         self.settle()
+        output = self.read_stage.forward(x_input, bias, in_trans, out_trans, is_test)
         self.counters.forward_mvms += x_input.numel() // (self.x_size - int(bias))
-        return self.read_stage.forward(x_input, bias, in_trans, out_trans, is_test)
+        return output
 
     def backward(
         self,
@@ -73,8 +74,9 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         """Return the analog transposed product of the mixed weight with errors."""
         self._require_type(d_input, "d_input")
         self.settle()
+        output = self.read_stage.backward(d_input, bias, in_trans, out_trans)
         self.counters.backward_mvms += d_input.numel() // self.d_size
-        return self.read_stage.backward(d_input, bias, in_trans, out_trans)
+        return output
 
     def forward_indexed(
         self, x_input: Tensor, d_tensor: Tensor, is_test: bool = False, non_blocking: bool = False
@@ -82,8 +84,8 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         """Forward pass of a convolution with the index matrix that was set."""
         self._require_type(x_input, "x_input")
         self.settle()
-        self.counters.forward_mvms += d_tensor.numel() // self.d_size
         output: Tensor = self.read.tile.forward_indexed(x_input, d_tensor, is_test, True)
+        self.counters.forward_mvms += d_tensor.numel() // self.d_size
         return output
 
     def backward_indexed(
@@ -92,8 +94,8 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         """Backward pass of a convolution with the index matrix that was set."""
         self._require_type(d_input, "d_input")
         self.settle()
-        self.counters.backward_mvms += d_input.numel() // self.d_size
         output: Tensor = self.read.tile.backward_indexed(d_input, x_tensor, True)
+        self.counters.backward_mvms += d_input.numel() // self.d_size
         return output
 
     def _require_type(self, values: Tensor, name: str) -> None:
@@ -136,8 +138,10 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
             non_blocking: not used; see the class.
 
         Raises:
-            TileError: if the shapes do not fit; the tile is left as it was.
+            TileError: if shapes or data types do not fit; the tile is left as it was.
         """
+        self._require_type(x_input, "x_input")
+        self._require_type(d_input, "d_input")
         x_vectors = as_vectors(x_input.detach(), in_trans, self.x_size, bias, "x_input")
         d_vectors = as_vectors(d_input.detach(), out_trans, self.d_size, False, "d_input")
         self.update_vectors(x_vectors, d_vectors)
@@ -155,6 +159,8 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         """
         if self.indices is None:
             raise TileError("the index matrix is not set: call set_indexed() first")
+        self._require_type(x_input, "x_input")
+        self._require_type(d_input, "d_input")
         d_vectors = d_input.detach().flatten(2).transpose(1, 2)
         # With an analog bias aihwkit appends more ones than there are patches; C++ reads no
         # further than it needs either.

@@ -8,7 +8,7 @@ from aihwkit.exceptions import ArgumentError, ConfigError, CudaError, TileError
 from aihwkit.simulator.parameters.base import RPUConfigGeneric
 from aihwkit.simulator.rpu_base import cuda
 from aihwkit.simulator.tiles.module import TileModule
-from torch import Tensor, tensor
+from torch import Tensor, inference_mode, tensor
 from torch import device as torch_device
 from torch.autograd import no_grad
 from torch.nn.parallel import DistributedDataParallel
@@ -42,6 +42,7 @@ class TrackingTile(TileState, TileDataType):
             which aihwkit's C++ tiles return wrong shapes.
     """
 
+    @inference_mode(False)  # what is trained later must not be an inference tensor
     def __init__(
         self,
         out_size: int,
@@ -242,6 +243,7 @@ class TrackingTile(TileState, TileDataType):
 
     # -- devices --------------------------------------------------------------------------------
 
+    @inference_mode(False)
     @no_grad()
     def cuda(self, device: Optional[Union[torch_device, str, int]] = None) -> TrackingTile:
         """Move the tile to a GPU.

@@ -8,6 +8,7 @@ from typing import Any, Dict
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.analog import AnalogTile
 from aihwkit.simulator.tiles.base import AnalogTileStateNames
+from torch import inference_mode
 
 from aihwkit_dspt._host import attributes, keep_context, put_back
 from aihwkit_dspt.tiles.compound_state import (
@@ -21,6 +22,7 @@ from aihwkit_dspt.tiles.state import require_format
 class TileState(AnalogTile):
     """aihwkit's analog tile, with loads that happen whole or not at all and exact copies."""
 
+    @inference_mode(False)  # what is trained later must not be an inference tensor
     def __setstate__(self, state: Dict[str, Any]) -> None:
         """Set a saved state: of a tracking tile, or of a C++ compound with the same settings.
 
@@ -82,6 +84,7 @@ class TileState(AnalogTile):
         state["is_frozen"] = not self.analog_ctx.requires_grad
         return state
 
+    @inference_mode(False)
     def __deepcopy__(self, memo: Dict[int, Any]) -> TileState:
         """Return an independent copy, cell by cell exact.
 
