@@ -91,8 +91,8 @@ def _wheel_failure(aihwkit: str, reason: str) -> str:
 _BUILD_FAILURES = {
     Origin.SELF_BUILT: (
         "The self-built aihwkit {} is broken beside torch {} ({}): build it again against this "
-        "torch, pip install --no-build-isolation --no-deps --force-reinstall in the folder of its "
-        "sdist, or go back to the torch that it was built with (docs/installation.md)."
+        "torch, pip install --no-build-isolation --no-deps --force-reinstall . in the folder of "
+        "its sdist, or go back to the torch that it was built with (docs/installation.md)."
     ),
     Origin.CONDA: (
         "Conda's build of aihwkit {} is broken beside torch {} ({}): let conda install aihwkit "

@@ -125,6 +125,22 @@ def test_a_build_outside_the_pairs_is_taken(monkeypatch: pytest.MonkeyPatch) -> 
         _installation.check_host()
 
 
+PAGE = (Path(__file__).parents[1] / "docs" / "installation.md").read_text().replace("\\*", "*")
+
+
+@pytest.mark.parametrize(
+    ("origin", "torch_version"),
+    [(Origin.WHEEL, "2.9.1"), (Origin.SELF_BUILT, "2.10.0"), (Origin.CONDA, "2.10.0")],
+)
+def test_the_page_explains_the_sentence(
+    monkeypatch: pytest.MonkeyPatch, origin: Origin, torch_version: str
+) -> None:
+    """docs/installation.md quotes what a user gets to see."""
+    monkeypatch.setattr(torch, "__version__", torch_version)
+    sentence = _installation._failure("1.1.0", origin, RuntimeError("…"))
+    assert f"\n> {sentence}\n" in PAGE
+
+
 def test_missing_and_old_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing or too old aihwkit is named as such, with what to install."""
     for found, words in ((None, "not installed"), (("0.9.2", Origin.WHEEL), "0.9.2 is too old")):
