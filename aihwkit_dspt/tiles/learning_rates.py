@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Dict, Optional, Tuple
 
 from numpy import float32
@@ -40,6 +41,7 @@ class FastLearningRate:
         self.m_x = float32(0.0)
         self.m_d = float32(0.0)
         self.current = float32(1.0)
+        self._observed = self.m_x, self.m_d
         self._last: Optional[Tuple[float, float32]] = None
 
     @property
@@ -56,9 +58,22 @@ class FastLearningRate:
         return (float32(1.0) - tau) * old + tau * new
 
     def observe(self, x_max: float, d_max: float, m_batch: int) -> None:
-        """Average in the largest absolute input and error of one vector pair of a batch."""
-        self.m_x = self._average(self.m_x, float32(x_max), m_batch)
-        self.m_d = self._average(self.m_d, float32(d_max), m_batch)
+        """Average in the largest absolute input and error of one vector pair of a batch.
+
+        The learning rate follows at once, the averages with :meth:`keep`.
+        """
+        self._observed = (
+            self._average(self.m_x, float32(x_max), m_batch),
+            self._average(self.m_d, float32(d_max), m_batch),
+        )
+
+    def keep(self) -> partial[None]:
+        """Return the call that keeps the averages with the vector pair that was observed last.
+
+        It is made in one go with the pulses of that vector pair.
+        """
+        m_x, m_d = self._observed
+        return partial(vars(self).update, m_x=m_x, m_d=m_d)
 
     def __call__(self, learning_rate: float) -> float:
         """Return the fast learning rate for the given SGD learning rate."""
@@ -73,8 +88,9 @@ class FastLearningRate:
         if self.config.fast_lr > 0.0:
             scale = value if self.config.scale_fast_lr else float32(1.0)
             value = self.base if self.auto_scales else float32(self.config.fast_lr)
-            if self.auto_scales and self.m_x > 0.0 and self.m_d > 0.0:
-                value = value / (self.m_x * self.m_d)
+            m_x, m_d = self._observed
+            if self.auto_scales and m_x > 0.0 and m_d > 0.0:
+                value = value / (m_x * m_d)
             value = value * scale
         return value
 
@@ -86,6 +102,7 @@ class FastLearningRate:
         """Set the running averages."""
         for name, value in state.items():
             setattr(self, name, float32(value))
+        self._observed = self.m_x, self.m_d
         self._last = None
 
 

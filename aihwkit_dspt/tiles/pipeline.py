@@ -128,6 +128,8 @@ class TrackingPipeline(TileParts):
             self.schedule.count(n_vectors, is_due),
             self.counters.count_update_cycles(n_vectors),
         ]
+        if self.fast_lr.auto_scales:
+            counted.append(self.fast_lr.keep())
         if self.counters.estimates_coincidences:
             steps = fast_lr / self.fast_granularity
             counted.append(self.counters.count_gradient_pulses(x_input, d_input, steps))

@@ -39,10 +39,10 @@ def test_auto_scale_recursion(scale_fast_lr: bool, momentum: float) -> None:
     for index in range(200):
         m_batch = (1, 3, 10)[index % 3]
         x_max, d_max = torch.rand(2).tolist() if index % 7 else (0.0, 0.0)
+        rate.observe(5.0, 7.0, 1)  # interrupted before its pulses: it is not kept
         rate.observe(x_max, d_max, m_batch)
         m_x = cpp_auto_scale(m_x, F(x_max), momentum, m_batch)
         m_d = cpp_auto_scale(m_d, F(d_max), momentum, m_batch)
-        assert (rate.m_x, rate.m_d) == (m_x, m_d)
         expected = F(0.7) * (F(BL) * F(GRANULARITY))
         if m_x > 0 and m_d > 0:
             expected = expected / (m_x * m_d)
@@ -50,6 +50,8 @@ def test_auto_scale_recursion(scale_fast_lr: bool, momentum: float) -> None:
             expected = expected * F(0.3)
         assert rate(0.3) == float(expected)
         assert rate.current == expected
+        rate.keep()()
+        assert (rate.m_x, rate.m_d) == (m_x, m_d)
 
 
 @pytest.mark.parametrize(
@@ -74,11 +76,13 @@ def test_fast_state() -> None:
     device = TrackingTransferCompound(auto_scale=True, fast_lr=0.7)
     rate, other = (FastLearningRate(device, GRANULARITY, BL) for _ in range(2))
     rate.observe(0.3, 0.7, 3)
+    rate.keep()()
     rate(0.1)
     other.load_state(rate.state())
     assert other.state() == rate.state()
     for one in (rate, other):
         one.observe(0.9, 0.1, 3)
+        one.keep()()
     assert other(0.1) == rate(0.1)
 
 

@@ -1,0 +1,71 @@
+"""What random configurations are drawn from."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, Dict, Iterator, Tuple
+
+import pytest
+from aihwkit.simulator.configs import compounds, devices
+from aihwkit.simulator.configs.devices import PulsedDevice
+
+from aihwkit_dspt import TrackingRPUConfig, TrackingTransferCompound
+from tests.fuzz.case import draw_case
+from tests.fuzz.device_values import CELLS, OWN, device_table
+from tests.fuzz.values import COMPOUND, CONFIG, INPUT_RANGE, IO, MAPPING, RUNTIME, UPDATE
+
+PARTS = {
+    TrackingTransferCompound: {
+        "unit_cell_devices",
+        "reference_device",
+        "transfer_forward",
+        "transfer_update",
+    },
+    TrackingRPUConfig: {
+        "device",
+        "forward",
+        "backward",
+        "update",
+        "mapping",
+        "pre_post",
+        "runtime",
+    },
+}
+"""Fields that are drawn as parts of their own."""
+
+
+def test_a_seed_is_one_configuration() -> None:
+    """The same seed draws the same, another one something else."""
+    assert str(draw_case(3)) == str(draw_case(3)) != str(draw_case(4))
+
+
+def _tables() -> Iterator[Tuple[Any, Dict[str, Any]]]:
+    yield TrackingTransferCompound, COMPOUND
+    yield TrackingRPUConfig, CONFIG
+    yield from (IO, UPDATE, MAPPING, INPUT_RANGE, RUNTIME)
+    for name in OWN:
+        if name != "SoftBoundsPmaxDevice":
+            yield getattr(devices, name), device_table(name)
+
+
+@pytest.mark.parametrize(("kind", "table"), _tables())
+def test_all_fields_are_drawn(kind: Any, table: Dict[str, Any]) -> None:
+    """Whatever field aihwkit or this package adds is noticed."""
+    known = {item.name for item in fields(kind)}
+    assert set(table) | PARTS.get(kind, set()) >= known
+
+
+def test_all_devices_are_drawn() -> None:
+    """Pulsed devices and unit cells of aihwkit; compounds are unit cells that transfer."""
+    found = {
+        name
+        for name, kind in vars(devices).items()
+        if isinstance(kind, type) and issubclass(kind, PulsedDevice) and kind is not PulsedDevice
+    }
+    assert found == set(OWN)
+    cells = {
+        name
+        for name, kind in vars(compounds).items()
+        if isinstance(kind, type) and issubclass(kind, compounds.UnitCell)
+    }
+    assert {name for name in cells if not name.endswith("Compound")} - {"UnitCell"} == set(CELLS)

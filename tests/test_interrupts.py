@@ -1,0 +1,167 @@
+"""An interrupted update leaves a state from which the next one is right, whatever the instant.
+
+Nothing is random here, and transfers are counted in vectors. So a tile that was interrupted has to
+be, after its next whole update, in the very state of a tile that got the vectors that were counted
+until then and the same next update: no pulse lost between buffer and array, no line read twice, no
+sweep miscounted, no weight off :math:`W + \\gamma\\, c \\circ (P - \\tilde Q)`.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any, Dict
+
+import pytest
+
+from aihwkit_dspt import TransferScope
+from tests.fuzz.checks import check, check_same, states
+from tests.fuzz.instants import run_until_line, run_until_timer
+from tests.helpers import draw_batch, quiet_device, quiet_tile, train
+from tests.table import METHODS, Settings
+
+N_BATCH = 4
+N_INSTANTS = 40
+"""Lines of an update before which it is interrupted, in the default run; of some 300."""
+
+EVERY: Settings = {"transfer_every": 2.0, "units_in_mbatch": False, "transfer_lr": 3.0}
+
+VARIATIONS: Dict[str, Settings] = {
+    "line": {},
+    "rows": {"transfer_columns": False},
+    "array": {"transfer_scope": TransferScope.ARRAY},
+    "random choppers": {"in_chop_random": True, "out_chop_prob": 0.4},
+    # The averages stand still: they depend on the size of the batch, not only on its vectors.
+    "vector by vector": {"auto_scale": True, "auto_momentum": 1.0},
+    "reference_device": {"reference_device": quiet_device(dw_min=0.02)},
+    "other gamma": {},
+}
+
+
+def _cases() -> Dict[str, Settings]:
+    """Return settings of all methods with all variations that apply to them."""
+    cases = {}
+    for method, settings in METHODS.items():
+        for name, variation in VARIATIONS.items():
+            changed = {**EVERY, **settings, **variation}
+            if name == "other gamma":
+                changed["gamma"] = 0.0 if settings.get("gamma") else 0.3
+            has_reference = method in ("AGAD", "two-stage", "RIDER", "E-RIDER")
+            if name != "reference_device" or has_reference:
+                cases[f"{method}, {name}"] = changed
+    return cases
+
+
+CASES = _cases()
+
+
+class Bench:
+    """A trained tile that is interrupted, from the same state again and again.
+
+    Args:
+        name: name of the case.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.tile = quiet_tile((2, 3), **CASES[name])
+        # Into the middle of a sweep, with the choppers of some lines flipped.
+        train(self.tile, 9, N_BATCH)
+        self.first, self.second = draw_batch(self.tile, N_BATCH), draw_batch(self.tile, N_BATCH)
+        self.counted = self.vectors()
+        self.state = self.tile.tile.dump_extra()
+        self.expected: Dict[int, Dict[str, Any]] = {}
+
+    def vectors(self) -> int:
+        """Return how many vectors the tile has taken."""
+        return int(self.tile.tile.schedule.update_count)
+
+    def restart(self) -> None:
+        """Put the tile back to where it was, whatever is unfinished."""
+        self.tile.tile.load_extra(self.state)
+
+    def update(self) -> None:
+        """Update the tile with the vectors of the first batch that it has not taken yet."""
+        taken = (self.vectors() - self.counted) % N_BATCH
+        self.tile.update(*(values[taken:] for values in self.first))
+
+    def check(self) -> None:
+        """Do the next whole update and check where that leads."""
+        self.tile.update(*self.second)
+        check(self.tile)
+        found, taken = self.found(), self.vectors() - self.counted - N_BATCH
+        if taken not in self.expected:
+            self.expected[taken] = self.uninterrupted(taken)
+        check_same(f"after {taken} vectors and an update", self.expected[taken], found)
+
+    def uninterrupted(self, taken: int) -> Dict[str, Any]:
+        """Return the state after as many vectors and the next update, in peace."""
+        self.restart()
+        for _ in range(taken // N_BATCH):
+            self.tile.update(*self.first)
+        self.tile.update(*(values[: taken % N_BATCH] for values in self.first))
+        self.tile.update(*self.second)
+        return self.found()
+
+    def found(self) -> Dict[str, Any]:
+        """Return what has to be equal: everything, or what random flips leave as it is.
+
+        A flip that was drawn and not done is drawn once more, which is as random.
+        """
+        (state,) = states(self.tile)
+        if not self.tile.rpu_config.device.out_chop_prob:
+            return state
+        counters = state["extra"]["counters"]
+        return {"schedule": state["extra"]["schedule"], "cycles": counters["update_cycles"]}
+
+    def n_lines(self) -> int:
+        """Return how many lines an update executes."""
+        number = 0
+        self.restart()
+        while run_until_line(self.update, number):
+            self.restart()
+            number += 20
+        return number
+
+
+def interrupt_at(name: str, n_instants: int) -> None:
+    """Interrupt an update before some of its lines."""
+    bench, random = Bench(name), Random(name)
+    n_lines = bench.n_lines()
+    assert n_lines > 100  # an update is that long
+    for number in random.sample(range(n_lines), min(n_instants, n_lines)):
+        bench.restart()
+        run_until_line(bench.update, number)
+        bench.check()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_instants_of_an_update(name: str) -> None:
+    """An interrupt before some of the lines that are executed in an update."""
+    interrupt_at(name, N_INSTANTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_every_instant_of_an_update(name: str) -> None:
+    """An interrupt before each line that is executed in an update."""
+    interrupt_at(name, 10_000)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_interrupts_one_after_the_other(name: str) -> None:
+    """Three updates in a row are interrupted; what recovers is interrupted, too."""
+    bench, random = Bench(name), Random(name)
+    for _ in range(6):
+        bench.restart()
+        for _ in range(3):
+            run_until_line(bench.update, random.randrange(100))
+        bench.check()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_signals(name: str) -> None:
+    """A signal, as Ctrl-C sends it, while updates follow each other."""
+    bench, random = Bench(name), Random(name)
+    for _ in range(5):
+        bench.restart()
+        run_until_timer(bench.update, random.uniform(1e-4, 2e-3))
+        bench.check()
