@@ -16,12 +16,14 @@ from aihwkit.simulator.tiles.array import TileModuleArray
 from torch.serialization import add_safe_globals
 
 import aihwkit_dspt.configs
+import aihwkit_dspt.plain
 
 PACKAGES = (
     aihwkit.simulator.configs,
     aihwkit.simulator.parameters,
     aihwkit.simulator.presets,
     aihwkit_dspt.configs,
+    aihwkit_dspt.plain,
 )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Union
 
 import numpy as np
 import torch
@@ -17,10 +18,16 @@ from aihwkit.simulator.tiles.module import TileModule
 from torch import nn
 
 from aihwkit_dspt._host import attributes, put_back
+from aihwkit_dspt.loadable import write_loadable
+from aihwkit_dspt.plain import restored, storable
+from aihwkit_dspt.seal import has_intact_members, is_intact, seal
 from aihwkit_dspt.whole_file import whole_file
 
-CHECKPOINT_FORMAT = 1
-"""Version of the files that :func:`save_checkpoint` writes; counted up when they change."""
+CHECKPOINT_FORMAT = 2
+"""Version of the files that :func:`save_checkpoint` writes; counted up when they change.
+
+Format 1 is that of version 0.1.0: it has no seal.
+"""
 
 PARTS = ("model", "optimizer", "scheduler")
 
@@ -35,29 +42,39 @@ def save_checkpoint(
     """Write all that a training needs to go on.
 
     These are the states of model, optimizer and learning rate scheduler and of the random number
-    generators of Python, NumPy and torch. The file appears under its name when it is complete: an
-    interrupted call leaves the former checkpoint in place.
+    generators of Python, NumPy and torch. The file appears under its name when it is complete and
+    has been read back: a call that is interrupted or refused leaves the former checkpoint in place.
+    A checksum at its end lets :func:`load_checkpoint` find any damage. To torch it is a usual file:
+    ``torch.load(path, weights_only=True)`` reads it, too.
+
+    NumPy's numbers are saved as plain ones, wherever they are.
 
     The generators of aihwkit's C++ tiles cannot be saved: after a load, pulses and noise go on with
     other random numbers.
 
     Args:
-        path: the file.
+        path: the file. What a killed process has left beside it (``.part``) is removed.
         model: the model.
         optimizer: its optimizer.
         scheduler: a learning rate scheduler of the optimizer.
-        extra: more to keep, such as ``epoch=3``; tensors and plain Python values.
+        extra: more to keep, such as ``epoch=3``; tensors, NumPy arrays of numbers and plain Python
+            values, also in dicts, lists and tuples.
+
+    Raises:
+        ArgumentError: if a value could not be loaded again; it is named, as in
+            ``extra.history[2]``.
+        OSError: if the file cannot be written.
     """
-    states = {name: part for name, part in zip(PARTS, (model, optimizer, scheduler)) if part}
     content = {
         "format": CHECKPOINT_FORMAT,
         "versions": {name: version(name) for name in ("aihwkit-dspt", "aihwkit", "torch")},
-        **{name: part.state_dict() for name, part in states.items()},
+        **{name: part.state_dict() for name, part in _given(model, optimizer, scheduler).items()},
         "random": _random_states(),
         "extra": extra,
     }
     with whole_file(path) as file:
-        torch.save(content, file)
+        write_loadable(storable(content), file)
+        seal(file)
 
 
 def load_checkpoint(
@@ -66,6 +83,7 @@ def load_checkpoint(
     optimizer: Optional[Any] = None,
     scheduler: Optional[Any] = None,
     map_location: Any = None,
+    load_rpu_config: Optional[bool] = None,
 ) -> Dict[str, Any]:
     """Go on where :func:`save_checkpoint` was called.
 
@@ -79,40 +97,92 @@ def load_checkpoint(
         optimizer: its optimizer; it may be made before or after the load.
         scheduler: its learning rate scheduler.
         map_location: see :func:`torch.load`.
+        load_rpu_config: whether the tiles take over the settings of the file (with a warning where
+            theirs differ) or keep those of the script; ``None`` leaves that to the tiles, which
+            take them over unless told otherwise.
 
     Returns:
         the ``extra`` values that were saved.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ArgumentError: if the file is no checkpoint of this format, or lacks a part that is to be
-            loaded.
+        ArgumentError: if the file is damaged, is no checkpoint of this format, or lacks a part that
+            is to be loaded.
         TileError, RuntimeError: if the model does not fit, naming both sides.
-        pickle.UnpicklingError: if the file is damaged or holds a class of your own; torch's
-            message says how to allow that.
+        pickle.UnpicklingError: if the file holds a class of your own; torch's message says how to
+            allow that.
     """
-    content = torch.load(path, map_location=map_location, weights_only=True)
-    found = content.get("format", "none") if isinstance(content, dict) else type(content).__name__
-    if found != CHECKPOINT_FORMAT or "random" not in content:
-        raise ArgumentError(
-            f"path={str(path)!r} has format {found}: pass a file that save_checkpoint of this "
-            f"version wrote, which has format {CHECKPOINT_FORMAT}"
-        )
-    parts = {name: part for name, part in zip(PARTS, (model, optimizer, scheduler)) if part}
+    content = _read(Path(path), map_location)
+    parts = _given(model, optimizer, scheduler)
     for name in parts:
         if name not in content:
             raise ArgumentError(f"{name} is not in {str(path)!r}: pass {name}=None")
-    undo = _undo_all(model, optimizer, scheduler)
-    try:
-        for name, part in parts.items():
-            part.load_state_dict(content[name])
-        _set_random_states(content["random"])
-    except BaseException:
-        for step in undo:
-            step()
-        raise
+    # What is made in inference mode can never be trained; a model that was, stays one.
+    tensors = (*model.parameters(), *model.buffers())
+    with torch.inference_mode(any(tensor.is_inference() for tensor in tensors)):
+        undo = _undo_all(model, optimizer, scheduler)
+        try:
+            with _settings_chosen(model, load_rpu_config):
+                for name, part in parts.items():
+                    part.load_state_dict(content[name])
+            _set_random_states(content["random"])
+        except BaseException:
+            for step in undo:
+                step()
+            raise
     extra: Dict[str, Any] = content["extra"]
     return extra
+
+
+def _given(*parts: Optional[Any]) -> Dict[str, Any]:
+    return {name: part for name, part in zip(PARTS, parts) if part is not None}
+
+
+def _read(path: Path, map_location: Any) -> Dict[str, Any]:
+    """Return what is in a file of :func:`save_checkpoint`, if it is whole."""
+    with path.open("rb") as file:
+        intact = is_intact(file)
+        # A file without a seal is old, or the seal itself is damaged, or it is something else.
+        if not (intact or (intact is None and has_intact_members(file))):
+            raise _damaged(path)
+        file.seek(0)
+        try:
+            content = torch.load(file, map_location=map_location, weights_only=True)
+        except Exception as error:
+            if intact:
+                raise
+            raise _damaged(path) from error
+    found = content.get("format", "none") if isinstance(content, dict) else type(content).__name__
+    if intact is None and found != 1 and isinstance(found, int):
+        raise _damaged(path)  # all later formats are sealed
+    if found not in (1, CHECKPOINT_FORMAT) or "random" not in content:
+        raise ArgumentError(
+            f"path={str(path)!r} has format {found}: pass a file that save_checkpoint of this "
+            f"version wrote, which has format {CHECKPOINT_FORMAT}, or of an older one"
+        )
+    plain: Dict[str, Any] = restored(content)
+    return plain
+
+
+def _damaged(path: Path) -> ArgumentError:
+    return ArgumentError(
+        f"path={str(path)!r} is damaged, or no checkpoint: its checksum is wrong or missing. Pass "
+        "an undamaged copy, or the checkpoint before it; nothing has been loaded"
+    )
+
+
+@contextmanager
+def _settings_chosen(model: nn.Module, load_rpu_config: Optional[bool]) -> Iterator[None]:
+    """Tell all tiles for once whose settings hold, see :func:`load_checkpoint`."""
+    tiles = [tile for tile in model.modules() if isinstance(tile, TileModule)]
+    before = [tile.load_rpu_config for tile in tiles]
+    for tile in tiles:
+        tile.set_load_rpu_config_state(load_rpu_config)
+    try:
+        yield
+    finally:
+        for tile, choice in zip(tiles, before):
+            tile.load_rpu_config = choice
 
 
 def _random_states() -> Dict[str, Any]:
@@ -140,7 +210,7 @@ def _undo_all(
     """Return what to call to put everything back as it is now."""
     steps: List[Callable[[], Any]] = []
     for part in (optimizer, scheduler):
-        if part:
+        if part is not None:
             state = deepcopy(part.state_dict())
             steps.append(partial(part.load_state_dict, state))
     # A loaded tile gets new arrays; the old ones are still whole.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,74 @@ def test_missing_folder(tmp_path: Path) -> None:
     """Said at once."""
     with pytest.raises(FileNotFoundError), whole_file(tmp_path / "none" / "file"):
         pass
+
+
+ABANDONED = """
+import os, signal, sys
+from aihwkit_dspt.whole_file import whole_file
+with whole_file(sys.argv[1]) as file:
+    file.write(b"half")
+    print(flush=True)
+    sys.stdin.read(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    """At the next write, but not while the process lives, nor what belongs to another file."""
+    path, other = tmp_path / "c.pt", tmp_path / "c.pt.old12345678.part"
+    other.write_bytes(b"mine")
+    with subprocess.Popen(
+        [sys.executable, "-c", ABANDONED, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[1],
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with whole_file(path) as file:
+            file.write(b"1")
+        (left,) = set(tmp_path.iterdir()) - {path, other}
+        assert left.suffix == ".part"
+        process.communicate(b"1")
+    assert left.exists()
+    with whole_file(path) as file:
+        file.write(b"2")
+    assert set(tmp_path.iterdir()) == {path, other}
+    assert path.read_bytes() == b"2"
+
+
+def test_file_of_a_living_writer_is_left_alone(tmp_path: Path) -> None:
+    """Two writers of one file in one process: the last one to finish has the name."""
+    path = tmp_path / "file"
+    with whole_file(path) as slow:
+        slow.write(b"slow")
+        with whole_file(path) as quick:
+            quick.write(b"quick")
+        assert path.read_bytes() == b"quick"
+    assert path.read_bytes() == b"slow"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_symbolic_links_stay(tmp_path: Path) -> None:
+    """The file that they name is replaced or made, in its folder and with its permissions."""
+    (tmp_path / "store").mkdir()
+    target, link = tmp_path / "store" / "c.pt", tmp_path / "last.pt"
+    link.symlink_to(Path("store") / "c.pt")
+    for content in (b"1", b"2"):
+        with whole_file(link) as file:
+            file.write(content)
+        assert link.is_symlink()
+        assert target.read_bytes() == link.read_bytes() == content
+        target.chmod(0o640)
+    assert mode(target) == 0o640
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_endless_link(tmp_path: Path) -> None:
+    """As ``open`` says."""
+    link = tmp_path / "link"
+    link.symlink_to(link)
+    with pytest.raises(OSError, match="symbolic links"), whole_file(link):
+        pass
+    assert list(tmp_path.iterdir()) == [link]

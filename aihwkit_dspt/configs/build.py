@@ -23,6 +23,7 @@ from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.device_defaults import DeviceDefaults
 from aihwkit_dspt.configs.enums import ReferenceSync, ReferenceType
 from aihwkit_dspt.configs.rpu_config import TrackingRPUConfig
+from aihwkit_dspt.plain import plain
 
 COMMON: Dict[str, Any] = {
     "units_in_mbatch": True,
@@ -133,9 +134,10 @@ def build_config(
     """
     name = algorithm.lower()
     if name in AIHWKIT_ALGORITHMS:
-        return aihwkit_build_config(
+        config: Any = aihwkit_build_config(
             algorithm, device, io_parameters, up_parameters, n_devices, construction_seed, **kwargs
         )
+        return plain(config)
     known = [*ALGORITHMS, *AIHWKIT_ALGORITHMS]
     if name not in ALGORITHMS:
         raise ArgumentError(
@@ -158,7 +160,7 @@ def build_config(
     make_device = _factory(device)
     make_io = _factory(io_parameters)
     make_up = _factory(up_parameters)
-    devices = [make_device(), make_device()]
+    devices = [plain(make_device()), plain(make_device())]
     derived = DeviceDefaults.of(devices[0])
     settings: Dict[str, Any] = {
         "unit_cell_devices": devices,

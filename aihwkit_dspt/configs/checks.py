@@ -10,6 +10,8 @@ from typing import Any, Callable, Iterable, Optional, Sequence, Type, TypeVar
 
 from aihwkit.exceptions import ArgumentError, ConfigError
 
+from aihwkit_dspt.plain import plain
+
 T = TypeVar("T")
 
 
@@ -23,7 +25,8 @@ def strict_fields(cls: Type[T]) -> Type[T]:
     """Class decorator: an unknown field of a dataclass raises ``ConfigError``.
 
     It guards the constructor and later assignments, because aihwkit's own configs accept a
-    misspelled attribute silently until the tile is built.
+    misspelled attribute silently until the tile is built. NumPy's numbers become plain ones, see
+    :func:`~aihwkit_dspt.plain.plain`: with them a configuration could be saved but not loaded.
     """
     names = {item.name for item in fields(cls)}  # type: ignore[arg-type]
     plain_init: Callable[..., None] = cls.__init__
@@ -41,7 +44,7 @@ def strict_fields(cls: Type[T]) -> Type[T]:
                 f"{type(self).__name__} has no field '{key}'"
                 f"{suggestion(key, self.__dataclass_fields__)}"
             )
-        object.__setattr__(self, key, value)
+        object.__setattr__(self, key, plain(value))
 
     cls.__init__ = __init__  # type: ignore[method-assign]
     cls.__setattr__ = __setattr__  # type: ignore[method-assign]

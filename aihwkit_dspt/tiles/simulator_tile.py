@@ -354,11 +354,13 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
 
     @settled
     def set_hidden_parameters(self, params: Tensor) -> None:
-        """Set the ``[n_names, d_size, x_size]`` hidden parameters.
+        """Set the ``[n_names, d_size, x_size]`` hidden parameters; an empty tensor sets none.
 
         Raises:
             TileError: see :func:`~aihwkit_dspt.tiles.state.set_hidden_parameters`.
         """
+        if params.numel() == 0:  # a saved state has them in its extra
+            return
         state.set_hidden_parameters(self, params)
         self.refresh_weights()
 

@@ -7,13 +7,20 @@ from typing import Any, Dict, List, Tuple
 from aihwkit.exceptions import TileError
 from torch import Tensor, ones_like, stack
 
+from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.tiles.parts import TileParts
+from aihwkit_dspt.tiles.settings import FIXED, conflicts, described, fixed_settings
 
-STATE_FORMAT = 1
-"""Version of what :func:`dump_state` returns; counted up when it changes."""
+STATE_FORMAT = 2
+"""Version of what :func:`dump_state` returns; counted up when it changes.
+
+Format 1, of version 0.1.0, does not have the ``settings``.
+"""
 
 # Recomputed from the others, so that a state fits with and without gamma.
 DERIVED = "read"
+
+REMEDY = "load the state of a TrackingTile of the same size and settings"
 
 
 class StateError(TileError, RuntimeError):
@@ -89,39 +96,51 @@ def _split_signs(signs: Tensor, has_output: bool) -> Tuple[Tensor, Tensor]:
 
 def dump_state(parts: TileParts) -> Dict[str, Any]:
     """Return the complete state as nested dicts of CPU tensors and Python values."""
-    state: Dict[str, Any] = {
-        name: {key: _to_cpu(value) for key, value in stage.state_dict().items()}
-        for name, stage in parts.named_stages().items()
-    }
+    state = {name: _to_cpu(value) for name, value in _without_arrays(parts).items()}
     state.update({name: array.state() for name, array in parts.named_arrays().items()})
-    state.update(
-        # Lists as in the state of aihwkit's C++ tiles, whose values all have a length.
-        format=[STATE_FORMAT],
-        method=parts.device_config.method_name(),
-        schedule=parts.schedule.state(),
-        fast_lr=parts.fast_lr.state(),
-        counters=parts.counters.state(),
-        learning_rate=[parts.learning_rate],
-    )
     return state
+
+
+def _without_arrays(parts: TileParts) -> Dict[str, Any]:
+    """Return the state but for the arrays, with the tensors that are in use."""
+    return {
+        **{name: stage.state_dict() for name, stage in parts.named_stages().items()},
+        # Lists as in the state of aihwkit's C++ tiles, whose values all have a length.
+        "format": [STATE_FORMAT],
+        "method": parts.device_config.method_name(),
+        "settings": fixed_settings(parts.device_config),
+        "schedule": parts.schedule.state(),
+        "fast_lr": parts.fast_lr.state(),
+        "counters": parts.counters.state(),
+        "learning_rate": [parts.learning_rate],
+    }
 
 
 def load_state(parts: TileParts, state: Dict[str, Any]) -> None:
     """Set the state that :func:`dump_state` returned.
 
     Raises:
-        TileError: if it is the state of another kind of tile, of another size or of another format;
-            the tile is left as it was.
+        TileError: if it is the state of another kind of tile, of settings that give it another
+            meaning, of another size or of another format; the tile is left as it was.
     """
     require_format(state)
-    wanted = dump_state(parts)
-    if DERIVED not in state or DERIVED not in wanted:
+    # Format 1 does not have them.
+    state = {"settings": fixed_settings(parts.device_config), **state}
+    require_method(state, parts.device_config)
+    require_settings(state["settings"], parts.device_config)
+    arrays = parts.named_arrays()
+    if DERIVED not in state or DERIVED not in arrays:
         state = {key: value for key, value in state.items() if key != DERIVED}
-        wanted.pop(DERIVED, None)
-    _require_same_layout("state", state, wanted)
-    for name, array in parts.named_arrays().items():
-        if name in state:
-            array.load_state(state[name])
+        arrays.pop(DERIVED, None)
+    wanted = _without_arrays(parts)
+    _require_same_keys("state", state, [*wanted, *arrays])
+    for name, value in wanted.items():
+        _require_same_layout(f"state.{name}", state[name], value)
+    for name, array in arrays.items():
+        # One at a time, because each is a copy.
+        _require_same_layout(f"state.{name}", state[name], array.state())
+    for name, array in arrays.items():
+        array.load_state(state[name])
     for name, stage in parts.named_stages().items():
         stage.load_state_dict(state[name])
     parts.schedule.load_state(state["schedule"])
@@ -131,22 +150,46 @@ def load_state(parts: TileParts, state: Dict[str, Any]) -> None:
 
 
 def require_format(state: Any) -> None:
-    """Raise ``TileError`` unless this is a state of a tracking tile in the current format."""
+    """Raise ``TileError`` unless this is a state of a tracking tile in a known format."""
     found = state.get("format", "none") if isinstance(state, dict) else type(state).__name__
-    if found != [STATE_FORMAT]:
+    if found not in ([1], [STATE_FORMAT]):
         raise StateError(
-            f"state has format {found}, this version of aihwkit_dspt reads [{STATE_FORMAT}]: "
-            "load the state of a TrackingTile with the version of aihwkit_dspt that saved it"
+            f"state has format {found}, this version of aihwkit_dspt reads [1] and "
+            f"[{STATE_FORMAT}]: load the state of a TrackingTile with the version of aihwkit_dspt "
+            "that saved it"
         )
+
+
+def require_method(state: Dict[str, Any], config: TrackingTransferCompound) -> None:
+    """Raise ``TileError`` unless a state is of the method of a compound."""
+    if state["method"] != config.method_name():
+        raise StateError(
+            f"state is of {state['method']}, this tile simulates {config.method_name()}: "
+            "build the model with the configuration that was saved"
+        )
+
+
+def require_settings(settings: Any, config: TrackingTransferCompound) -> None:
+    """Raise ``TileError`` if the settings of a state mean something else than those of a tile."""
+    _require_same_keys("state.settings", settings, list(FIXED))
+    found = conflicts(settings, config)
+    if found:
+        raise StateError(
+            f"the state cannot go on with other settings: {described(found)}. Build the tile with "
+            "those of the state, or load them with load_rpu_config=True"
+        )
+
+
+def _require_same_keys(path: str, given: Any, wanted: List[str]) -> None:
+    keys = sorted(given) if isinstance(given, dict) else type(given).__name__
+    if keys != sorted(wanted):
+        raise StateError(f"{path} has {keys}, this tile needs {sorted(wanted)}: {REMEDY}")
 
 
 def _require_same_layout(path: str, given: Any, wanted: Any) -> None:
     """Raise ``TileError`` unless both have the same keys and tensors of the same shapes."""
-    remedy = "load the state of a TrackingTile of the same size and settings"
     if isinstance(wanted, dict):
-        keys = sorted(given) if isinstance(given, dict) else type(given).__name__
-        if keys != sorted(wanted):
-            raise StateError(f"{path} has {keys}, this tile needs {sorted(wanted)}: {remedy}")
+        _require_same_keys(path, given, list(wanted))
         for key, value in wanted.items():
             # What the C++ tiles add is theirs to check.
             if key != "extra":
@@ -154,8 +197,11 @@ def _require_same_layout(path: str, given: Any, wanted: Any) -> None:
     elif isinstance(wanted, Tensor):
         shape = list(given.shape) if isinstance(given, Tensor) else type(given).__name__
         if shape != list(wanted.shape):
-            raise StateError(f"{path} is {shape}, this tile needs {list(wanted.shape)}: {remedy}")
+            raise StateError(f"{path} is {shape}, this tile needs {list(wanted.shape)}: {REMEDY}")
 
 
 def _to_cpu(value: Any) -> Any:
+    """Return a copy of a value whose tensors are on the CPU."""
+    if isinstance(value, dict):
+        return {key: _to_cpu(item) for key, item in value.items()}
     return value.detach().cpu().clone() if isinstance(value, Tensor) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 from aihwkit.exceptions import ArgumentError, ConfigError, CudaError, TileError
@@ -14,6 +15,7 @@ from torch.autograd import no_grad
 from torch.nn.parallel import DistributedDataParallel
 
 from aihwkit_dspt._host import follow_device, is_frozen
+from aihwkit_dspt.plain import plain
 from aihwkit_dspt.tiles.output_bound import outputs_at_bound, without
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
@@ -57,7 +59,7 @@ class TrackingTile(TileState, TileDataType):
                 f"in_trans={in_trans} with out_trans={out_trans} is not valid: aihwkit's C++ "
                 "tiles handle only equal settings; pass both or none"
             )
-        super().__init__(out_size, in_size, rpu_config, bias, in_trans, out_trans)
+        super().__init__(out_size, in_size, plain(deepcopy(rpu_config)), bias, in_trans, out_trans)
 
     def _create_simulator_tile(
         self, x_size: int, d_size: int, rpu_config: RPUConfigGeneric

@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Dict
+from dataclasses import replace
+from typing import Any, Dict, List
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.analog import AnalogTile
 from aihwkit.simulator.tiles.base import AnalogTileStateNames
-from torch import inference_mode
+from torch import Tensor, empty, inference_mode
 
 from aihwkit_dspt._host import attributes, keep_context, put_back
+from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.plain import plain
 from aihwkit_dspt.tiles.compound_state import (
     from_compound,
     is_compound,
     require_same_settings,
 )
-from aihwkit_dspt.tiles.state import require_format
+from aihwkit_dspt.tiles.settings import (
+    Difference,
+    differences,
+    fixed_settings,
+    warn_of_settings,
+)
+from aihwkit_dspt.tiles.state import DERIVED, require_format, require_method, require_settings
+
+
+class _SavedOnce:
+    """The simulator tile as aihwkit asks it for its state, without what is in there twice.
+
+    The ``state_extra`` is complete, so that hidden parameters would be a copy; the mixed weight is
+    in the state as the tile's weights.
+    """
+
+    def __init__(self, tile: Any) -> None:
+        self._tile = tile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tile, name)
+
+    def get_hidden_parameters(self) -> Tensor:
+        return empty(0)
+
+    def dump_extra(self) -> Dict[str, Any]:
+        extra: Dict[str, Any] = self._tile.dump_extra()
+        extra.pop(DERIVED, None)
+        return extra
 
 
 class TileState(AnalogTile):
@@ -54,8 +85,9 @@ class TileState(AnalogTile):
                 f"state has weights of shape {sizes}, this tile {list(self.tile.sizes())}: load "
                 "the state of a layer of the same size"
             )
-        saved = state[names.RPU_CONFIG]
-        if is_compound(saved.device):
+        # A copy: a state may be loaded into several tiles.
+        saved = plain(deepcopy(state[names.RPU_CONFIG]))
+        if is_compound(getattr(saved, "device", None)):
             require_same_settings(config, saved.device)
             hidden = dict(zip(state[names.HIDDEN_PARAMETER_NAMES], state[names.HIDDEN_PARAMETERS]))
             extra = from_compound(self.tile, state[names.WEIGHTS], hidden, state[names.EXTRA])
@@ -71,16 +103,44 @@ class TileState(AnalogTile):
             }
         saved_extra: Any = state.get(names.EXTRA)
         require_format(saved_extra)
-        if saved_extra["method"] != config.method_name():
-            raise TileError(
-                f"state is of {saved_extra['method']}, this tile simulates {config.method_name()}: "
-                "build the model with the configuration that was saved"
-            )
-        return state
+        for device in (config, saved.device):
+            require_method(saved_extra, device)
+        if "settings" in saved_extra:
+            # Before aihwkit looks at names of hidden parameters, which says less.
+            require_settings(saved_extra["settings"], saved.device)
+        return {**state, names.RPU_CONFIG: saved}
+
+    def _load_from_state_dict(self, state_dict: Dict[str, Any], prefix: str, *args: Any) -> None:
+        """Load a state dict, as torch does for every module.
+
+        Warns:
+            UserWarning: if its settings differ from those of this tile and replace them, or (those
+                of a C++ compound) do not; all are named, with both values.
+        """
+        name = self.get_analog_state_name(prefix)
+        found: List[Difference] = []
+        is_translated = False
+        if name in state_dict:
+            state = state_dict[name]
+            saved = state[AnalogTileStateNames.RPU_CONFIG]
+            is_translated = is_compound(getattr(saved, "device", None))
+            if is_translated:
+                # The device has been compared before.
+                saved = replace(saved, device=self.rpu_config.device)
+            if is_translated or self.load_rpu_config:
+                found = list(differences(plain(deepcopy(saved)), self.rpu_config))
+            state_dict[name] = _with_settings(state)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        if found:
+            # The last argument collects the messages of one load, over all tiles.
+            warn_of_settings(found, not is_translated, args[-1])
 
     def __getstate__(self) -> Dict[str, Any]:
         """Return the state for pickling; a frozen tile stays frozen."""
-        state: Dict[str, Any] = super().__getstate__()
+        shell = type(self).__new__(type(self))
+        shell.__dict__ = {**vars(self), "tile": _SavedOnce(self.tile)}
+        state: Dict[str, Any] = super(TileState, shell).__getstate__()
+        state[AnalogTileStateNames.RPU_CONFIG] = plain(deepcopy(self.rpu_config))
         state["is_frozen"] = not self.analog_ctx.requires_grad
         return state
 
@@ -97,3 +157,18 @@ class TileState(AnalogTile):
         copied.__setstate__(deepcopy(state, memo))
         copied.tile.copy_arrays(self.tile)
         return copied
+
+
+def _with_settings(state: Dict[str, Any]) -> Dict[str, Any]:
+    """Return an analog state that says with which settings it was saved, also an old one.
+
+    Its configuration is replaced when the tile's own is to be kept.
+    """
+    extra: Any = state.get(AnalogTileStateNames.EXTRA)
+    device = getattr(state[AnalogTileStateNames.RPU_CONFIG], "device", None)
+    if isinstance(device, TrackingTransferCompound) and isinstance(extra, dict):
+        return {
+            **state,
+            AnalogTileStateNames.EXTRA: {"settings": fixed_settings(device), **extra},
+        }
+    return state

@@ -1,0 +1,82 @@
+"""Files that ``torch.load(..., weights_only=True)`` can read, or none."""
+
+from __future__ import annotations
+
+import io
+import reprlib
+from collections import OrderedDict
+from typing import IO, Any, Iterator, Optional, Tuple
+
+import torch
+from aihwkit.exceptions import ArgumentError
+from torch import Tensor
+from torch.nn import Parameter
+
+CONTAINERS = (list, tuple, dict, OrderedDict)
+TENSORS = (Tensor, Parameter)
+
+
+def write_loadable(content: Any, file: IO[bytes]) -> None:
+    """Write a value with ``torch.save`` and read it back, but for the numbers in tensors.
+
+    Args:
+        content: nested dicts, lists and tuples.
+        file: an empty file that can be read, too.
+
+    Raises:
+        ArgumentError: naming the first value that cannot be saved and loaded again.
+        OSError: if the file cannot be written.
+    """
+    try:
+        torch.save(content, file)
+        file.seek(0)
+        torch.load(file, map_location="meta", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # whatever torch, pickle or a class of somebody else raises
+        found = first_unloadable(content)
+        if found is None:
+            raise
+        path, value = found
+        raise ArgumentError(
+            f"{path}={reprlib.repr(value)} is of {type(value)}, which could be saved but not "
+            "loaded; nothing has been written. Pass plain Python values, tensors or NumPy arrays "
+            "of numbers, or allow a class of your own with torch.serialization.add_safe_globals"
+        ) from error
+
+
+def first_unloadable(value: Any, path: str = "") -> Optional[Tuple[str, Any]]:
+    """Return path and value of the innermost part that cannot be saved and loaded again."""
+    if type(value) in TENSORS:
+        return None
+    if type(value) not in CONTAINERS and _is_loadable(value):
+        return None
+    for name, part in _parts(value):
+        found = first_unloadable(part, path + name if path else name.lstrip("."))
+        if found is not None:
+            return found
+    return None if type(value) in CONTAINERS else (path, value)
+
+
+def _parts(value: Any) -> Iterator[Tuple[str, Any]]:
+    """Yield the parts of a container or the attributes of an object, and how to get there."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield f"[key {key!r}]", key
+            is_name = isinstance(key, str) and key.isidentifier()
+            yield f".{key}" if is_name else f"[{key!r}]", item
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"[{index}]", item) for index, item in enumerate(value))
+    elif not isinstance(value, type):
+        yield from ((f".{name}", item) for name, item in getattr(value, "__dict__", {}).items())
+
+
+def _is_loadable(value: Any) -> bool:
+    file = io.BytesIO()
+    try:
+        torch.save(value, file)
+        file.seek(0)
+        torch.load(file, map_location="meta", weights_only=True)
+    except Exception:
+        return False
+    return True
