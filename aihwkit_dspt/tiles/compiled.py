@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Callable, TypeVar
+from warnings import warn
 
 from numba import njit
+from numba.core.caching import FunctionCache
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -27,10 +30,40 @@ def compiled_sums(function: Function) -> Function:
     return _compiled(function, fastmath={"reassoc", "contract", "nsz"})
 
 
+class _ForgivingCache(FunctionCache):
+    """Numba's files of machine code, without which everything works, too."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the machine code for a signature, ``None`` if there is none or it is damaged."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as exception:  # whatever damaged files raise
+            self._give_up("read", exception)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep machine code, if there is a place for it."""
+        try:
+            super().save_overload(sig, data)
+        except Exception as exception:  # a full disk, or a damaged index
+            self._give_up("write", exception)
+
+    def _give_up(self, what: str, exception: Exception) -> None:
+        """Warn, and start the files anew where that is possible."""
+        warn(
+            f"Numba cannot {what} its files in {self.cache_path} ({type(exception).__name__}: "
+            f"{exception}): functions are compiled in each process until that works. Make place "
+            "there, or set NUMBA_CACHE_DIR to another folder",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        with suppress(OSError):
+            self.flush()
+
+
 def _compiled(function: Function, **options: Any) -> Function:
-    faster: Function
-    try:
-        faster = njit(cache=True, **options)(function)
-    except RuntimeError:  # there is no place to write to
-        faster = njit(**options)(function)
-    return faster
+    faster: Any = njit(**options)(function)
+    with suppress(RuntimeError):  # there is no place to write to
+        faster._cache = _ForgivingCache(function)
+    result: Function = faster
+    return result
