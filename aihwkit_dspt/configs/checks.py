@@ -27,6 +27,7 @@ def strict_fields(cls: Type[T]) -> Type[T]:
     It guards the constructor and later assignments, because aihwkit's own configs accept a
     misspelled attribute silently until the tile is built. NumPy's numbers become plain ones, see
     :func:`~aihwkit_dspt.plain.plain`: with them a configuration could be saved but not loaded.
+    A method ``_guard(field, value)`` of the class may refuse more.
     """
     names = {item.name for item in fields(cls)}  # type: ignore[arg-type]
     plain_init: Callable[..., None] = cls.__init__
@@ -44,6 +45,9 @@ def strict_fields(cls: Type[T]) -> Type[T]:
                 f"{type(self).__name__} has no field '{key}'"
                 f"{suggestion(key, self.__dataclass_fields__)}"
             )
+        guard = getattr(self, "_guard", None)
+        if guard is not None:
+            guard(key, value)
         object.__setattr__(self, key, plain(value))
 
     cls.__init__ = __init__  # type: ignore[method-assign]

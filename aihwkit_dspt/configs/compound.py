@@ -12,6 +12,7 @@ from aihwkit.simulator.configs.devices import PulsedDevice
 from aihwkit.simulator.parameters.enums import RPUDataType
 from numpy import float32
 
+from aihwkit_dspt.configs.built import Buildable
 from aihwkit_dspt.configs.checks import (
     require,
     require_bool,
@@ -31,7 +32,7 @@ def chop_period(in_chop_prob: float) -> int:
 
 @strict_fields
 @dataclass
-class TrackingTransferCompound(DynamicTransferCompound):
+class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     r"""Two analog arrays and a tracked symmetric-point (SP) reference.
 
     The model is evaluated at the mixed weight (paper sec. 3)

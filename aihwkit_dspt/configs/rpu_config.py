@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Type
+from typing import Any, Type
 
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
 
-from aihwkit_dspt.configs.checks import strict_fields
+from aihwkit_dspt.configs.built import Buildable
+from aihwkit_dspt.configs.checks import require, strict_fields
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 
 @strict_fields
 @dataclass
-class TrackingRPUConfig(UnitCellRPUConfig):
+class TrackingRPUConfig(Buildable, UnitCellRPUConfig):
     """Configuration for analog training with a tracked symmetric point.
 
     It takes the place of aihwkit's
@@ -22,7 +23,8 @@ class TrackingRPUConfig(UnitCellRPUConfig):
     ``backward``, ``update``, ``mapping``, ``pre_post`` and ``runtime`` keep their meaning.
 
     Raises:
-        ConfigError: at construction, for an unknown field.
+        ConfigError: for an unknown field, a ``tile_class`` that does not track, and where a field
+            of a tile that is built is set (``tile.rpu_config``).
     """
 
     tile_class: Type[TrackingTile] = TrackingTile
@@ -30,3 +32,13 @@ class TrackingRPUConfig(UnitCellRPUConfig):
 
     device: TrackingTransferCompound = field(default_factory=TrackingTransferCompound)
     """What to simulate: devices, reference, chopper, buffer and their settings."""
+
+    def _guard(self, key: str, value: Any) -> None:
+        super()._guard(key, value)
+        if key == "tile_class":
+            require(
+                isinstance(value, type) and issubclass(value, TrackingTile),
+                "tile_class",
+                value,
+                "another tile would leave the method out; pass TrackingTile or a subclass of it",
+            )
