@@ -14,6 +14,7 @@ from torch import Tensor
 from torch import device as torch_device
 from torch.nn import Module
 
+from aihwkit_dspt.configs.built import mark_built
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
 from aihwkit_dspt.tiles.buffer import TransferBuffer
@@ -62,6 +63,7 @@ class TileParts:
                 f"device={type(config).__name__} is not valid: pass a TrackingTransferCompound"
             )
         config.check()
+        mark_built(config)
         if data_type is not RPUDataType.FLOAT and not hasattr(devices, data_type.value):
             raise ConfigError(
                 f"runtime.data_type={data_type} is not valid: this aihwkit was built without it; "

@@ -60,6 +60,7 @@ class TrackingTile(TileState, TileDataType):
                 "tiles handle only equal settings; pass both or none"
             )
         super().__init__(out_size, in_size, plain(deepcopy(rpu_config)), bias, in_trans, out_trans)
+        self._keep_settings()
 
     def _create_simulator_tile(
         self, x_size: int, d_size: int, rpu_config: RPUConfigGeneric

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, Dict, List
 
 from aihwkit.exceptions import TileError
-from aihwkit.simulator.tiles.analog import AnalogTile
 from aihwkit.simulator.tiles.base import AnalogTileStateNames
 from torch import Tensor, empty, inference_mode
 
@@ -26,6 +25,7 @@ from aihwkit_dspt.tiles.settings import (
     warn_of_settings,
 )
 from aihwkit_dspt.tiles.state import DERIVED, require_format, require_method, require_settings
+from aihwkit_dspt.tiles.tile_settings import TileSettings
 
 
 class _SavedOnce:
@@ -50,7 +50,7 @@ class _SavedOnce:
         return extra
 
 
-class TileState(AnalogTile):
+class TileState(TileSettings):
     """aihwkit's analog tile, with loads that happen whole or not at all and exact copies."""
 
     @inference_mode(False)  # what is trained later must not be an inference tensor
@@ -66,12 +66,14 @@ class TileState(AnalogTile):
             is_frozen = state.pop("is_frozen", False)
             super().__setstate__(state)
             self.analog_ctx.requires_grad_(not is_frozen)
+            self._keep_settings()
             return
         state = self._checked_state(state)
         before = attributes(self)
         try:
             super().__setstate__(state)
             keep_context(self, before["_parameters"][AnalogTileStateNames.CONTEXT])
+            self._keep_settings()
         except BaseException:
             put_back(self, before)
             raise
@@ -95,7 +97,7 @@ class TileState(AnalogTile):
             fresh.load_extra(extra)
             return {
                 **state,
-                names.RPU_CONFIG: self.rpu_config,
+                names.RPU_CONFIG: deepcopy(self.rpu_config),
                 names.CLASS: type(self).__name__,
                 names.HIDDEN_PARAMETERS: fresh.get_hidden_parameters(),
                 names.HIDDEN_PARAMETER_NAMES: fresh.get_hidden_parameter_names(),
@@ -136,7 +138,12 @@ class TileState(AnalogTile):
             warn_of_settings(found, not is_translated, args[-1])
 
     def __getstate__(self) -> Dict[str, Any]:
-        """Return the state for pickling; a frozen tile stays frozen."""
+        """Return the state for pickling; a frozen tile stays frozen.
+
+        Raises:
+            ConfigError: if settings of the tile were changed, which it does not follow.
+        """
+        self._require_settings()
         shell = type(self).__new__(type(self))
         shell.__dict__ = {**vars(self), "tile": _SavedOnce(self.tile)}
         state: Dict[str, Any] = super(TileState, shell).__getstate__()
