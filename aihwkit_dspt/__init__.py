@@ -45,11 +45,9 @@ from aihwkit_dspt.configs.rpu_config import TrackingRPUConfig  # noqa: E402
 from aihwkit_dspt.costs import (  # noqa: E402
     ModelCounts,
     OperationCounts,
-    OperationWatch,
     cost_table,
     estimate_coincidences,
     operation_counts,
-    watch_operations,
 )
 from aihwkit_dspt.devices.chosen import (  # noqa: E402
     dw_min_for_states,
@@ -95,7 +93,6 @@ __all__ = [
     "FilterSpectra",
     "ModelCounts",
     "OperationCounts",
-    "OperationWatch",
     "PulseBudget",
     "RIDERCapacitorPreset",
     "RIDEREcRamMOPreset",
@@ -137,7 +134,6 @@ __all__ = [
     "symmetric_points",
     "to_inference",
     "training_pulses",
-    "watch_operations",
     "with_symmetric_point",
     "zero_shift",
 ]

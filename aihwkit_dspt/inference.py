@@ -5,13 +5,14 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any, Dict, List
 
-from aihwkit.exceptions import ArgumentError, ConfigError, ModuleError, TileError
+from aihwkit.exceptions import ConfigError, ModuleError
 from aihwkit.nn.modules.base import AnalogLayerBase
 from aihwkit.nn.modules.container import AnalogWrapper
 from aihwkit.simulator.configs.configs import InferenceRPUConfig
 from aihwkit.simulator.tiles.analog import AnalogTile
 from torch import nn
 
+from aihwkit_dspt.tiles.of_model import tracking_tiles
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 
@@ -27,7 +28,7 @@ def to_inference(model: nn.Module, rpu_config: InferenceRPUConfig) -> nn.Module:
     is converted as aihwkit converts it (``to_digital``, then ``from_digital``), so the tiles are
     split and have digital or analog bias as ``rpu_config.mapping`` says. Digital modules are
     copied, tied layers stay tied. aihwkit's own training tiles beside tracking tiles are converted,
-    too.
+    too; its inference, floating-point and torch tiles are copied as they are.
 
     The result is in evaluation mode, ready for aihwkit's ``program_analog_weights()`` and
     ``drift_analog_weights(t)``::
@@ -53,16 +54,11 @@ def to_inference(model: nn.Module, rpu_config: InferenceRPUConfig) -> nn.Module:
         TileError: if the model has no tracking tile.
         ModuleError: if a tracking tile is in no layer that aihwkit can convert.
     """
-    if not isinstance(model, nn.Module):
-        raise ArgumentError(f"model={type(model).__name__} is not valid: pass a torch.nn.Module")
+    tracking_tiles(model)
     if not isinstance(rpu_config, InferenceRPUConfig):
         name = getattr(rpu_config, "__name__", type(rpu_config).__name__)
         raise ConfigError(
             f"rpu_config={name} is not valid: pass an instance of aihwkit's InferenceRPUConfig"
-        )
-    if not any(isinstance(tile, TrackingTile) for tile in model.modules()):
-        raise TileError(
-            f"{type(model).__name__} has no TrackingTile: convert it with a TrackingRPUConfig first"
         )
     layers = [layer for layer in model.modules() if _is_trained_layer(layer)]
     _require_in_layers(model, layers)

@@ -6,11 +6,13 @@ from typing import Any, Dict, List, Tuple
 
 from aihwkit.exceptions import TileError
 from aihwkit.optim.context import AnalogContext
-from aihwkit.simulator.tiles.module import TileModule
-from torch import nn, stack
+from aihwkit.simulator.tiles.analog import AnalogTile
+from aihwkit.simulator.tiles.floating_point import FloatingPointTile
+from torch import Tensor, nn, stack
 from torch.autograd import no_grad
 
 from aihwkit_dspt.tiles.compound_state import require_same_settings, to_compound
+from aihwkit_dspt.tiles.of_model import analog_tiles, tracking_tiles
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 
@@ -27,52 +29,88 @@ def export_to_aihwkit(model: nn.Module, aihwkit_model: nn.Module) -> None:
     are loaded.)
 
     Args:
-        model: model with :class:`~aihwkit_dspt.TrackingTile`; it is not changed.
+        model: model with :class:`~aihwkit_dspt.TrackingTile`; it is not changed. Tiles of other
+            kinds are copied into those of the same kind.
         aihwkit_model: model of the same layers, e.g. converted with
             ``UnitCellRPUConfig(device=DynamicTransferCompound(...))``.
 
     Raises:
-        TileError: if layers, sizes, methods or settings differ; ``aihwkit_model`` is left as it
-            was.
+        ArgumentError: if one of them is not a module.
+        TileError: if there is no tracking tile, or layers, sizes, kinds of tiles, methods or
+            settings differ; ``aihwkit_model`` is left as it was.
     """
     pairs = _tile_pairs(model, aihwkit_model)
     digital = _digital_pairs(model, aihwkit_model)
-    prepared = []
+    prepared = [(theirs, *_cpp_state(ours, theirs)) for ours, theirs in pairs if _is_cpp(theirs)]
+    for theirs, weights, parameters, extra in prepared:
+        # Weights are clipped to the bounds of the devices, which have to be there before, and
+        # setting them empties the fast array, which is set after.
+        _set_parameters(theirs, parameters)
+        theirs.tile.set_weights(weights)
+        _set_parameters(theirs, parameters)
+        theirs.tile.load_extra(extra, False)
     for ours, theirs in pairs:
-        hidden = theirs.get_hidden_parameters()
-        extra = theirs.tile.dump_extra()
-        to_compound(ours.tile, hidden, extra)
-        prepared.append((theirs.tile, ours.slow_weights, stack(list(hidden.values())), extra))
-    for (ours, theirs), (tile, weights, parameters, extra) in zip(pairs, prepared):
-        # In this order: setting weights empties the fast array.
-        tile.set_weights(weights)
-        tile.set_hidden_parameters(parameters)
-        tile.load_extra(extra, False)
-        theirs.set_learning_rate(ours.get_learning_rate())
+        if _is_cpp(theirs):
+            theirs.set_learning_rate(ours.get_learning_rate())
+        else:
+            # A tile's own state_dict() needs a module around it.
+            nn.ModuleList([theirs]).load_state_dict(nn.ModuleList([ours]).state_dict())
     for source, target in digital:
         target.copy_(source)
 
 
-def _tiles(model: nn.Module, kind: type) -> Dict[str, Any]:
-    return {name: tile for name, tile in model.named_modules() if isinstance(tile, kind)}
+def _is_cpp(tile: Any) -> bool:
+    """Whether a tile is all in C++, so that the parts of its state can be set one by one."""
+    return isinstance(tile, (AnalogTile, FloatingPointTile))
 
 
-def _tile_pairs(model: nn.Module, aihwkit_model: nn.Module) -> List[Tuple[TrackingTile, Any]]:
-    ours, theirs = _tiles(model, TrackingTile), _tiles(aihwkit_model, TileModule)
-    if not ours or list(ours) != list(theirs):
+def _set_parameters(tile: Any, parameters: Tensor) -> None:
+    if parameters.numel() > 0:
+        tile.tile.set_hidden_parameters(parameters)
+
+
+def _cpp_state(ours: Any, theirs: Any) -> Tuple[Tensor, Tensor, Dict[str, Any]]:
+    """Return weights, hidden parameters and extra state that a C++ tile is to have."""
+    if not isinstance(ours, TrackingTile):
+        tile = ours.tile
+        return tile.get_weights(), tile.get_hidden_parameters().cpu(), tile.dump_extra()
+    hidden, extra = theirs.get_hidden_parameters(), theirs.tile.dump_extra()
+    to_compound(ours.tile, hidden, extra)
+    return ours.slow_weights, stack(list(hidden.values())), extra
+
+
+def _tile_pairs(model: nn.Module, aihwkit_model: nn.Module) -> List[Tuple[Any, Any]]:
+    """Return the tiles of both models in pairs, which fit each other."""
+    tracking_tiles(model)
+    ours, theirs = analog_tiles(model), analog_tiles(aihwkit_model)
+    if list(ours) != list(theirs):
         raise TileError(
-            f"model has the tracking tiles {list(ours)}, aihwkit_model the tiles {list(theirs)}: "
-            "convert the same network twice"
+            f"model has the analog tiles {list(ours)}, aihwkit_model {list(theirs)}: convert the "
+            "same network twice"
         )
     for name, tile in ours.items():
-        require_same_settings(tile.rpu_config.device, theirs[name].rpu_config.device)
-        sizes = [list(item.tile.get_weights().shape) for item in (tile, theirs[name])]
+        other = theirs[name]
+        if isinstance(tile, TrackingTile):
+            require_same_settings(tile.rpu_config.device, other.rpu_config.device)
+        kinds = [_kind(item) for item in (tile, other)]
+        if not isinstance(tile, TrackingTile) and kinds[0] != kinds[1]:
+            raise TileError(
+                f"tile '{name}' is a {kinds[0]} in model and a {kinds[1]} in aihwkit_model: "
+                "convert all but the tracking tiles with the same configuration"
+            )
+        sizes = [list(item.tile.get_weights().shape) for item in (tile, other)]
         if sizes[0] != sizes[1]:
             raise TileError(
                 f"tile '{name}' has shape {sizes[0]} in model and {sizes[1]} in aihwkit_model: "
                 "convert the same network twice"
             )
     return [(tile, theirs[name]) for name, tile in ours.items()]
+
+
+def _kind(tile: Any) -> str:
+    """Return class and device of a tile."""
+    device = getattr(tile.rpu_config, "device", None)
+    return f"{type(tile).__name__} with {type(device).__name__}"
 
 
 def _digital_pairs(model: nn.Module, aihwkit_model: nn.Module) -> List[Tuple[Any, Any]]:

@@ -8,7 +8,7 @@ from typing import Iterator, TypeVar
 from aihwkit.exceptions import TileError
 from torch import nn, no_grad
 
-from aihwkit_dspt.tiles.tile import TrackingTile
+from aihwkit_dspt.tiles.of_model import tracking_tiles
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -32,20 +32,18 @@ def at_slow_weights(model: ModuleT) -> Iterator[ModuleT]:
     ``gamma=0`` there is no difference.
 
     Args:
-        model: a model with tracking tiles, not to be trained inside the block.
+        model: a model with tracking tiles, not to be trained inside the block. Tiles of other
+            kinds stay as they are.
 
     Yields:
         the model.
 
     Raises:
+        ArgumentError: if ``model`` is not a module.
         TileError: if the model has no tracking tile, or was trained inside the block (it then has
             its mixed weights again).
     """
-    tiles = [module.tile for module in model.modules() if isinstance(module, TrackingTile)]
-    if not tiles:
-        raise TileError(
-            f"{type(model).__name__} has no TrackingTile: convert it with a TrackingRPUConfig first"
-        )
+    tiles = [tile.tile for tile in tracking_tiles(model).values()]
     cycles = [tile.counters.update_cycles for tile in tiles]
     with no_grad():
         for tile in tiles:

@@ -3,14 +3,11 @@
 from aihwkit_dspt.costs.coincidences import estimate_coincidences
 from aihwkit_dspt.costs.counts import ModelCounts, OperationCounts, cost_table
 from aihwkit_dspt.costs.operation_counts import operation_counts
-from aihwkit_dspt.costs.watch import OperationWatch, watch_operations
 
 __all__ = [
     "ModelCounts",
     "OperationCounts",
-    "OperationWatch",
     "cost_table",
     "estimate_coincidences",
     "operation_counts",
-    "watch_operations",
 ]

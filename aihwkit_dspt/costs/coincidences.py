@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any, List, Optional
 
-from aihwkit.exceptions import TileError
 from torch import nn
 
-from aihwkit_dspt.tiles.tile import TrackingTile
+from aihwkit_dspt.configs.checks import require_flag
+from aihwkit_dspt.tiles.of_model import tracking_tiles
+
+CALL_ESTIMATE = "call estimate_coincidences(model) before the training"
+NOT_ESTIMATED = "estimate_coincidences() works on tracking tiles only"
+NOT_ON_A_GPU = "aihwkit counts these on a GPU only, for devices with count_pulses=True"
 
 
 def estimate_coincidences(model: nn.Module, enable: bool = True) -> None:
@@ -23,18 +27,15 @@ def estimate_coincidences(model: nn.Module, enable: bool = True) -> None:
     device with ``count_pulses=True`` has the exact number, see :func:`counted_pulses`.
 
     Args:
-        model: a model with tracking tiles, or one tile.
+        model: a model with tracking tiles, or one tile. Tiles of other kinds estimate nothing.
         enable: whether to estimate.
 
     Raises:
+        ArgumentError: if ``model`` is not a module or ``enable`` not a flag.
         TileError: if the model has no tracking tile.
     """
-    tiles = [tile for tile in model.modules() if isinstance(tile, TrackingTile)]
-    if not tiles:
-        raise TileError(
-            f"{type(model).__name__} has no TrackingTile: convert it with a TrackingRPUConfig first"
-        )
-    for tile in tiles:
+    require_flag("enable", enable)
+    for tile in tracking_tiles(model).values():
         tile.tile.counters.estimates_coincidences = enable
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Dict, Mapping, Optional
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from aihwkit.exceptions import ArgumentError
+
+from aihwkit_dspt.configs.checks import shown
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,24 @@ class OperationCounts:
     """Pulses that cells of the fast array received, exactly and in total, from aihwkit's pulse
     counters. They exist on a GPU, for devices with ``count_pulses=True``; ``None`` elsewhere."""
 
+    reasons: Dict[str, str] = field(default_factory=dict)
+    """Name of each operation that is ``None`` -> why nobody counted it."""
+
     def __add__(self, other: OperationCounts) -> OperationCounts:
+        """Return the sums; ``None``, with a reason, where either was not counted."""
         sums: Dict[str, Any] = {}
-        for item in fields(self):
-            mine, theirs = getattr(self, item.name), getattr(other, item.name)
-            sums[item.name] = None if mine is None or theirs is None else mine + theirs
-        return OperationCounts(**sums)
+        for name in COUNTS:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            sums[name] = None if mine is None or theirs is None else mine + theirs
+        reasons = {**other.reasons, **self.reasons}
+        missing = {name: reasons.get(name, "") for name in COUNTS if sums[name] is None}
+        return OperationCounts(**sums, reasons=missing)
+
+
+COUNTS: Tuple[str, ...] = tuple(
+    item.name for item in fields(OperationCounts) if item.name != "reasons"
+)
+"""Names of the operations that are counted."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,8 @@ class ModelCounts:
     """Name of the tile in the model -> its operations."""
 
     total: OperationCounts
-    """Sum over the tiles."""
+    """Sum over the tiles; ``None`` where one of them was not counted, with a reason that names it.
+    """
 
     def to_dict(self) -> Dict[str, Any]:
         """Return plain numbers, for JSON."""
@@ -79,7 +96,10 @@ class ModelCounts:
         return cls(tiles, OperationCounts(**numbers["total"]))
 
     def table(self) -> str:
-        """Return a table with a column per tile and one for the total; ``-`` is not counted."""
+        """Return a table with a column per tile and one for the total.
+
+        ``-`` is not counted; the reasons stand below.
+        """
         return cost_table({**self.tiles, "total": self.total})
 
 
@@ -90,13 +110,38 @@ def cost_table(counts: Mapping[str, OperationCounts]) -> str:
         counts: heading of a column -> operations, such as ``operation_counts(model).total``.
 
     Returns:
-        a table with a line per kind of operation.
+        a table with a line per kind of operation, and below why some were not counted.
+
+    Raises:
+        ArgumentError: if ``counts`` is empty or has something else in it.
     """
-    names = [item.name for item in fields(OperationCounts)]
-    first, width = max(map(len, names)), max(12, *(len(name) for name in counts)) + 2
+    if not isinstance(counts, Mapping) or not counts:
+        raise ArgumentError(
+            f"counts={shown(counts)} is not valid: pass a mapping from headings to "
+            "operation_counts(model).total"
+        )
+    for heading, column in counts.items():
+        if not isinstance(column, OperationCounts):
+            raise ArgumentError(
+                f"counts[{heading!r}]={shown(column)} is not valid: pass "
+                "operation_counts(model).total"
+            )
+    first, width = max(map(len, COUNTS)), max(12, *(len(name) for name in counts)) + 2
     lines = [" " * first + "".join(f"{name:>{width}}" for name in counts)]
-    for item in names:
+    for item in COUNTS:
         values = (getattr(column, item) for column in counts.values())
         cells = ("-" if value is None else f"{value:,.0f}" for value in values)
         lines.append(f"{item:<{first}}" + "".join(f"{cell:>{width}}" for cell in cells))
-    return "\n".join(lines)
+    return "\n".join(lines + _footnotes(counts))
+
+
+def _footnotes(counts: Mapping[str, OperationCounts]) -> List[str]:
+    """Return a line per reason: what was not counted, in which columns."""
+    notes: Dict[Tuple[str, str], List[str]] = {}
+    for heading, column in counts.items():
+        for reason in dict.fromkeys(column.reasons.values()):
+            items = ", ".join(item for item, why in column.reasons.items() if why == reason)
+            notes.setdefault((items, reason), []).append(heading or "tile")
+    return [
+        f"- {', '.join(headings)}: {items}: {reason}" for (items, reason), headings in notes.items()
+    ]

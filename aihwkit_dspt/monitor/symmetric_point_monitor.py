@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from operator import index
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
 import torch
-from aihwkit.exceptions import ArgumentError, TileError
+from aihwkit.exceptions import ArgumentError
 from torch import nn
 
+from aihwkit_dspt.configs.checks import require_whole
 from aihwkit_dspt.monitor.columns import COLUMNS
 from aihwkit_dspt.monitor.ground_truth import CachedGroundTruth
 from aihwkit_dspt.monitor.measure import finish, look
@@ -18,7 +18,7 @@ from aihwkit_dspt.monitor.steps import StepListener
 from aihwkit_dspt.monitor.table import table
 from aihwkit_dspt.monitor.tensorboard import require_writer, write_histograms, write_scalars
 from aihwkit_dspt.monitor.text import as_csv, as_json
-from aihwkit_dspt.tiles.tile import TrackingTile
+from aihwkit_dspt.tiles.of_model import tracking_tiles
 from aihwkit_dspt.whole_file import whole_file
 
 
@@ -42,7 +42,8 @@ class SymmetricPointMonitor:
     for the bounds) until a state is loaded.
 
     Args:
-        model: a model with tracking tiles, or one such tile.
+        model: a model with tracking tiles, or one such tile. Tiles of other kinds have no estimate
+            and are not recorded.
         every: number of training steps between records.
         first_step: number of steps before the monitor, where a training is resumed.
 
@@ -53,23 +54,16 @@ class SymmetricPointMonitor:
 
     Raises:
         TileError: if the model has no tracking tile.
-        ArgumentError: if ``every`` is not a positive or ``first_step`` a negative number.
+        ArgumentError: if ``model`` is not a module, ``every`` is not a positive or ``first_step`` a
+            negative number.
     """
 
     def __init__(self, model: nn.Module, every: int = 100, first_step: int = 0) -> None:
-        self.every = _whole_number("every", every, 1)
-        self.step = _whole_number("first_step", first_step, 0)
-        modules = model.named_modules() if isinstance(model, nn.Module) else ()
+        self.every = require_whole("every", every, 1)
+        self.step = require_whole("first_step", first_step, 0)
         self._tiles = {
-            name or type(tile).__name__: tile
-            for name, tile in modules
-            if isinstance(tile, TrackingTile)
+            name or type(tile).__name__: tile for name, tile in tracking_tiles(model).items()
         }
-        if not self._tiles:
-            raise TileError(
-                f"model={type(model).__name__} has no TrackingTile to monitor: pass a model that "
-                "was converted with a TrackingRPUConfig, e.g. build_config('e-rider', ...)"
-            )
         self._truths = {name: CachedGroundTruth(tile) for name, tile in self._tiles.items()}
         self._listener = StepListener(list(self._tiles.values()), self._on_step)
         self.history: Dict[str, List[Any]] = {column: [] for column in COLUMNS}
@@ -106,7 +100,7 @@ class SymmetricPointMonitor:
         Raises:
             ArgumentError: if ``step`` is not a whole number.
         """
-        step = self.step if step is None else _whole_number("step", step, None)
+        step = self.step if step is None else require_whole("step", step)
         truths = [truth() for truth in self._truths.values()]
         tiles = [tile.tile for tile in self._tiles.values()]
         looks = [look(tile, truth) for tile, truth in zip(tiles, truths)]
@@ -191,14 +185,3 @@ class SymmetricPointMonitor:
             write_scalars(writer, row, row["step"])
             truth = self._truths[name]()
             write_histograms(writer, name, self._tiles[name].tile, truth, row["step"])
-
-
-def _whole_number(name: str, value: Any, low: Optional[int]) -> int:
-    try:
-        number = index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or (low is not None and number < low):
-        bound = "" if low is None else f" of {low} or more"
-        raise ArgumentError(f"{name}={value!r} is not valid: pass a whole number{bound}")
-    return number

@@ -9,7 +9,7 @@ from aihwkit.exceptions import TileError
 from torch import nn
 
 from aihwkit_dspt.configs.enums import ReferenceType
-from aihwkit_dspt.tiles.tile import TrackingTile
+from aihwkit_dspt.tiles.of_model import tracking_tiles
 from aihwkit_dspt.zero_shifting.algorithm import ZeroShiftResult, zero_shift
 
 
@@ -33,7 +33,8 @@ def calibrate(
     the model as it was.
 
     Args:
-        model: a model with tracking tiles, or one tracking tile.
+        model: a model with tracking tiles, or one tracking tile. Tiles of other kinds and those
+            with ``reference=ReferenceType.ZERO`` use no calibration and stay as they are.
         n_pulses: number of pulses :math:`N` per cell.
         schedule: ``"cyclic"`` or ``"stochastic"``, see
             :func:`~aihwkit_dspt.zero_shifting.algorithm.zero_shift`.
@@ -42,23 +43,23 @@ def calibrate(
         progress: whether to show a progress bar when the pulses take long.
 
     Returns:
-        name of the tile in the model -> estimate and what it took.
+        name of each tile that was calibrated -> estimate and what it took.
 
     Raises:
-        TileError: if the model has no tracking tile, or one with ``reference=ReferenceType.ZERO``.
+        TileError: if the model has no tracking tile, or none with a reference.
         ArgumentError, ConfigError: see :func:`~aihwkit_dspt.zero_shifting.algorithm.zero_shift`.
     """
-    tiles = {name: tile for name, tile in model.named_modules() if isinstance(tile, TrackingTile)}
+    tiles = {
+        name: tile
+        for name, tile in tracking_tiles(model).items()
+        if tile.tile.device_config.reference is not ReferenceType.ZERO
+    }
     if not tiles:
         raise TileError(
-            f"{type(model).__name__} has no TrackingTile: convert it with a TrackingRPUConfig first"
+            f"all tiles of {type(model).__name__} have reference=ReferenceType.ZERO, which uses no "
+            "calibration: build them with reference=ReferenceType.STATIC, e.g. "
+            "build_config('two-stage', ...)"
         )
-    for name, tile in tiles.items():
-        if tile.tile.device_config.reference is ReferenceType.ZERO:
-            raise TileError(
-                f"tile '{name}' has reference=ReferenceType.ZERO, which uses no calibration: build "
-                "it with reference=ReferenceType.STATIC, e.g. build_config('two-stage', ...)"
-            )
     results = {
         name: zero_shift(
             tile.tile.fast,

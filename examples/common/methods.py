@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, Callable, Dict
 
 from aihwkit.simulator.configs.compounds import ChoppedTransferCompound, DynamicTransferCompound
@@ -13,7 +14,12 @@ from aihwkit.simulator.parameters.mapping import MappingParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.presets.devices import ReRamArrayHfO2PresetDevice
 
-from aihwkit_dspt import build_config
+from aihwkit_dspt import (
+    ReferenceType,
+    TrackingRPUConfig,
+    TrackingTransferCompound,
+    build_config,
+)
 
 
 def hfo2(reference_mean: float, reference_std: float) -> PulsedDevice:
@@ -108,6 +114,28 @@ def erider(
         update=UpdateParameters(desired_bl=desired_bl),
         mapping=mapping,
         **settings,
+    )
+
+
+def counting_twin(config: UnitCellRPUConfig) -> TrackingRPUConfig:
+    """Return the tracking configuration that is equal in every state and counts what it does.
+
+    Args:
+        config: configuration of aihwkit's AGAD or TT-v2.
+    """
+    dynamic = isinstance(config.device, DynamicTransferCompound)
+    known = {item.name for item in fields(TrackingTransferCompound)}
+    settings = {name: value for name, value in vars(config.device).items() if name in known}
+    compound = TrackingTransferCompound(
+        **{**settings, "gamma": 0.0},
+        reference=ReferenceType.DYNAMIC if dynamic else ReferenceType.ZERO,
+    )
+    return TrackingRPUConfig(
+        device=compound,
+        forward=config.forward,
+        backward=config.backward,
+        update=config.update,
+        mapping=config.mapping,
     )
 
 

@@ -11,8 +11,8 @@ from aihwkit.simulator.configs.configs import UnitCellRPUConfig
 from aihwkit.simulator.tiles.analog import AnalogTile
 
 from aihwkit_dspt import operation_counts
+from aihwkit_dspt.costs.aihwkit_counts import cuda_counts
 from aihwkit_dspt.costs.coincidences import counted_pulses
-from aihwkit_dspt.costs.operation_counts import cuda_counts
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from tests.helpers import quiet_device, quiet_tile, train
 from tests.table import METHODS

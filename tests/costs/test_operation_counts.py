@@ -204,7 +204,5 @@ def test_refused_models() -> None:
     with pytest.raises(TileError, match="convert_to_analog"):
         operation_counts(nn.Linear(3, 2))
     layer = AnalogLinear(3, 2, rpu_config=FloatingPointRPUConfig())
-    with pytest.raises(TileError, match="DynamicTransferCompound"):
-        operation_counts(layer)
     with pytest.raises(TileError, match="TrackingTile"):
         estimate_coincidences(layer)
