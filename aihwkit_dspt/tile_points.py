@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Dict
 
 from aihwkit.exceptions import TileError
+from aihwkit.simulator.tiles.module import TileModule
 from torch import Tensor
 
+from aihwkit_dspt.configs.checks import shown
 from aihwkit_dspt.devices.symmetric_points import SymmetricPoints
 from aihwkit_dspt.devices.symmetric_points import symmetric_points as array_symmetric_points
 
@@ -41,9 +43,13 @@ def symmetric_points(tile: Any) -> TileSymmetricPoints:
         weight units of the tile, ``nan`` where a cell has none, with their number.
 
     Raises:
-        TileError: if the tile has neither one pulsed device nor a compound of two.
+        TileError: if it is no tile, or has neither one pulsed device nor a compound of two.
         ConfigError: if a device is not one of aihwkit's pulsed devices.
     """
+    if not isinstance(tile, TileModule):
+        raise TileError(
+            f"tile={shown(tile)} is not an analog tile: pass one, e.g. next(model.analog_tiles())"
+        )
     device = getattr(tile.rpu_config, "device", None)
     hidden = tile.get_hidden_parameters()
     devices = getattr(device, "unit_cell_devices", None)

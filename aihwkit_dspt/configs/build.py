@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import fields
-from typing import Any, Callable, Dict, Type, Union
+from typing import Any, Callable, Dict, Tuple, Type, Union
 
 from aihwkit.exceptions import ArgumentError
+from aihwkit.simulator.configs.compounds import UnitCell
 from aihwkit.simulator.configs.configs import (
     DigitalRankUpdateRPUConfig,
     SingleRPUConfig,
@@ -18,7 +19,7 @@ from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagem
 from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.training import UpdateParameters
 
-from aihwkit_dspt.configs.checks import suggestion
+from aihwkit_dspt.configs.checks import require_whole, shown, suggestion
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.device_defaults import DeviceDefaults
 from aihwkit_dspt.configs.enums import ReferenceSync, ReferenceType
@@ -123,39 +124,38 @@ def build_config(
             same devices.
         kwargs: fields of :class:`~aihwkit_dspt.TrackingTransferCompound` (``gamma``,
             ``fast_lr``, ...) or of the RPU configuration (``mapping``, ``forward``, ...). For
-            aihwkit's algorithms, fields of the RPU configuration.
+            aihwkit's algorithms, fields of their compound (or of the device, where there is none)
+            or of the RPU configuration.
 
     Returns:
         the RPU configuration.
 
     Raises:
-        ArgumentError: if the algorithm or a keyword is not known.
+        ArgumentError: if the algorithm or a keyword is not known, or an argument is of the wrong
+            type.
         ConfigError: if a setting is not valid or the device is not a pulsed one.
     """
-    name = algorithm.lower()
-    if name in AIHWKIT_ALGORITHMS:
-        config: Any = aihwkit_build_config(
-            algorithm, device, io_parameters, up_parameters, n_devices, construction_seed, **kwargs
-        )
-        return plain(config)
     known = [*ALGORITHMS, *AIHWKIT_ALGORITHMS]
-    if name not in ALGORITHMS:
+    name = algorithm.lower() if isinstance(algorithm, str) else ""
+    if name not in known:
         raise ArgumentError(
-            f"algorithm={algorithm!r} is not known{suggestion(name, known)}; pass one of {known}"
+            f"algorithm={shown(algorithm)} is not known{suggestion(name, known)}; pass one of "
+            f"{known}"
         )
+    _require_makes("device", device, (PulsedDevice, UnitCell))
+    _require_makes("io_parameters", io_parameters, (IOParameters,))
+    _require_makes("up_parameters", up_parameters, (UpdateParameters,))
+    n_devices = require_whole("n_devices", n_devices, 1)
+    construction_seed = require_whole("construction_seed", construction_seed, 0)
+    if name in AIHWKIT_ALGORITHMS:
+        arguments = algorithm, device, io_parameters, up_parameters, n_devices, construction_seed
+        return _aihwkit_config(arguments, kwargs)
     if n_devices != 1:
         raise ArgumentError(
             f"n_devices={n_devices} is not valid for {name!r}: it has one fast and one slow "
             "device; pass 1"
         )
-    device_fields = {item.name for item in fields(TrackingTransferCompound)}
-    config_fields = {item.name for item in fields(TrackingRPUConfig)} - {"device", "tile_class"}
-    for key in kwargs:
-        if key not in device_fields | config_fields:
-            raise ArgumentError(
-                f"{key!r} is a field neither of TrackingTransferCompound nor of "
-                f"TrackingRPUConfig{suggestion(key, device_fields | config_fields)}"
-            )
+    of_device, of_config = _by_owner(kwargs, TrackingTransferCompound, TrackingRPUConfig)
 
     make_device = _factory(device)
     make_io = _factory(io_parameters)
@@ -175,11 +175,65 @@ def build_config(
         "construction_seed": construction_seed,
         **ALGORITHMS[name],
     }
-    settings.update({key: value for key, value in kwargs.items() if key in device_fields})
+    settings.update(of_device)
     periphery: Dict[str, Any] = {
         "forward": make_io(),
         "backward": make_io(),
         "update": make_up(desired_bl=derived.desired_bl),
     }
-    periphery.update({key: value for key, value in kwargs.items() if key in config_fields})
+    periphery.update(of_config)
     return TrackingRPUConfig(device=TrackingTransferCompound(**settings), **periphery)
+
+
+def _by_owner(
+    kwargs: Dict[str, Any], device: Any, config: Any
+) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+    """Return the keywords that are fields of the device, and those of the configuration.
+
+    Args:
+        kwargs: the keywords.
+        device: the dataclass of the device, or an instance.
+        config: that of the RPU configuration.
+
+    Raises:
+        ArgumentError: if one is neither.
+    """
+    of_config = {item.name for item in fields(config)} - {"device", "tile_class"}
+    of_device = {item.name for item in fields(device)} - of_config
+    for key in kwargs:
+        if key not in of_device | of_config:
+            owners = [
+                owner.__name__ if isinstance(owner, type) else type(owner).__name__
+                for owner in (device, config)
+            ]
+            raise ArgumentError(
+                f"{key!r} is a field neither of {owners[0]} nor of {owners[1]}"
+                f"{suggestion(key, of_device | of_config)}"
+            )
+    return (
+        {key: value for key, value in kwargs.items() if key in of_device},
+        {key: value for key, value in kwargs.items() if key in of_config},
+    )
+
+
+def _aihwkit_config(arguments: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Any:
+    """Return what aihwkit's ``build_config`` makes, with fields of its device set, too.
+
+    aihwkit's own function takes fields of the configuration only.
+    """
+    plain = aihwkit_build_config(*arguments)
+    of_device, of_config = _by_owner(kwargs, plain.device, plain)
+    config = aihwkit_build_config(*arguments, **of_config)
+    for key, value in of_device.items():
+        setattr(config.device, key, value)
+    return plain(config)
+
+
+def _require_makes(name: str, value: Any, kinds: Tuple[type, ...]) -> None:
+    """Raise ``ArgumentError`` unless it is an instance of one of the kinds, or makes one."""
+    if not isinstance(value, kinds) and not callable(value):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise ArgumentError(
+            f"{name}={shown(value)} is not valid: pass a class, an instance or a function that "
+            f"makes a {names}"
+        )

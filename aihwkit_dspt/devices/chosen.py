@@ -6,18 +6,21 @@ from copy import deepcopy
 from math import ceil
 from typing import Any, TypeVar
 
-from aihwkit.exceptions import ConfigError
+from aihwkit.exceptions import ArgumentError, ConfigError
 from aihwkit.simulator.configs.devices import (
     PowStepReferenceDevice,
     SoftBoundsPmaxDevice,
     SoftBoundsReferenceDevice,
 )
+from numpy import finfo, float32
 
 from aihwkit_dspt.configs.checks import require_argument
 from aihwkit_dspt.devices.simulated import SimulatedNumbers, pulsed_devices
 
 DeviceT = TypeVar("DeviceT")
 
+# The simulator's numbers are in single precision.
+SMALLEST, LARGEST = float(finfo(float32).tiny), float(finfo(float32).max)
 # aihwkit's automatic n_estimation_steps is 10 per state and never more than this.
 MAX_AUTO_ESTIMATION_STEPS = 10000
 
@@ -53,8 +56,8 @@ def with_symmetric_point(device: DeviceT, mean: float, std: float = 0.0) -> Devi
             f"device={type(device).__name__} has no reference, so its symmetric point cannot be "
             "chosen. Pass a SoftBoundsReferenceDevice or a PowStepReferenceDevice."
         )
-    mean = require_argument("mean", mean)
-    std = require_argument("std", std, low=0.0)
+    mean = require_argument("mean", mean, -LARGEST, LARGEST)
+    std = require_argument("std", std, 0.0, LARGEST)
     chosen: Any = deepcopy(device)
     chosen.subtract_symmetry_point = True
     chosen.reference_mean = -mean
@@ -108,6 +111,12 @@ def dw_min_for_states(device: Any, n_states: float) -> float:  # pylint: disable
     """
     if isinstance(device, SoftBoundsPmaxDevice):
         raise ConfigError("SoftBoundsPmaxDevice has 1 / alpha states. Set its field alpha.")
-    n_states = require_argument("n_states", n_states, low=0.0, low_open=True)
+    n_states = require_argument("n_states", n_states, 0.0, LARGEST, low_open=True)
     numbers = SimulatedNumbers.of(device)
-    return numbers.weight_range / (n_states * numbers.granularity / numbers.dw_min)
+    dw_min = numbers.weight_range / (n_states * numbers.granularity / numbers.dw_min)
+    if not SMALLEST <= dw_min <= LARGEST:
+        raise ArgumentError(
+            f"n_states={n_states} is not valid: dw_min={dw_min:.3g} is not a number in the "
+            "simulator's single precision; pass a number between, such as 1000"
+        )
+    return dw_min

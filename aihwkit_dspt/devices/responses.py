@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as AnyMapping
 from functools import singledispatch
 from typing import Any, Mapping, NamedTuple
 
@@ -19,6 +20,8 @@ from aihwkit.simulator.configs.devices import (
 )
 from torch import Tensor
 
+from aihwkit_dspt.configs.checks import shown
+from aihwkit_dspt.configs.tensor_checks import require_numbers
 from aihwkit_dspt.devices.exponential import ExpResponse
 from aihwkit_dspt.devices.linear import LinearResponse
 from aihwkit_dspt.devices.piecewise import PiecewiseResponse
@@ -61,15 +64,18 @@ def response(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
 
 
 def _get(hidden_parameters: Mapping[str, Tensor], name: str, device: Any) -> Tensor:
+    if not isinstance(hidden_parameters, AnyMapping):
+        raise ConfigError(
+            f"hidden_parameters={shown(hidden_parameters)} is not valid: pass the dictionary that "
+            "tile.get_hidden_parameters() returns"
+        )
     if name not in hidden_parameters:
         raise ConfigError(
             f"hidden_parameters has no '{name}', which {type(device).__name__} needs; it has "
             f"{sorted(hidden_parameters)}. Pass the hidden parameters of an array of this device."
         )
-    values = hidden_parameters[name].detach().double()
-    if not torch.isfinite(values).all():
-        raise ConfigError(f"hidden_parameters['{name}'] is not finite everywhere.")
-    return values
+    values = hidden_parameters[name]
+    return require_numbers(f"hidden_parameters['{name}']", values, error=ConfigError).double()
 
 
 def _cells(device: Any, hidden: Mapping[str, Tensor], reference: Tensor | float = 0.0) -> _Cells:

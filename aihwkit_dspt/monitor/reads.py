@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import torch
 from aihwkit.exceptions import ArgumentError, TileError
 from torch import Tensor
 
+from aihwkit_dspt.configs.checks import shown
 from aihwkit_dspt.tiles.chopper import Chopper
 from aihwkit_dspt.tiles.estimator import SymmetricPointEstimator
 from aihwkit_dspt.tiles.tile import TrackingTile
@@ -85,6 +87,24 @@ class _RecordingEstimator(SymmetricPointEstimator):
         reads.add(lines, fast=read, estimate=estimate, chopper=signs)
 
 
+def _chosen_lines(lines: Optional[Iterable[int]], n_lines: int) -> List[int]:
+    """Return the numbers of the lines to record; stops at the first that is none."""
+    if lines is None:
+        return list(range(n_lines))
+    chosen = []
+    for line in lines if isinstance(lines, Iterable) else [lines]:
+        whole = isinstance(line, Integral) and not isinstance(line, bool)
+        if not whole or not 0 <= line < n_lines:
+            break
+        chosen.append(int(line))
+    else:
+        if chosen and isinstance(lines, Iterable):
+            return chosen
+    raise ArgumentError(
+        f"lines={shown(lines)} are not lines of this tile: pass numbers from 0 to {n_lines - 1}"
+    )
+
+
 @contextmanager
 def record_reads(tile: TrackingTile, lines: Optional[Iterable[int]] = None) -> Iterator[Any]:
     """Record every read of the fast array of a tile and the estimate that came of it.
@@ -124,11 +144,7 @@ def record_reads(tile: TrackingTile, lines: Optional[Iterable[int]] = None) -> I
     if isinstance(estimator, _RecordingEstimator):
         raise TileError("the tile is recorded already: leave the other 'with' block first")
     n_lines = len(estimator.sp_estimate)
-    chosen = list(range(n_lines) if lines is None else lines)
-    if not chosen or not all(isinstance(x, int) and 0 <= x < n_lines for x in chosen):
-        raise ArgumentError(
-            f"lines={chosen} are not lines of this tile: pass numbers from 0 to {n_lines - 1}"
-        )
+    chosen = _chosen_lines(lines, n_lines)
     reads = RecordedReads(chosen, estimator.eta)
     kind = type(estimator)
     # The class is exchanged, not a method: copies and pickles of the tile stay whole.

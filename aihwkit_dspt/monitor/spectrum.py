@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from operator import index
 from typing import Any, Optional
 
 import torch
 from aihwkit.exceptions import ArgumentError
 from torch import Tensor
 
+from aihwkit_dspt.configs.checks import require_argument, require_whole, shown
+from aihwkit_dspt.configs.tensor_checks import require_numbers
 from aihwkit_dspt.monitor.reads import RecordedReads
 
 SHORTEST = 8
@@ -30,11 +31,10 @@ def filter_response(eta: float, omega: Any) -> Tensor:
         power of Q over power of P at these frequencies, in double precision.
 
     Raises:
-        ArgumentError: if ``eta`` is not in (0, 1].
+        ArgumentError: if ``eta`` is not in (0, 1] or ``omega`` has something else than numbers.
     """
-    if not 0.0 < eta <= 1.0:
-        raise ArgumentError(f"eta={eta} is not valid: pass a step size in (0, 1]")
-    cosine = torch.as_tensor(omega, dtype=torch.double).cos()
+    eta = require_argument("eta", eta, 0.0, 1.0, low_open=True)
+    cosine = require_numbers("omega", omega).double().cos()
     return eta**2 / (1.0 + (1.0 - eta) ** 2 - 2.0 * (1.0 - eta) * cosine)
 
 
@@ -100,10 +100,17 @@ def filter_spectra(
         ArgumentError: if there are too few reads, or ``segment`` or ``skip`` are not valid.
         TileError: if nothing was recorded.
     """
+    if not isinstance(reads, RecordedReads):
+        raise ArgumentError(
+            f"reads={shown(reads)} is not valid: pass what record_reads(tile) recorded"
+        )
+    require_whole("skip", skip, 0)
+    if segment is not None:
+        segment = require_whole("segment", segment, 1)
     fast, estimate = (_after(values, skip) for values in (reads.fast, reads.estimate))
     chop_omega = _chop_omega(reads.chopper[skip:])
     n_reads = len(fast)
-    length = index(segment) if segment is not None else n_reads // 4
+    length = segment if segment is not None else n_reads // 4
     if segment is None and chop_omega is not None:
         period = round(2.0 * math.pi / chop_omega)
         length -= length % period if length >= period else 0
@@ -133,7 +140,7 @@ def filter_spectra(
 
 def _after(values: Tensor, skip: int) -> Tensor:
     """Return ``[n_reads, n_lines, out_size]`` values without the first reads."""
-    if not 0 <= index(skip) < len(values):
+    if not 0 <= skip < len(values):
         raise ArgumentError(
             f"skip={skip} is not valid: pass a number from 0 to {len(values) - 1}, there are "
             f"{len(values)} reads"

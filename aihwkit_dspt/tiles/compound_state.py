@@ -29,6 +29,8 @@ from aihwkit.simulator.configs.compounds import ChoppedTransferCompound, Dynamic
 from torch import Tensor, float32, stack, tensor, where
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.tiles.hidden_parameters import COMPOUND_NAMES as NAMES
+from aihwkit_dspt.tiles.hidden_parameters import OWN_NAMES
 from aihwkit_dspt.tiles.parts import TileParts
 from aihwkit_dspt.tiles.state import dump_state
 
@@ -76,8 +78,8 @@ def from_compound(parts: TileParts, weights: Tensor, hidden: HiddenParameters, e
         extra: its ``state_extra``.
     """
     state = dump_state(parts)
-    buffer = next(value for name, value in hidden.items() if name.startswith("buffered_FP_weight"))
-    state["fast"]["weights"] = hidden["hidden_weights_0"].clone()
+    buffer = hidden[_buffer_name(hidden)]
+    state["fast"]["weights"] = hidden[NAMES["fast_weights"]].clone()
     state["slow"]["weights"] = weights.clone()
     for number, (name, array) in enumerate((("fast", parts.fast), ("slow", parts.slow))):
         names = array.hidden_parameter_names()
@@ -88,9 +90,9 @@ def from_compound(parts: TileParts, weights: Tensor, hidden: HiddenParameters, e
     in_sign, out_sign = (1.0 - 2.0 * _flags(extra, side) for side in ("in_chopper", "out_chopper"))
     dtype = buffer.dtype
     state["chopper"].update(in_sign=in_sign.to(dtype), out_sign=out_sign.to(dtype))
-    if "running_mean_weight" in hidden:
-        estimate = parts.oriented(hidden["running_mean_weight"])
-        past = parts.oriented(hidden["past_mean_weight"])
+    if NAMES["sp_estimate"] in hidden:
+        estimate = parts.oriented(hidden[NAMES["sp_estimate"]])
+        past = parts.oriented(hidden[NAMES["reference"]])
         switched = _flags(extra, "in_chopper_switched").bool().unsqueeze(1)
         reference = where(switched, estimate, past)
         state["estimator"].update(sp_estimate=estimate.clone(), reference=reference)
@@ -119,16 +121,15 @@ def to_compound(parts: TileParts, hidden: HiddenParameters, extra: Extra) -> Non
     for number, array in enumerate((parts.fast, parts.slow)):
         values = zip(array.hidden_parameter_names(), array.hidden_parameters())
         hidden.update({f"{name}_{number}": value for name, value in values})
-        hidden[f"hidden_weights_{number}"] = array.weights.clone()
+        hidden[NAMES[("fast_weights", "slow_weights")[number]]] = array.weights.clone()
         own = array.tile.dump_extra()
         for key in ("weight_granularity", "num_states"):
             extra[f"{DEVICE}{number}.{key}"] = own[DEVICE + key]
-    buffer = next(name for name in hidden if name.startswith("buffered_FP_weight"))
-    hidden[buffer] = parts.oriented(parts.buffer.hidden).clone()
-    if "running_mean_weight" in hidden:
-        hidden["running_mean_weight"] = parts.oriented(parts.estimator.sp_estimate).clone()
+    hidden[_buffer_name(hidden)] = parts.oriented(parts.buffer.hidden).clone()
+    if NAMES["sp_estimate"] in hidden:
+        hidden[NAMES["sp_estimate"]] = parts.oriented(parts.estimator.sp_estimate).clone()
         # Nothing has to be copied at the next read: the reference is up to date.
-        hidden["past_mean_weight"] = parts.oriented(parts.estimator.reference).clone()
+        hidden[NAMES["reference"]] = parts.oriented(parts.estimator.reference).clone()
         extra[DEVICE + "in_chopper_switched"] = [0.0] * parts.schedule.in_size
     for side, signs in (("in", parts.chopper.in_sign), ("out", parts.chopper.out_sign)):
         extra[f"{DEVICE}{side}_chopper"] = (0.5 - 0.5 * signs).tolist()
@@ -138,6 +139,11 @@ def to_compound(parts: TileParts, hidden: HiddenParameters, extra: Extra) -> Non
     rates = parts.fast_lr.state()
     for name, key in (("m_x", "m_x"), ("m_d", "m_d"), ("current", "tmp_count_lr")):
         extra[DEVICE + key] = [rates[name]]
+
+
+def _buffer_name(hidden: HiddenParameters) -> str:
+    """Return the name of the buffer, which C++ TT-v2 numbers."""
+    return next(name for name in hidden if OWN_NAMES.get(name) == "transfer_buffer")
 
 
 def _number(extra: Extra, key: str) -> float:

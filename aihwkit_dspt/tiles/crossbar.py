@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from functools import partial
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from aihwkit.simulator.configs.configs import SingleRPUConfig
 from aihwkit.simulator.configs.devices import PulsedDevice
@@ -66,6 +66,8 @@ class Crossbar:
         self.device_config = config.device
         self.tile = config.as_bindings().create_array(x_size, d_size, parameters)
         self._bind(zeros(d_size, x_size, dtype=data_type.as_torch()))
+        # Weak reference to the simulator tile that the array is a part of, if it is.
+        self.owner: Callable[[], Any] = _nobody
 
     @property
     def is_cuda(self) -> bool:
@@ -200,3 +202,7 @@ class Crossbar:
         self._bind(zeros(self.x_size, self.d_size, dtype=weights.dtype, device=device))
         # Unlike on the CPU, binding does not fill the shared tensor.
         self.shared.copy_(weights.t())
+
+
+def _nobody() -> None:
+    """Return no owner."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
+from weakref import ref
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
 from aihwkit.simulator.parameters.enums import RPUDataType
 from aihwkit.simulator.tiles.base import SimulatorTile
-from torch import Tensor, empty
+from torch import Tensor, cat, empty
 from torch import device as torch_device
 
 from aihwkit_dspt.configs.enums import ReferenceType
+from aihwkit_dspt.configs.tensor_checks import require_numbers
 from aihwkit_dspt.tiles import state
 from aihwkit_dspt.tiles.pipeline import TrackingPipeline, settled
 from aihwkit_dspt.tiles.vectors import as_vectors, gather_indexed
@@ -43,6 +45,8 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         super().__init__(x_size, d_size, rpu_config, data_type)
         self.indices: Optional[Tensor] = None
         self._was_set = False
+        for array in self.device_arrays():
+            array.owner = ref(self)
         self.refresh_weights()
 
     # -- forward and backward ---------------------------------------------------------------
@@ -245,16 +249,8 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
                 "reference=ReferenceType.ZERO has no reference to set: build the tile with "
                 "reference=ReferenceType.STATIC"
             )
-        reference = reference.detach().to(self.read.weights)
-        if reference.shape != (self.d_size, self.x_size):
-            raise TileError(
-                f"reference has shape {list(reference.shape)}: pass [{self.d_size}, {self.x_size}]"
-            )
-        if not bool(reference.isfinite().all()):
-            raise TileError(
-                "reference has values that are not finite: replace cells without a symmetric "
-                "point, e.g. with torch.nan_to_num"
-            )
+        reference = require_numbers("reference", reference, self.sizes(), TileError)
+        reference = reference.to(self.read.weights)
         self.estimator.sp_estimate.copy_(self.oriented(reference))
         self._sync(self.everything)
         self.refresh_weights()
@@ -291,6 +287,10 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
     def _apply(self, method: str, *args: Any) -> None:
         for array in self.device_arrays():
             getattr(array.tile, method)(*args)
+        self.follow_arrays()
+
+    def follow_arrays(self) -> None:
+        """Let reference and mixed weight follow after arrays were changed past the pipeline."""
         if self.reference_array is not None:
             self.estimator.reference.copy_(self.reference_array.values())
         self.refresh_weights()
@@ -328,8 +328,20 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         )
 
     def get_meta_parameters(self) -> Any:
-        """Return the meta parameters of the array that forward and backward use."""
-        return self.read.tile.get_meta_parameters()
+        """Return the meta parameters that were configured: forward, backward and update."""
+        parameters = self.read.tile.get_meta_parameters()
+        parameters.update = self.fast.tile.get_meta_parameters().update
+        return parameters
+
+    def get_pulse_counters(self) -> Tensor:
+        """Return the pulses of the fast, the slow and (if analog) the reference array.
+
+        As aihwkit's compounds: ``[2 * n_arrays, d_size, x_size]`` up and down pulses of the arrays
+        that have counted, which only devices with ``count_pulses=True`` do, on a GPU; else empty.
+        """
+        counters = [array.tile.get_pulse_counters() for array in self.device_arrays()]
+        counted = [counter for counter in counters if counter.numel() > 0]
+        return cat(counted) if counted else counters[0]
 
     def set_verbosity_level(self, verbose: int) -> None:
         """Set the verbosity of all arrays."""

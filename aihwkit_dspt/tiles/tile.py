@@ -19,10 +19,11 @@ from aihwkit_dspt.plain import plain
 from aihwkit_dspt.tiles.output_bound import outputs_at_bound, without
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
+from aihwkit_dspt.tiles.tile_hidden_parameters import TileHiddenParameters
 from aihwkit_dspt.tiles.tile_state import TileState
 
 
-class TrackingTile(TileState, TileDataType):
+class TrackingTile(TileState, TileHiddenParameters, TileDataType):
     r"""Analog tile that is evaluated at :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)`.
 
     It takes the place of aihwkit's :class:`~aihwkit.simulator.tiles.analog.AnalogTile` in every

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Optional, Tuple
 
 import torch
-from aihwkit.exceptions import ArgumentError, ConfigError, TileError
+from aihwkit.exceptions import ConfigError, TileError
 from torch import Tensor
 from tqdm import tqdm
 
+from aihwkit_dspt.configs.checks import require_choice, require_flag, require_whole
+from aihwkit_dspt.configs.tensor_checks import require_generator
 from aihwkit_dspt.devices import LinearResponse, symmetric_points
 from aihwkit_dspt.zero_shifting.closed_form import closed_form
 from aihwkit_dspt.zero_shifting.pulse_train import send_pulses
@@ -17,6 +19,8 @@ from aihwkit_dspt.zero_shifting.pulsed_array import PulsedArray
 from aihwkit_dspt.zero_shifting.vectorised import simulate_pulses
 
 SCHEDULES = ("cyclic", "stochastic")
+MOST_PULSES = 2**53
+"""Most pulses of a cell: larger numbers are not exact in double precision."""
 METHODS = ("pulses", "closed-form", "vectorised", "auto")
 # Seconds before a progress bar appears.
 PROGRESS_DELAY = 2.0
@@ -62,10 +66,16 @@ def zero_shift(
     tile passed alone cannot be exchanged: if it has write noise or weights beyond the bounds that
     aihwkit sets, an interrupted call restores it up to those.)
 
+    The weight that a tracking tile computes with follows its fast array at once,
+    :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)`, and the pulses are counted as those of a
+    calibration. To make the result its reference, keeping the weight, call
+    :func:`~aihwkit_dspt.calibrate`.
+
     Args:
-        array: one of aihwkit's analog tiles with a single pulsed device, or any other object with
-            the C++ tile in its attribute ``tile``, or the C++ tile itself.
-        n_pulses: number of pulses per cell, at least 1.
+        array: a tracking tile, whose fast array is zero-shifted; one of aihwkit's analog tiles
+            with a single pulsed device; a layer with one such tile; any other object with the C++
+            tile in its attribute ``tile``; or the C++ tile itself.
+        n_pulses: number of pulses per cell, from 1 to 2**53.
         schedule: ``"cyclic"``: up, down, up, ... on all cells; ``"stochastic"``: independent fair
             signs per cell and pulse.
         method: ``"pulses"``: aihwkit's C++ pulses one by one; ``"closed-form"``: in a time
@@ -84,15 +94,36 @@ def zero_shift(
         the estimate and what it took.
 
     Raises:
-        ArgumentError: if ``n_pulses``, ``schedule`` or ``method`` is not valid.
+        ArgumentError: if ``n_pulses``, ``schedule``, ``method``, ``store``, ``generator`` or
+            ``progress`` is not valid.
         ConfigError: if the device is not a single pulsed device, no cell of the array has a
             symmetric point, the device has no closed form, or the update parameters of the array
             do not allow single pulses.
         TileError: if the weights are not finite, the array lives on a GPU, the closed form does not
             apply, or its result cannot be stored.
     """
-    _check(n_pulses, schedule, method)
+    n_pulses = require_whole("n_pulses", n_pulses, 1, MOST_PULSES)
+    require_choice("schedule", schedule, SCHEDULES)
+    require_choice("method", method, METHODS)
+    require_flag("store", store)
+    require_flag("progress", progress)
+    require_generator(generator)
     target = PulsedArray(array, device)
+    result = _zero_shift(target, n_pulses, schedule, method, store, generator, progress)
+    if store:
+        target.was_pulsed(n_pulses)
+    return result
+
+
+def _zero_shift(
+    target: PulsedArray,
+    n_pulses: int,
+    schedule: str,
+    method: str,
+    store: bool,
+    generator: Optional[torch.Generator],
+    progress: bool,
+) -> ZeroShiftResult:
     missing = symmetric_points(target.device, target.hidden_parameters()).n_missing
     if missing == target.cells.w_min.numel():
         raise ConfigError(
@@ -112,14 +143,6 @@ def zero_shift(
     else:
         estimate = _computed(target, n_pulses, schedule, method, store, generator, progress)
     return ZeroShiftResult(estimate, n_pulses, schedule, method)
-
-
-def _check(n_pulses: int, schedule: str, method: str) -> None:
-    if isinstance(n_pulses, bool) or not isinstance(n_pulses, int) or n_pulses < 1:
-        raise ArgumentError(f"n_pulses={n_pulses!r} is not a number of pulses. Pass an int >= 1.")
-    for name, value, known in (("schedule", schedule, SCHEDULES), ("method", method, METHODS)):
-        if value not in known:
-            raise ArgumentError(f"{name}={value!r} is not known. Pass one of {list(known)}.")
 
 
 def _bar(n_pulses: int, progress: bool) -> Any:

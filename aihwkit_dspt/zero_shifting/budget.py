@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, fields
-from math import ceil, isfinite
-from typing import Any, Mapping, Optional, Tuple
+from math import ceil
+from typing import Any, Mapping, Optional, Tuple, Union
 
 import torch
 from aihwkit.exceptions import ArgumentError, ConfigError
@@ -13,8 +13,10 @@ from aihwkit.simulator.configs.configs import SingleRPUConfig
 from aihwkit.simulator.configs.devices import PulsedDevice
 from torch import Tensor
 
+from aihwkit_dspt.configs.checks import require_argument, require_choice, require_whole
+from aihwkit_dspt.configs.tensor_checks import require_numbers
 from aihwkit_dspt.devices import Response, response, symmetric_points
-from aihwkit_dspt.zero_shifting.algorithm import SCHEDULES
+from aihwkit_dspt.zero_shifting.algorithm import MOST_PULSES, SCHEDULES
 from aihwkit_dspt.zero_shifting.pulsed_array import PulsedArray
 
 
@@ -41,7 +43,7 @@ def pulse_budget(
     schedule: str = "cyclic",
     *,
     device: Any = None,
-    weights: Optional[Tensor] = None,
+    weights: Optional[Union[Tensor, float]] = None,
     quantile: float = 1.0,
 ) -> PulseBudget:
     r"""Return the pulses after which zero-shifting has reached an error (Theorems C.2, C.4).
@@ -67,8 +69,8 @@ def pulse_budget(
         error: wanted mean squared error :math:`\delta` of a cell, in squared weight units.
         schedule: ``"cyclic"`` or ``"stochastic"``.
         device: device configuration, if the array does not tell.
-        weights: :math:`W_0`, broadcastable to ``[out_size, in_size]``; by default the persistent
-            weights of the array, 0 for a device configuration.
+        weights: :math:`W_0`, numbers broadcastable to ``[out_size, in_size]``; by default the
+            persistent weights of the array, 0 for a device configuration.
         quantile: part of the cells that must reach the error; cells without a symmetric point do
             not count. With device variation, the slowest cell (1.0) may be hopeless.
 
@@ -76,17 +78,14 @@ def pulse_budget(
         the pulses, the floor, and the constants of each cell.
 
     Raises:
-        ArgumentError: if ``error`` is not positive or below the floor, or ``schedule`` or
-            ``quantile`` is not valid.
+        ArgumentError: if ``error`` is not positive or below the floor, or ``schedule``,
+            ``quantile`` or ``weights`` is not valid.
         ConfigError: if no cell has a symmetric point, or as :func:`zero_shift`.
         TileError: as :func:`zero_shift`.
     """
-    if schedule not in SCHEDULES:
-        raise ArgumentError(f"schedule={schedule!r} is not known. Pass one of {list(SCHEDULES)}.")
-    if not (isfinite(error) and error > 0.0):
-        raise ArgumentError(f"error={error} is not a mean squared error. Pass a number > 0.")
-    if not 0.0 < quantile <= 1.0:
-        raise ArgumentError(f"quantile={quantile} is not a part of the cells. Pass 0 < x <= 1.")
+    require_choice("schedule", schedule, SCHEDULES)
+    error = require_argument("error", error, low=0.0, low_open=True)
+    quantile = require_argument("quantile", quantile, 0.0, 1.0, low_open=True)
     if isinstance(tile_or_device, PulsedDevice):
         device, hidden = tile_or_device, nominal_parameters(tile_or_device)
         start = torch.zeros_like(hidden["max_bound"])
@@ -95,7 +94,13 @@ def pulse_budget(
         device, hidden = array.device, array.hidden_parameters()
         start = array.persistent_weights()
     if weights is not None:
-        start = weights.expand_as(start)
+        given = require_numbers("weights", weights)
+        try:
+            start = given.to(start).expand_as(start)
+        except RuntimeError:
+            raise ArgumentError(
+                f"weights has shape {list(given.shape)}: pass what expands to {list(start.shape)}"
+            ) from None
     cells, points = response(device, hidden), symmetric_points(device, hidden).values
     if torch.isnan(points).all():
         raise ConfigError(f"device={type(device).__name__} has no symmetric point to find.")
@@ -111,8 +116,13 @@ def pulse_budget(
     distance = 2.0 * (start - points) ** 2 / error
     counts = torch.log(distance).clamp(min=0.0) / (2.0 * mu_q * cells.dw_min)
     hopeless = floors > error
-    n_pulses = _upper(torch.where(hopeless, torch.inf, counts), quantile)
-    whole = 2 * ceil(n_pulses / 2.0) if schedule == "cyclic" else ceil(n_pulses)
+    needed = _upper(torch.where(hopeless, torch.inf, counts), quantile)
+    if needed > MOST_PULSES:
+        raise ArgumentError(
+            f"error={error:.3g} takes more than {MOST_PULSES:.2g} pulses on this device. Pass a "
+            "larger error, or quantile < 1 to leave out the slowest cells."
+        )
+    whole = 2 * ceil(needed / 2.0) if schedule == "cyclic" else ceil(needed)
     return PulseBudget(whole, floor, mu_q, q_max)
 
 
@@ -177,13 +187,12 @@ def training_pulses(
         the number of pulses.
 
     Raises:
-        ArgumentError: if a number is negative, or ``batch_size`` or ``desired_bl`` is not positive.
+        ArgumentError: if a number is not a whole one or negative, or ``batch_size`` or
+            ``desired_bl`` is not positive.
     """
     counts = {"epochs": epochs, "n_samples": n_samples, "calibration_pulses": calibration_pulses}
     for name, value in counts.items():
-        if value < 0:
-            raise ArgumentError(f"{name}={value} is negative. Pass a number >= 0.")
+        require_whole(name, value, 0)
     for name, value in {"batch_size": batch_size, "desired_bl": desired_bl}.items():
-        if value < 1:
-            raise ArgumentError(f"{name}={value} is not positive. Pass a number >= 1.")
+        require_whole(name, value, 1)
     return epochs * -(-n_samples // batch_size) * desired_bl + calibration_pulses

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Tuple
 
 import torch
 from aihwkit.exceptions import ConfigError, TileError
 from aihwkit.simulator.configs.devices import PulsedDevice
-from torch import Tensor
+from aihwkit.simulator.tiles.base import SimulatorTile
+from aihwkit.simulator.tiles.module import TileModule
+from torch import Tensor, nn
 
 from aihwkit_dspt.devices import LinearResponse, Response, response
 from aihwkit_dspt.tiles.cpp_copy import PERSISTENT, copy_cpp_tile
+from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.of_model import analog_tiles
+from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
+from aihwkit_dspt.tiles.tile import TrackingTile
 
 
 class PulsedArray:
     """A CPU array of one pulsed device: its cells, its weights, and a way back.
 
     Args:
-        array: an object with aihwkit's C++ ``AnalogTile`` in its attribute ``tile`` (such as
-            aihwkit's tiles or a ``Crossbar``), or the C++ tile itself.
+        array: a tracking tile, whose fast array is meant; an object with aihwkit's C++
+            ``AnalogTile`` in its attribute ``tile`` (such as aihwkit's tiles or a ``Crossbar``);
+            a layer with one such tile; or the C++ tile itself.
         device: device configuration of the array. By default ``array.device_config`` or
             ``array.rpu_config.device``.
 
@@ -30,22 +37,24 @@ class PulsedArray:
     """
 
     def __init__(self, array: Any, device: Any = None) -> None:
+        array, self.owner = _meant(array)
         self.holder: Optional[Any] = array if hasattr(array, "tile") else None
         self.cpp = array.tile if self.holder is not None else array
         if not hasattr(self.cpp, "get_hidden_parameter_names"):
             raise TileError(
-                f"array={type(array).__name__} has no aihwkit C++ tile. Pass one of aihwkit's "
-                "analog tiles or its C++ AnalogTile."
+                f"array={type(array).__name__} has no aihwkit C++ tile. Pass a TrackingTile, one "
+                "of aihwkit's analog tiles or its C++ AnalogTile."
             )
         if "Cuda" in type(self.cpp).__name__:
             raise TileError(
-                "array lives on a GPU; zero-shifting pulses CPU arrays. Call array.cpu() first."
+                "array lives on a GPU; zero-shifting pulses CPU arrays. Call .cpu() of the tile "
+                "first."
             )
         self.device = device if device is not None else _device_of(array)
         if not isinstance(self.device, PulsedDevice):
             raise ConfigError(
-                f"device={type(self.device).__name__} is not a single pulsed device. Pass the "
-                "array of one unit-cell device and its configuration."
+                f"device={type(self.device).__name__} is not a single pulsed device. Pass a tile "
+                "with one (SingleRPUConfig), or a TrackingTile whose fast device is one."
             )
         self.cells: Response = response(self.device, self.hidden_parameters())
         if not torch.isfinite(self.weights()).all():
@@ -97,6 +106,17 @@ class PulsedArray:
             self.cpp.set_learning_rate(backup.get_learning_rate())
             kept = PulsedArray(backup, self.device)
             self.cpp.set_weights(kept.persistent_weights().contiguous())
+
+    def was_pulsed(self, n_pulses: int) -> None:
+        """Let the tracking tile that the array belongs to know of its new weights.
+
+        It counts the pulses of its fast array, and its mixed weight follows all of its arrays.
+        """
+        if self.owner is None:
+            return
+        if self.holder is self.owner.fast:
+            self.owner.counters.calibration_pulses += n_pulses
+        self.owner.follow_arrays()
 
     def why_not_storable(self, persistent: Tensor) -> Optional[str]:
         """Return why these persistent weights cannot be set exactly, ``None`` if they can.
@@ -150,6 +170,22 @@ class PulsedArray:
                 "in the weight. Pass method='pulses' or 'vectorised'."
             )
         return self.cells
+
+
+def _meant(given: Any) -> Tuple[Any, Optional[TrackingSimulatorTile]]:
+    """Return the array that is meant, and the tracking tile that it belongs to."""
+    if isinstance(given, nn.Module) and not isinstance(given, (TileModule, SimulatorTile)):
+        tiles = list(analog_tiles(given).values())
+        if len(tiles) != 1:
+            raise TileError(
+                f"array={type(given).__name__} has {len(tiles)} analog tiles. Pass one of them, "
+                "e.g. next(model.analog_tiles()), or call calibrate(model, n_pulses)."
+            )
+        (given,) = tiles
+    simulator = given.tile if isinstance(given, TrackingTile) else given
+    if isinstance(simulator, TrackingSimulatorTile):
+        return simulator.fast, simulator
+    return given, given.owner() if isinstance(given, Crossbar) else None
 
 
 def _device_of(array: Any) -> Any:

@@ -443,7 +443,7 @@ def test_real_tensorboard(tmp_path: Path) -> None:
 # -- what it refuses ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", [nn.Linear(2, 2), AnalogSequential(), "model", None], ids=str)
+@pytest.mark.parametrize("model", [nn.Linear(2, 2), AnalogSequential()], ids=str)
 def test_no_tracking_tile(model: Any) -> None:
     with pytest.raises(TileError, match=r"no TrackingTile.*build_config"):
         SymmetricPointMonitor(model)

@@ -8,14 +8,20 @@ from types import SimpleNamespace
 import pytest
 import torch
 from aihwkit.exceptions import ArgumentError, ConfigError, TileError
+from aihwkit.nn import AnalogLinear, AnalogSequential
 from aihwkit.simulator.configs.compounds import TransferCompound
 from aihwkit.simulator.configs.configs import SingleRPUConfig, UnitCellRPUConfig
 from aihwkit.simulator.configs.devices import IdealDevice, SoftBoundsDevice
 from aihwkit.simulator.tiles.analog import AnalogTile
 
+from aihwkit_dspt import operation_counts
+from aihwkit_dspt import symmetric_points as symmetric_points_of
 from aihwkit_dspt.devices import LinearResponse, symmetric_points, with_symmetric_point
 from aihwkit_dspt.zero_shifting import algorithm, zero_shift
 from tests.devices.device_table import DEVICES, WITHOUT_POINTS, make_tile
+from tests.helpers import difference, mixed_weight, quiet_config, train, used_weights
+from tests.helpers import snapshot as state_of
+from tests.table import METHODS
 
 SCHEDULES = ["cyclic", "stochastic"]
 
@@ -245,6 +251,43 @@ def test_other_arrays_are_refused():
         zero_shift(torch.zeros(4, 4), 10)
     with pytest.raises(ConfigError, match="device=None"):
         zero_shift(make_tile(DEVICES["SoftBounds"], 4).tile, 10)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5])
+@pytest.mark.parametrize("method", ["pulses", "closed-form", "vectorised", "auto"])
+@pytest.mark.parametrize("what", ["tile", "layer", "simulator", "fast", "slow"])
+def test_tracking_tiles_keep_their_formula(gamma, method, what):
+    """The mixed weight follows the array that is zero-shifted; a copy leaves all as it was."""
+    config = quiet_config(**{**METHODS["E-RIDER"], "gamma": gamma})
+    layer = AnalogLinear(6, 4, bias=False, rpu_config=config)
+    tile = next(layer.analog_tiles())
+    train(tile, 12)
+    meant = {"tile": tile, "layer": layer, "simulator": tile.tile}
+    array = meant.get(what, getattr(tile.tile, what, None))
+    before = state_of(tile)
+    estimate = zero_shift(array, 2000, method=method, store=False).estimate
+    assert difference(before, state_of(tile)) is None
+    assert operation_counts(tile).total.calibration_pulses == 0
+    result = zero_shift(array, 2000, method=method)
+    changed = tile.slow_weights if what == "slow" else tile.fast_weights
+    assert torch.equal(changed, result.estimate)
+    # On this device alternating pulses end within two steps of 0.01 of the points.
+    points = symmetric_points_of(tile)
+    points = points.slow if what == "slow" else points.fast
+    assert (result.estimate - points.values).abs().max() < 0.02
+    assert (result.estimate - estimate).abs().max() < 0.02
+    for weights in (tile.get_weights()[0], *used_weights(tile)):
+        assert (weights - mixed_weight(tile)).abs().max() < 1e-6
+    assert operation_counts(tile).total.calibration_pulses == (0 if what == "slow" else 2000)
+    train(tile, 3)
+    assert (tile.get_weights()[0] - mixed_weight(tile)).abs().max() < 1e-6
+
+
+def test_models_of_several_tiles_are_refused():
+    config = quiet_config(**METHODS["E-RIDER"])
+    model = AnalogSequential(*(AnalogLinear(3, 3, rpu_config=config) for _ in range(2)))
+    with pytest.raises(TileError, match=r"2 analog tiles.*calibrate"):
+        zero_shift(model, 10)
 
 
 def test_progress_bar_can_be_switched_off(capsys):
