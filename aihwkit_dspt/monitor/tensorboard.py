@@ -7,6 +7,7 @@ from typing import Any, Dict
 
 from aihwkit.exceptions import ArgumentError
 
+from aihwkit_dspt.configs.checks import shown
 from aihwkit_dspt.monitor.columns import KEYS
 from aihwkit_dspt.monitor.ground_truth import GroundTruth
 
@@ -15,7 +16,7 @@ def require_writer(writer: Any) -> None:
     """Raise ``ArgumentError`` unless scalars can be added to the writer."""
     if not callable(getattr(writer, "add_scalar", None)):
         raise ArgumentError(
-            f"writer={writer!r} has no add_scalar: pass e.g. a "
+            f"writer={shown(writer)} has no add_scalar: pass e.g. a "
             "torch.utils.tensorboard.SummaryWriter"
         )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from aihwkit.exceptions import ArgumentError, ConfigError
+from aihwkit.nn import AnalogLinear
 from aihwkit.simulator.configs.devices import SoftBoundsDevice
 from aihwkit.simulator.configs.helpers import build_config as aihwkit_build_config
 from aihwkit.simulator.parameters.io import IOParameters
@@ -139,3 +141,37 @@ def test_wrong_values() -> None:
         build_config("rider", SoftBoundsDevice, gamma=-1)
     with pytest.raises(ConfigError, match=r"eta=0\.1"):
         build_config("residual", SoftBoundsDevice, eta=0.1)
+
+
+FIELDS = {
+    "sgd": {"dw_min": 0.02},
+    "mp": {"transfer_every": 3, "n_x_bins": 7},
+    "mixed-precision": {"granularity": 0.25},
+    "tiki-taka": {"fast_lr": 0.3, "with_reset_prob": 0.1},
+    "ttv1": {"transfer_lr": 0.3},
+    "tt": {"gamma": 0.2},
+    "ttv2": {"fast_lr": 0.3, "auto_granularity": 500.0},
+    "chopped-ttv2": {"in_chop_prob": 0.25},
+    "ttv3": {"momentum": 0.1},
+    "c-ttv2": {"out_chop_prob": 0.1},
+    "agad": {"fast_lr": 0.3, "tail_weightening": 3.0},
+    "ttv4": {"transfer_lr": 0.3, "transfer_every": 2.0},
+}
+
+
+@pytest.mark.parametrize("algorithm", AIHWKIT_ALGORITHMS)
+@pytest.mark.parametrize("device", [SoftBoundsDevice(), SoftBoundsDevice])
+def test_fields_of_aihwkits_compounds(algorithm: str, device: Any) -> None:
+    """They are set on the compound, beside fields of the configuration; the rest is aihwkit's."""
+    mapping = MappingParameter(digital_bias=False)
+    config = build_config(algorithm, device, mapping=mapping, **FIELDS[algorithm])
+    expected = aihwkit_build_config(algorithm, device, mapping=mapping)
+    for name, value in FIELDS[algorithm].items():
+        assert getattr(config.device, name) == value != getattr(expected.device, name)
+        setattr(expected.device, name, value)
+    assert config == expected
+    assert AnalogLinear(3, 2, rpu_config=config)(torch.ones(1, 3)).isfinite().all()
+    if not isinstance(device, type):
+        assert device == SoftBoundsDevice()
+    with pytest.raises(ArgumentError, match=r"mappingg.*did you mean"):
+        build_config(algorithm, device, mappingg=mapping)

@@ -55,14 +55,14 @@ class Tally:
 
         setattr(owner, name, wrapped)
 
-    def on_pulse(self, crossbar: Any, _lines: slice, values: Tensor, _rate: float) -> None:
+    def on_pulse(self, crossbar: Any, _lines: slice, values: Tensor, *_: Any) -> None:
         assert crossbar is self.slow
         self.slow_pulses += values.abs().sum().item()
 
     def on_read(self, _crossbar: Any, lines: slice) -> None:
         self.reads += lines.stop - lines.start
 
-    def on_sync(self, _index: Any, values: Tensor) -> None:
+    def on_sync(self, _index: Any, values: Tensor, *_: Any) -> None:
         self.events += 1
         self.cells += values.numel()
 
