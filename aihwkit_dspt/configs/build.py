@@ -221,9 +221,9 @@ def _aihwkit_config(arguments: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Any:
 
     aihwkit's own function takes fields of the configuration only.
     """
-    plain = aihwkit_build_config(*arguments)
-    of_device, of_config = _by_owner(kwargs, plain.device, plain)
-    config = aihwkit_build_config(*arguments, **of_config)
+    usual = aihwkit_build_config(*arguments)
+    of_device, of_config = _by_owner(kwargs, usual.device, usual)
+    config: Any = aihwkit_build_config(*arguments, **of_config)
     for key, value in of_device.items():
         setattr(config.device, key, value)
     return plain(config)
