@@ -9,6 +9,7 @@ from aihwkit_dspt._safe_globals import register_safe_globals  # noqa: E402
 register_safe_globals()
 
 # pylint: disable=wrong-import-position
+from aihwkit_dspt._aihwkit_plots import plot_tracking_tiles  # noqa: E402
 from aihwkit_dspt.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from aihwkit_dspt.configs.build import build_config  # noqa: E402
 from aihwkit_dspt.configs.compound import TrackingTransferCompound  # noqa: E402
@@ -75,6 +76,8 @@ from aihwkit_dspt.zero_shifting.budget import (  # noqa: E402
     training_pulses,
 )
 from aihwkit_dspt.zero_shifting.calibrate import calibrate  # noqa: E402
+
+plot_tracking_tiles()
 
 __version__ = "0.1.0"
 
