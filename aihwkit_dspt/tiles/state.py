@@ -17,7 +17,7 @@ STATE_FORMAT = 2
 Format 1, of version 0.1.0, does not have the ``settings``.
 """
 
-# Recomputed from the others, so that a state fits with and without gamma.
+# Its weights are recomputed from the others, so that a state fits with and without gamma.
 DERIVED = "read"
 
 REMEDY = "load the state of a TrackingTile of the same size and settings"
@@ -132,6 +132,8 @@ def load_state(parts: TileParts, state: Dict[str, Any]) -> None:
     if DERIVED not in state or DERIVED not in arrays:
         state = {key: value for key, value in state.items() if key != DERIVED}
         arrays.pop(DERIVED, None)
+    elif isinstance(state[DERIVED], dict):
+        state = {**state, DERIVED: {"weights": arrays[DERIVED].weights, **state[DERIVED]}}
     wanted = _without_arrays(parts)
     _require_same_keys("state", state, [*wanted, *arrays])
     for name, value in wanted.items():

@@ -32,7 +32,7 @@ class _SavedOnce:
     """The simulator tile as aihwkit asks it for its state, without what is in there twice.
 
     The ``state_extra`` is complete, so that hidden parameters would be a copy; the mixed weight is
-    in the state as the tile's weights.
+    in the state as the tile's weights. What differs from cell to cell in its reads stays.
     """
 
     def __init__(self, tile: Any) -> None:
@@ -46,7 +46,8 @@ class _SavedOnce:
 
     def dump_extra(self) -> Dict[str, Any]:
         extra: Dict[str, Any] = self._tile.dump_extra()
-        extra.pop(DERIVED, None)
+        if DERIVED in extra:
+            del extra[DERIVED]["weights"]
         return extra
 
 
@@ -133,6 +134,8 @@ class TileState(TileSettings):
                 found = list(differences(plain(deepcopy(saved)), self.rpu_config))
             state_dict[name] = _with_settings(state)
         super()._load_from_state_dict(state_dict, prefix, *args)
+        # aihwkit saves the scales, not the learning rate that follows from them.
+        self.set_mapping_scales(self.mapping_scales)
         if found:
             # The last argument collects the messages of one load, over all tiles.
             warn_of_settings(found, not is_translated, args[-1])
