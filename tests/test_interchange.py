@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, List, Tuple
 
 import pytest
 import torch
@@ -20,6 +20,7 @@ from aihwkit_dspt import (
     TrackingTransferCompound,
     export_to_aihwkit,
 )
+from tests import quiet_devices
 from tests.helpers import deterministic, perfect, quiet_device
 from tests.test_parity import cpp_states
 
@@ -45,6 +46,13 @@ METHODS: Dict[str, Tuple[Any, ReferenceType, Dict[str, Any]]] = {
         {"in_chop_prob": 0.3, "in_chop_random": False},
     ),
 }
+
+
+PAIRS: Dict[str, List[Any]] = {
+    "equal": [quiet_device(), quiet_device()],
+    "other": [quiet_devices.ALL["pow"](), quiet_devices.ALL["linear"]()],
+}
+"""Fast and slow device."""
 
 
 def network(config: Any) -> AnalogSequential:
@@ -105,10 +113,11 @@ def assert_same(theirs: AnalogSequential, ours: AnalogSequential, columns: bool)
     ours.train()
 
 
+@pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize("name", METHODS)
-def test_from_aihwkit_and_on(name: str) -> None:
+def test_from_aihwkit_and_on(name: str, pair: str) -> None:
     """A C++ training goes on in the tracking tiles as if nothing had happened."""
-    theirs, ours = both(name)
+    theirs, ours = both(name, unit_cell_devices=PAIRS[pair])
     columns = METHODS[name][2].get("transfer_columns", True)
     train(theirs, 1)
     ours.load_state_dict(theirs.state_dict())
@@ -118,10 +127,11 @@ def test_from_aihwkit_and_on(name: str) -> None:
     assert_same(theirs, ours, columns)
 
 
+@pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize("name", METHODS)
-def test_to_aihwkit_and_on(name: str) -> None:
+def test_to_aihwkit_and_on(name: str, pair: str) -> None:
     """A tracked training goes on in the C++ compound."""
-    theirs, ours = both(name)
+    theirs, ours = both(name, unit_cell_devices=PAIRS[pair])
     columns = METHODS[name][2].get("transfer_columns", True)
     train(ours, 1)
     export_to_aihwkit(ours, theirs)

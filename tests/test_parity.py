@@ -16,6 +16,7 @@ import torch
 from aihwkit.simulator.configs.compounds import (
     ChoppedTransferCompound,
     DynamicTransferCompound,
+    UnitCell,
 )
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
 from aihwkit.simulator.configs.devices import SoftBoundsDevice, SoftBoundsReferenceDevice
@@ -31,6 +32,7 @@ from aihwkit_dspt import (
     TrackingTile,
     TrackingTransferCompound,
 )
+from tests import quiet_devices
 
 TOLERANCE = 1e-6
 N_UPDATES = 1000
@@ -129,7 +131,7 @@ def deterministic_pair(
     settings.pop("batch_size", None)
     perfect = IOParameters(is_perfect=True)
     settings.update(
-        unit_cell_devices=[quiet_device(), quiet_device()],
+        unit_cell_devices=settings.pop("devices", None) or [quiet_device(), quiet_device()],
         transfer_forward=perfect,
         transfer_update=deterministic_pulses(settings.pop("desired_bl", 1)),
     )
@@ -148,6 +150,12 @@ def cpp_states(tile: AnalogTile, columns: bool) -> Dict[str, Tensor]:
     buffers = [name for name in hidden if name.startswith("buffered_FP_weight")]
     if buffers:
         states["transfer_buffer"] = hidden[buffers[0]]
+    if any(isinstance(cell, UnitCell) for cell in tile.rpu_config.device.unit_cell_devices):
+        # aihwkit's dump_extra raises for unit cells in a compound, and nothing else tells the
+        # choppers, and so the reference; both show in all later states.
+        if "running_mean_weight" in hidden:
+            states["sp_estimate"] = hidden["running_mean_weight"]
+        return states
     extra = tile.tile.dump_extra()
     chopper = {
         key: torch.tensor([float(value) for value in values])
@@ -255,7 +263,8 @@ def test_scale_fast_lr(reference: ReferenceType) -> None:
 
 
 @pytest.mark.parametrize("reference", [ReferenceType.DYNAMIC, ReferenceType.ZERO])
-def test_automatic_transfer_happens_once(reference: ReferenceType) -> None:
+@pytest.mark.parametrize("fast", ["soft", "p_max", "vector"])
+def test_automatic_transfer_happens_once(reference: ReferenceType, fast: str) -> None:
     """A negative ``transfer_every`` chooses the same length as C++, but transfers once.
 
     C++ does not switch off the self-transfer of the last device in this mode, which repeats the
@@ -263,7 +272,9 @@ def test_automatic_transfer_happens_once(reference: ReferenceType) -> None:
     """
     torch.manual_seed(6)
     case = {"transfer_every": -0.1}
-    theirs, ours = deterministic_pair(reference, case)
+    # C++ repeats it by the number of states of the slow device.
+    devices = [quiet_devices.ALL[fast](), quiet_devices.ALL[fast]()]
+    theirs, ours = deterministic_pair(reference, {**case, "devices": devices})
     once = ours.tile._transfer
 
     def twice() -> None:
@@ -274,6 +285,45 @@ def test_automatic_transfer_happens_once(reference: ReferenceType) -> None:
 
     ours.tile._transfer = twice
     assert_equal_training(theirs, ours, case, N_UPDATES // 2)
+
+
+PAIRS: List[Tuple[str, str]] = [
+    *zip(quiet_devices.ALL, [*list(quiet_devices.ALL)[6:], *list(quiet_devices.ALL)[:6]]),
+    ("vector", "vector"),
+    ("soft-coarse", "soft"),
+]
+"""Fast and slow device; each occurs on either side."""
+
+PAIR_SETTINGS: List[Dict[str, Any]] = [
+    {},
+    {"auto_scale": True},
+    {"correct_gradient_magnitudes": True},
+    {"auto_granularity": 30.0, "transfer_columns": False},
+    {"auto_scale": True, "correct_gradient_magnitudes": True, "transfer_columns": False},
+]
+
+
+@pytest.mark.parametrize("method", ["AGAD", "TT-v2", "c-TTv2"])
+@pytest.mark.parametrize(("fast", "slow"), PAIRS)
+def test_pair_of_devices(method: str, fast: str, slow: str) -> None:
+    """Whatever both devices are: aihwkit sends gradient pulses for their average granularity."""
+    torch.manual_seed(9)
+    reference = ReferenceType.DYNAMIC if method == "AGAD" else ReferenceType.ZERO
+    number = PAIRS.index((fast, slow)) + len(method)
+    case = {
+        "transfer_every": 1.0,
+        "units_in_mbatch": True,
+        "in_chop_prob": 0.0 if method == "TT-v2" else 0.3,
+        "desired_bl": 3,
+        **PAIR_SETTINGS[number % len(PAIR_SETTINGS)],
+    }
+    devices = [quiet_devices.ALL[name]() for name in (fast, slow)]
+    theirs, ours = deterministic_pair(reference, {**case, "devices": devices})
+    before = ours.fast_weights
+    assert_equal_training(theirs, ours, case, 5, must_move=False)
+    # Later on both halves of a one-sided cell are at their bounds.
+    assert not torch.equal(ours.fast_weights, before)
+    assert_equal_training(theirs, ours, case, 145, must_move=False)
 
 
 @pytest.mark.slow

@@ -20,7 +20,9 @@ from aihwkit_dspt.configs.checks import (
     require_number,
     strict_fields,
 )
+from aihwkit_dspt.configs.device_checks import check_device
 from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
+from aihwkit_dspt.configs.parameter_checks import check_io, check_update
 
 
 def chop_period(in_chop_prob: float) -> int:
@@ -164,13 +166,8 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
             self.unit_cell_devices,
             "pass a list of two devices, [fast, slow]",
         )
-        for device in self.unit_cell_devices:
-            require(
-                hasattr(device, "as_bindings") and not isinstance(device, type),
-                "unit_cell_devices",
-                device,
-                "pass device instances, e.g. [SoftBoundsDevice(), SoftBoundsDevice()]",
-            )
+        for number, device in enumerate(self.unit_cell_devices):
+            check_device(f"unit_cell_devices[{number}]", device)
 
     def _check_numbers(self) -> None:
         require_number("gamma", self.gamma, low=0.0)
@@ -234,12 +231,8 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
         ):
             value = getattr(self, name)
             require(len(value) == 0, name, value, f"there is one transfer only; pass {single}")
-        require(
-            self.transfer_update.desired_bl >= 1,
-            "transfer_update.desired_bl",
-            self.transfer_update.desired_bl,
-            "at least one pulse has to fit into a transfer; pass 1 or more",
-        )
+        check_update("transfer_update", self.transfer_update)
+        check_io("transfer_forward", self.transfer_forward, is_managed=False)
 
     def _check_reference(self) -> None:
         require_enum("read_mode", self.read_mode, ReadMode)
@@ -283,12 +276,7 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
                 "it corrects the dynamic reference; pass reference=ReferenceType.DYNAMIC",
             )
         if self.reference_device is not None:
-            require(
-                isinstance(self.reference_device, PulsedDevice),
-                "reference_device",
-                self.reference_device,
-                "pass an instance of an aihwkit pulsed device, e.g. SoftBoundsDevice(), or None",
-            )
+            check_device("reference_device", self.reference_device, with_cells=False)
             require(
                 self.reference is not ReferenceType.ZERO,
                 "reference_device",

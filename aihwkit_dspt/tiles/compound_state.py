@@ -84,8 +84,9 @@ def from_compound(parts: TileParts, weights: Tensor, hidden: HiddenParameters, e
     for number, (name, array) in enumerate((("fast", parts.fast), ("slow", parts.slow))):
         names = array.hidden_parameter_names()
         state[name]["hidden_parameters"] = stack([hidden[f"{key}_{number}"] for key in names])
-        for key in ("weight_granularity", "num_states"):
-            state[name]["extra"][DEVICE + key] = extra[f"{DEVICE}{number}.{key}"]
+        prefix = f"{DEVICE}{number}."
+        own = {key: value for key, value in extra.items() if key.startswith(prefix)}
+        state[name]["extra"].update({DEVICE + key[len(prefix) :]: own[key] for key in own})
     state["buffer"]["hidden"] = parts.oriented(buffer).clone()
     in_sign, out_sign = (1.0 - 2.0 * _flags(extra, side) for side in ("in_chopper", "out_chopper"))
     dtype = buffer.dtype
@@ -122,9 +123,9 @@ def to_compound(parts: TileParts, hidden: HiddenParameters, extra: Extra) -> Non
         values = zip(array.hidden_parameter_names(), array.hidden_parameters())
         hidden.update({f"{name}_{number}": value for name, value in values})
         hidden[NAMES[("fast_weights", "slow_weights")[number]]] = array.weights.clone()
-        own = array.tile.dump_extra()
-        for key in ("weight_granularity", "num_states"):
-            extra[f"{DEVICE}{number}.{key}"] = own[DEVICE + key]
+        own = {key: value for key, value in array.extra().items() if key.startswith(DEVICE)}
+        extra.update({f"{DEVICE}{number}.{key[len(DEVICE) :]}": own[key] for key in own})
+    extra[DEVICE + "weight_granularity"] = [parts.fast.pulse_granularity]
     hidden[_buffer_name(hidden)] = parts.oriented(parts.buffer.hidden).clone()
     if NAMES["sp_estimate"] in hidden:
         hidden[NAMES["sp_estimate"]] = parts.oriented(parts.estimator.sp_estimate).clone()

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from copy import deepcopy
 
+from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.compounds import DynamicTransferCompound
+from aihwkit.simulator.configs.configs import SingleRPUConfig
+from aihwkit.simulator.configs.devices import IdealDevice
 from aihwkit.simulator.parameters.enums import (
     BoundManagementType,
     NoiseManagementType,
     RPUDataType,
 )
 from aihwkit.simulator.parameters.io import IOParameters
+from aihwkit.simulator.parameters.runtime import RuntimeParameter
 from torch import randint
 
+from aihwkit_dspt.configs.checks import require, shown
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
-from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.crossbar import Crossbar, create_cpp_tile
 
 
 def transfer_read_parameters(config: TrackingTransferCompound) -> IOParameters:
@@ -26,6 +31,26 @@ def transfer_read_parameters(config: TrackingTransferCompound) -> IOParameters:
     parameters.noise_management = NoiseManagementType.NONE
     parameters.bound_management = BoundManagementType.NONE
     return parameters
+
+
+def require_reads(field: str, parameters: IOParameters, data_type: RPUDataType) -> None:
+    """Raise ``ConfigError`` unless aihwkit can read with these parameters.
+
+    aihwkit finds out at the first read; here it is that of a single cell.
+    """
+    if parameters.is_perfect:
+        return
+    try:
+        cell = Crossbar(1, 1, IdealDevice(), parameters, parameters, data_type=data_type)
+        one = cell.weights.new_ones(1, 1)
+        read = cell.read_columns(one) + cell.read_rows(one)
+    except (RuntimeError, ConfigError) as error:
+        raise ConfigError(
+            f"{field}={shown(parameters)} is not valid: aihwkit cannot read with it ({error}); "
+            "pass other read parameters"
+        ) from error
+    finite = bool(read.isfinite().all())
+    require(finite, field, parameters, "aihwkit reads nan with it; pass other read parameters")
 
 
 def chopper_seed(config: TrackingTransferCompound) -> int:
@@ -57,10 +82,12 @@ def draw_seeded_devices(
     twin = DynamicTransferCompound(
         unit_cell_devices=config.unit_cell_devices, construction_seed=config.construction_seed
     )
-    drawn = Crossbar(fast.x_size, fast.d_size, twin, data_type=data_type)
-    values = dict(zip(drawn.hidden_parameter_names(), drawn.hidden_parameters()))
+    runtime = RuntimeParameter(data_type=data_type)
+    # Not a crossbar: aihwkit cannot tell the state of a compound of unit cells.
+    drawn = create_cpp_tile(fast.x_size, fast.d_size, SingleRPUConfig(device=twin, runtime=runtime))
+    values = dict(zip(drawn.get_hidden_parameter_names(), drawn.get_hidden_parameters()))
     for number, array in enumerate((fast, slow)):
         parameters = array.hidden_parameters()
         for index, name in enumerate(array.hidden_parameter_names()):
             parameters[index] = values[f"{name}_{number}"]
-        array.set_hidden_parameters(parameters)
+        array.take_devices(parameters)

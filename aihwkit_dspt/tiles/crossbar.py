@@ -6,6 +6,7 @@ from copy import deepcopy
 from functools import partial
 from typing import Any, Callable, Dict, List, Optional
 
+from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.configs import SingleRPUConfig
 from aihwkit.simulator.configs.devices import PulsedDevice
 from aihwkit.simulator.parameters.enums import RPUDataType
@@ -16,8 +17,30 @@ from aihwkit.simulator.tiles.rpucuda import MAP_TILE_CLASS_TO_CUDA
 from torch import Tensor, float32, zeros
 from torch import device as torch_device
 
+from aihwkit_dspt.configs.checks import shown
 from aihwkit_dspt.tiles.cpp_copy import copy_cpp_tile, set_cpp_hidden_parameters
+from aihwkit_dspt.tiles.cpp_granularity import (
+    cpp_granularity,
+    set_cpp_granularity,
+    with_granularity,
+)
 from aihwkit_dspt.tiles.uninterrupted import in_one_go
+
+
+def create_cpp_tile(x_size: int, d_size: int, config: SingleRPUConfig) -> Any:
+    """Return a new C++ tile.
+
+    Raises:
+        ConfigError: if aihwkit refuses the settings.
+    """
+    try:
+        parameters = config.device.as_bindings(config.runtime.data_type)
+        return config.as_bindings().create_array(x_size, d_size, parameters)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"device={shown(config.device)} is not valid, or how it is read or pulsed: aihwkit "
+            f"refuses to build the array ({error}); pass other settings"
+        ) from error
 
 
 class Crossbar:
@@ -38,9 +61,16 @@ class Crossbar:
         update: how pulses are generated, ``None`` for aihwkit's defaults.
         data_type: data type of the simulation.
 
+    Raises:
+        ConfigError: if aihwkit refuses the settings.
+
     Attributes:
         weights: ``[d_size, x_size]`` view of the simulator's own weight memory.
         values: the same as a NumPy array, in single precision on the CPU; else ``None``.
+        granularity: weight granularity of the device (``dw_min`` for most), in weight units;
+            0 for an ideal device. Like aihwkit's it is that of the configuration until other
+            parameters are set, and then estimated from those.
+        pulse_granularity: granularity for which pulse trains are made, in weight units.
     """
 
     def __init__(
@@ -60,12 +90,13 @@ class Crossbar:
             update=deepcopy(update) if update is not None else UpdateParameters(),
             runtime=RuntimeParameter(data_type=data_type),
         )
-        parameters = config.device.as_bindings(data_type)
         self.x_size = x_size
         self.d_size = d_size
         self.device_config = config.device
-        self.tile = config.as_bindings().create_array(x_size, d_size, parameters)
+        self.tile = create_cpp_tile(x_size, d_size, config)
         self._bind(zeros(d_size, x_size, dtype=data_type.as_torch()))
+        self.granularity = cpp_granularity(self.tile)
+        self.pulse_granularity = self.granularity
         # Weak reference to the simulator tile that the array is a part of, if it is.
         self.owner: Callable[[], Any] = _nobody
 
@@ -83,21 +114,9 @@ class Crossbar:
         self.values: Any = shared.numpy() if is_single else None
 
     @property
-    def granularity(self) -> float:
-        """Weight granularity of the device (``dw_min`` for most), in weight units."""
-        bindings = self.device_config.as_bindings(RPUDataType.FLOAT)
-        return float(bindings.calc_weight_granularity())
-
-    @property
     def n_states(self) -> float:
         """Number of states: weight range over granularity, averaged over a unit cell."""
-        devices = getattr(self.device_config, "unit_cell_devices", None) or [self.device_config]
-        states = [
-            (device.w_max - device.w_min)
-            / device.as_bindings(RPUDataType.FLOAT).calc_weight_granularity()
-            for device in devices
-        ]
-        return float(sum(states)) / len(states)
+        return float(self.tile.dump_extra()["rpu.rpu_device.num_states"][0])
 
     @property
     def updates_cells_independently(self) -> bool:
@@ -108,6 +127,17 @@ class Crossbar:
         return isinstance(self.device_config, PulsedDevice)
 
     # -- analog operations ----------------------------------------------------------------
+
+    def set_pulse_granularity(self, granularity: float) -> None:
+        """Make pulse trains for another granularity than the device's own.
+
+        aihwkit's compounds send gradient pulses with the average granularity of their devices.
+
+        Args:
+            granularity: in weight units.
+        """
+        self.pulse_granularity = granularity
+        set_cpp_granularity(self.tile, granularity)
 
     def pulse(
         self, x_input: Tensor, d_input: Tensor, learning_rate: float, *then: partial[Any]
@@ -167,8 +197,21 @@ class Crossbar:
             return
         # aihwkit clips the visible weights; they are restored in the shared memory.
         visible = self.weights.clone()
+        set_cpp_granularity(self.tile, self.granularity)
         set_cpp_hidden_parameters(self.tile, parameters)
+        self.granularity = cpp_granularity(self.tile)
+        set_cpp_granularity(self.tile, self.pulse_granularity)
         self.weights.copy_(visible)
+
+    def take_devices(self, parameters: Tensor) -> None:
+        """Set per-cell device parameters that were drawn for the same configuration.
+
+        aihwkit estimates a granularity from parameters that are set, not from those it draws.
+        """
+        granularity = self.granularity
+        self.set_hidden_parameters(parameters)
+        self.granularity = granularity
+        self.set_pulse_granularity(granularity)
 
     def state(self) -> Dict[str, Any]:
         """Return all that is needed to continue, as CPU tensors and plain Python values."""
@@ -176,8 +219,12 @@ class Crossbar:
             "weights": self.weights.detach().cpu().clone().contiguous(),
             "hidden_parameters": self.hidden_parameters().detach().cpu().clone(),
             "learning_rate": float(self.tile.get_learning_rate()),
-            "extra": self.tile.dump_extra(),
+            "extra": self.extra(),
         }
+
+    def extra(self) -> Dict[str, Any]:
+        """Return what aihwkit's ``dump_extra`` does, with the device's own granularity."""
+        return with_granularity(self.tile.dump_extra(), self.granularity)
 
     def load_state(self, state: Dict[str, Any]) -> None:
         """Set the state that :meth:`state` returned."""
@@ -185,10 +232,14 @@ class Crossbar:
         self.set_hidden_parameters(state["hidden_parameters"])
         self.tile.set_learning_rate(state["learning_rate"])
         self.tile.load_extra(state["extra"], False)
+        self.granularity = cpp_granularity(self.tile)
+        set_cpp_granularity(self.tile, self.pulse_granularity)
 
     def copy_from(self, other: Crossbar) -> None:
         """Become a copy of an array of the same size, with all that the C++ tile knows."""
         self.tile = copy_cpp_tile(other.tile, other.device_config)
+        self.granularity = other.granularity
+        self.pulse_granularity = other.pulse_granularity
         self._bind(self.shared)
         # Binding fills the shared tensor on the CPU only.
         self.weights.copy_(other.weights)

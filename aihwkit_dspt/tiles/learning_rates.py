@@ -37,12 +37,18 @@ class FastLearningRate:
         self, config: TrackingTransferCompound, granularity: float, desired_bl: int
     ) -> None:
         self.config = config
-        self.base = float32(config.fast_lr) * (float32(desired_bl) * float32(granularity))
+        self.desired_bl = desired_bl
         self.m_x = float32(0.0)
         self.m_d = float32(0.0)
         self.current = float32(1.0)
         self._observed = self.m_x, self.m_d
         self._last: Optional[Tuple[float, float32]] = None
+        self.set_granularity(granularity)
+
+    def set_granularity(self, granularity: float) -> None:
+        """Follow the granularity of the fast device, in weight units."""
+        self.base = float32(self.config.fast_lr) * (float32(self.desired_bl) * float32(granularity))
+        self._last = None
 
     @property
     def auto_scales(self) -> bool:
@@ -133,10 +139,16 @@ class TransferLearningRate:
     ) -> None:
         self.config = config
         self.corrects_accumulation = config.experimental_correct_accumulation
+        self.events_per_sweep = events_per_sweep
+        self.set_granularities(fast_granularity, slow_granularity)
+
+    def set_granularities(self, fast_granularity: float, slow_granularity: float) -> None:
+        """Follow the granularities of both devices, in weight units."""
+        config = self.config
         fast = float32(fast_granularity)
         granularity = float32(config.buffer_granularity or 1.0)
         if config.auto_granularity > 0.0 and config.transfer_every != 0.0:
-            period = float32(events_per_sweep) * float32(abs(config.transfer_every))
+            period = float32(self.events_per_sweep) * float32(abs(config.transfer_every))
             granularity = granularity * (fast * float32(config.auto_granularity) / period)
         else:
             granularity = granularity * fast

@@ -10,19 +10,21 @@ from aihwkit.simulator.configs.configs import UnitCellRPUConfig
 from aihwkit.simulator.configs.devices import IdealDevice
 from aihwkit.simulator.parameters.enums import RPUDataType
 from aihwkit.simulator.rpu_base import devices
-from torch import Tensor
+from torch import Tensor, tensor
 from torch import device as torch_device
 from torch.nn import Module
 
 from aihwkit_dspt.configs.built import mark_built
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
+from aihwkit_dspt.configs.parameter_checks import check_io, check_update
 from aihwkit_dspt.tiles.buffer import TransferBuffer
 from aihwkit_dspt.tiles.chopper import Chopper
 from aihwkit_dspt.tiles.compiled_line_reader import CompiledLineReader
 from aihwkit_dspt.tiles.construction import (
     chopper_seed,
     draw_seeded_devices,
+    require_reads,
     transfer_read_parameters,
 )
 from aihwkit_dspt.tiles.counters import OperationCounters
@@ -71,6 +73,11 @@ class TileParts:
             )
         if len(config.unit_cell_devices) != 2:
             raise ConfigError("unit_cell_devices=[] is not valid: pass two devices, [fast, slow]")
+        check_update("update", rpu_config.update)
+        for name in ("forward", "backward"):
+            check_io(name, getattr(rpu_config, name))
+            require_reads(name, getattr(rpu_config, name), data_type)
+        require_reads("transfer_forward", transfer_read_parameters(config), data_type)
         self.x_size = x_size
         self.d_size = d_size
         self.device_config = config
@@ -164,12 +171,25 @@ class TileParts:
             self.chopper, self.buffer, self.estimator, self.dynamic
         )
         granularities = self.fast.granularity, self.slow.granularity
-        self.fast_granularity = granularities[0]
-        self.write_lr = config.step * granularities[1]
         self.fast_lr = FastLearningRate(config, granularities[0], rpu_config.update.desired_bl)
         self.transfer_lr = TransferLearningRate(
             config, *granularities, self.schedule.events_per_sweep
         )
+        self.follow_granularities()
+
+    def follow_granularities(self) -> None:
+        """Take over the granularities of the arrays, which follow their hidden parameters.
+
+        As in aihwkit's C++ compounds: gradient pulses are made for the average granularity of both
+        devices, everything else uses that of the one device.
+        """
+        granularities = self.fast.granularity, self.slow.granularity
+        dtype = self.data_type.as_torch()
+        average = (tensor(granularities[0], dtype=dtype) + granularities[1]) / 2
+        self.fast.set_pulse_granularity(float(average))
+        self.write_lr = self.device_config.step * granularities[1]
+        self.fast_lr.set_granularity(granularities[0])
+        self.transfer_lr.set_granularities(*granularities)
 
     def _effective_weight(self) -> Optional[EffectiveWeight]:
         if self.read is self.slow:
@@ -229,6 +249,7 @@ class TileParts:
         """Copy the arrays of physical devices of a tile of the same kind, cell by cell."""
         for own, array in zip(self.device_arrays(), other.device_arrays()):
             own.copy_from(array)
+        self.follow_granularities()
 
     def move_to(self, device: torch_device) -> None:
         """Move all arrays and stages to a GPU."""

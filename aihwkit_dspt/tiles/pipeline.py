@@ -131,7 +131,7 @@ class TrackingPipeline(TileParts):
         if self.fast_lr.auto_scales:
             counted.append(self.fast_lr.keep())
         if self.counters.estimates_coincidences:
-            steps = fast_lr / self.fast_granularity
+            steps = fast_lr / self.fast.pulse_granularity
             counted.append(self.counters.count_gradient_pulses(x_input, d_input, steps))
         self.fast.pulse(x_input, d_input, fast_lr, *counted)
 

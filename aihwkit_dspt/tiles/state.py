@@ -74,6 +74,7 @@ def set_hidden_parameters(parts: TileParts, params: Tensor) -> None:
         stop = start + len(array.hidden_parameter_names())
         array.set_hidden_parameters(params[start:stop])
         start = stop
+    parts.follow_granularities()
     for name, value in parts.named_values().items():
         if name != "chopper":
             value.copy_(values[name])
@@ -143,6 +144,7 @@ def load_state(parts: TileParts, state: Dict[str, Any]) -> None:
         _require_same_layout(f"state.{name}", state[name], array.state())
     for name, array in arrays.items():
         array.load_state(state[name])
+    parts.follow_granularities()
     for name, stage in parts.named_stages().items():
         stage.load_state_dict(state[name])
     parts.schedule.load_state(state["schedule"])

@@ -121,10 +121,11 @@ def test_bad_value_is_refused(field: str, value: Any) -> None:
     with pytest.raises(ConfigError) as caught:
         TrackingTransferCompound(**{field: value})
     message = str(caught.value)
-    wrong = value
+    wrong, name = value, field
     if field == "unit_cell_devices" and isinstance(value, list) and len(value) == 2:
-        wrong = next(item for item in value if not isinstance(item, SoftBoundsDevice))
-    assert message.startswith(f"{field}={wrong!r} is not valid: ")
+        number = next(i for i, item in enumerate(value) if not isinstance(item, SoftBoundsDevice))
+        wrong, name = value[number], f"unit_cell_devices[{number}]"
+    assert message.startswith(f"{name}={wrong!r} is not valid: ")
     assert "pass" in message.split(": ", 1)[1] or field == "no_self_transfer"
 
 

@@ -6,7 +6,9 @@ import pytest
 import torch
 from aihwkit.simulator.configs.devices import IdealDevice, SoftBoundsDevice
 
+from aihwkit_dspt import n_states
 from aihwkit_dspt.tiles.crossbar import Crossbar
+from tests import quiet_devices
 from tests.helpers import deterministic, difference, perfect, quiet_device
 from tests.table import DEVICES
 
@@ -62,6 +64,32 @@ def test_granularity_and_states(name: str) -> None:
     assert 0.0 < crossbar.granularity < 1.0
     assert 1.0 < crossbar.n_states < 1e6
     assert crossbar.updates_cells_independently == (name != "PCM")
+
+
+@pytest.mark.parametrize("name", quiet_devices.ALL)
+def test_states_are_those_of_the_configuration(name: str) -> None:
+    """The simulator counts them as ``n_states`` does, also for unit cells."""
+    device = quiet_devices.ALL[name]()
+    assert array(device).n_states == pytest.approx(n_states(device), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", quiet_devices.ALL)
+def test_pulse_granularity_stays(name: str) -> None:
+    """Pulse trains keep their granularity whatever is set, loaded or copied; the device its own."""
+    device = quiet_devices.ALL[name]()
+    first, second, third = array(device), array(device), array(device)
+    for crossbar in (first, second):
+        crossbar.set_pulse_granularity(0.5)
+    parameters = first.hidden_parameters()
+    parameters[[name.startswith("dwmin") for name in first.hidden_parameter_names()]] *= 1.25
+    first.set_hidden_parameters(parameters)
+    second.load_state(first.state())
+    third.copy_from(first)
+    for crossbar in (first, second, third):
+        assert crossbar.granularity == first.granularity != 0.5
+        assert crossbar.pulse_granularity == 0.5
+        assert crossbar.tile.dump_extra()["rpu.rpu_device.weight_granularity"] == [0.5]
+        assert crossbar.state()["extra"]["rpu.rpu_device.weight_granularity"] == [first.granularity]
 
 
 def test_granularity_is_dw_min() -> None:

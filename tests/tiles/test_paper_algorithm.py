@@ -119,8 +119,9 @@ def build(
         gamma=GAMMA,
         eta=eta,
         gradient_bl=gradient_bl,
-        # With this learning rate an input and an error of one make all pulses of a train.
-        fast_lr=gradient_bl * fast_step,
+        # With this learning rate an input and an error of one make all pulses of a train: aihwkit
+        # counts them in the average step of both devices.
+        fast_lr=gradient_bl * (fast_step + slow_step) / 2,
         transfer_lr=transfer_lr,
         scale_transfer_lr=False,
         forget_buffer=False,

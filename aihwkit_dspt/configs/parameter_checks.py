@@ -1,0 +1,94 @@
+"""Checks of update and read parameters, before aihwkit's C++ sees them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from numbers import Integral, Real
+from typing import Any
+
+from aihwkit.simulator.parameters.enums import NoiseManagementType, PulseType
+from aihwkit.simulator.parameters.io import IOParameters
+from aihwkit.simulator.parameters.training import UpdateParameters
+
+from aihwkit_dspt.configs.checks import require, require_bool, require_enum, require_number
+
+LONGEST = 2**20
+"""Longest pulse train that an array gets memory for."""
+
+
+def check_update(field: str, update: Any) -> None:
+    """Check how pulses are generated.
+
+    ``PulseType.NONE`` is refused: aihwkit then replaces the device by floating-point numbers
+    without bounds (and its compounds by a single array without a learning rule).
+
+    Raises:
+        ConfigError: if a value is not valid, or aihwkit would silently send no pulse with it.
+    """
+    is_update = isinstance(update, UpdateParameters)
+    require(is_update, field, update, "pass UpdateParameters()")
+    require_enum(f"{field}.pulse_type", update.pulse_type, PulseType)
+    require(
+        update.pulse_type is not PulseType.NONE,
+        f"{field}.pulse_type",
+        update.pulse_type,
+        "there would be no device; pass PulseType.NONE_WITH_DEVICE for updates without pulses that "
+        "keep the bounds of the devices, or a pulsed type",
+    )
+    length = update.desired_bl
+    whole = isinstance(length, Integral) and not isinstance(length, bool)
+    require(
+        whole and 1 <= length <= LONGEST,
+        f"{field}.desired_bl",
+        length,
+        f"at least one pulse has to fit into a train; pass a whole number, 1 or more, up to "
+        f"{LONGEST}",
+    )
+    require_number(f"{field}.um_grad_scale", update.um_grad_scale, low=0.0, low_open=True)
+    for name in ("res", "x_res_implicit", "d_res_implicit"):
+        # aihwkit ignores that it documents a number of steps: every value is rounded to zero.
+        require_number(f"{field}.{name}", getattr(update, name), high=1.0)
+    for name in (
+        "fixed_bl",
+        "d_sparsity",
+        "sto_round",
+        "update_bl_management",
+        "update_management",
+    ):
+        require_bool(f"{field}.{name}", getattr(update, name))
+
+
+def check_io(field: str, parameters: Any, is_managed: bool = True) -> None:
+    """Check how an array is read.
+
+    Args:
+        field: name of the field that holds the parameters.
+        parameters: read parameters.
+        is_managed: whether their noise management is used.
+
+    Raises:
+        ConfigError: if a number is not finite, or aihwkit refuses the settings or reads nan.
+    """
+    is_read = isinstance(parameters, IOParameters)
+    require(is_read, field, parameters, "pass IOParameters()")
+    for item in fields(parameters):
+        value = getattr(parameters, item.name)
+        if isinstance(value, Real) and not isinstance(value, bool):
+            require(math.isfinite(value), f"{field}.{item.name}", value, "pass a finite number")
+    if parameters.is_perfect:
+        return
+    scaled = is_managed and parameters.noise_management is not NoiseManagementType.NONE
+    require(
+        not scaled or parameters.inp_bound == 1.0,
+        f"{field}.inp_bound",
+        parameters.inp_bound,
+        "with noise management inputs are scaled to 1; pass 1.0, or "
+        "noise_management=NoiseManagementType.NONE",
+    )
+    for side in ("inp", "out"):
+        # A bound of zero or less is none, and a resolution is a part of the bound.
+        bound, res = (getattr(parameters, f"{side}_{name}") for name in ("bound", "res"))
+        remedy = f"without a bound there is no range to divide; pass {side}_bound > 0 or "
+        remedy += f"{side}_res=-1"
+        require(bound > 0.0 or res <= 0.0, f"{field}.{side}_bound", bound, remedy)

@@ -1,0 +1,196 @@
+"""What no array can be made of, read or pulsed with is refused when the compound is built."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from re import escape
+from typing import Any, Dict
+
+import pytest
+from aihwkit.exceptions import ConfigError
+from aihwkit.simulator.configs.compounds import (
+    ChoppedTransferCompound,
+    MixedPrecisionCompound,
+    OneSidedUnitCell,
+    ReferenceUnitCell,
+    TransferCompound,
+    VectorUnitCell,
+)
+from aihwkit.simulator.configs.devices import (
+    ConstantStepDevice,
+    FloatingPointDevice,
+    IdealDevice,
+    LinearStepDevice,
+    PiecewiseStepDevice,
+    SoftBoundsDevice,
+)
+from aihwkit.simulator.parameters.enums import AnalogMVType, NoiseManagementType, PulseType
+from aihwkit.simulator.parameters.io import IOParameters
+from aihwkit.simulator.parameters.training import UpdateParameters
+from aihwkit.simulator.rpu_base import devices as rpu_devices
+
+from aihwkit_dspt import TrackingRPUConfig, TrackingTile, TrackingTransferCompound
+from tests import quiet_devices
+
+NAN = float("nan")
+
+
+def soft(**changes: Any) -> SoftBoundsDevice:
+    """Return a device of aihwkit's defaults."""
+    return SoftBoundsDevice(**changes)
+
+
+NOT_DEVICES: Dict[str, Any] = {
+    "ideal": IdealDevice(),
+    "floating point": FloatingPointDevice(),
+    "mixed precision": MixedPrecisionCompound(device=SoftBoundsDevice()),
+    "transfer": TransferCompound(unit_cell_devices=[soft(), soft()]),
+    "chopped": ChoppedTransferCompound(unit_cell_devices=[soft(), soft()]),
+    "tracking": TrackingTransferCompound(unit_cell_devices=[soft(), soft()]),
+    "class": SoftBoundsDevice,
+    "cell class": VectorUnitCell,
+    "name": "SoftBoundsDevice",
+    "none": None,
+}
+"""Nothing of this is a device of an array, nor of a unit cell."""
+
+BAD_DEVICES: Dict[str, Any] = {
+    **NOT_DEVICES,
+    **{
+        f"{name} in {cell.__name__}": cell(unit_cell_devices=[soft(), device])
+        for name, device in NOT_DEVICES.items()
+        for cell in (VectorUnitCell, ReferenceUnitCell, OneSidedUnitCell)
+    },
+    "cell in a cell": VectorUnitCell(unit_cell_devices=[quiet_devices.CELLS["vector"](), soft()]),
+    "empty cell": VectorUnitCell(),
+    "no list": VectorUnitCell(unit_cell_devices=(soft(), soft())),
+    "empty one-sided": OneSidedUnitCell(),
+    "three one-sided": OneSidedUnitCell(unit_cell_devices=[soft()] * 3),
+    "two classes": OneSidedUnitCell(unit_cell_devices=[soft(), ConstantStepDevice()]),
+    "weights": VectorUnitCell(unit_cell_devices=[soft(), soft()], gamma_vec=[1.0]),
+    "first": VectorUnitCell(unit_cell_devices=[soft(), soft()], first_update_idx=2),
+    "first below": ReferenceUnitCell(unit_cell_devices=[soft(), soft()], first_update_idx=-1),
+    "refresh with write noise": OneSidedUnitCell(
+        unit_cell_devices=[soft(write_noise_std=1.0)], refresh_every=1
+    ),
+    "refresh without pulses": OneSidedUnitCell(
+        unit_cell_devices=[soft()], refresh_every=1, refresh_update=UpdateParameters(desired_bl=0)
+    ),
+    "bounds": soft(w_min=0.1),
+    "upper bound": soft(w_max=-0.1),
+    "no range": soft(w_min=0.0, w_max=0.0),
+    "no step": soft(dw_min=0.0),
+    "negative step": soft(dw_min=-0.01),
+    "nan": soft(up_down=NAN),
+}
+
+BAD_UPDATES: Dict[str, Dict[str, Any]] = {
+    "none": {"pulse_type": PulseType.NONE},
+    "text": {"pulse_type": "Stochastic"},
+    "no pulse": {"desired_bl": 0},
+    "negative": {"desired_bl": -1},
+    "fraction": {"desired_bl": 1.5},
+    "endless": {"desired_bl": 10**9},
+    "steps": {"res": 64},
+    "x steps": {"x_res_implicit": 64},
+    "d nan": {"d_res_implicit": NAN},
+    "gradient scale": {"um_grad_scale": 0.0},
+    "flag": {"update_management": 1},
+}
+
+BAD_READS: Dict[str, Dict[str, Any]] = {
+    "nan": {"out_noise": NAN},
+    "infinite": {"inp_bound": float("inf")},
+    "no input range": {"inp_bound": 0.0, "noise_management": NoiseManagementType.NONE},
+    "no output range": {"out_bound": -1.0},
+}
+
+
+@pytest.mark.parametrize("field", ["fast", "slow", "reference_device"])
+@pytest.mark.parametrize("name", BAD_DEVICES)
+def test_bad_device_is_refused(name: str, field: str) -> None:
+    """By name, wherever it stands."""
+    device = BAD_DEVICES[name]
+    if field == "reference_device":
+        # None is an exact register.
+        settings: Dict[str, Any] = {"reference_device": device or IdealDevice()}
+    else:
+        pair = [device, soft()] if field == "fast" else [soft(), device]
+        settings = {"unit_cell_devices": pair}
+        field = f"unit_cell_devices[{pair.index(device)}]"
+    with pytest.raises(ConfigError) as caught:
+        TrackingTransferCompound(**settings)
+    assert str(caught.value).startswith((f"{field}=", f"{field}."))
+    assert "pass" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", quiet_devices.ALL)
+def test_every_device_is_allowed(name: str) -> None:
+    """All pulsed devices and unit cells, on either side."""
+    device = quiet_devices.ALL[name]()
+    compound = TrackingTransferCompound(unit_cell_devices=[device, soft()], in_chop_prob=0.1)
+    TrackingTile(2, 3, TrackingRPUConfig(device=compound))
+    compound = TrackingTransferCompound(unit_cell_devices=[soft(), device], in_chop_prob=0.1)
+    TrackingTile(2, 3, TrackingRPUConfig(device=compound))
+
+
+@pytest.mark.parametrize("name", BAD_UPDATES)
+def test_bad_update_is_refused(name: str) -> None:
+    """For transfers with the compound, for gradients with the tile."""
+    (field, value), parameters = (
+        next(iter(BAD_UPDATES[name].items())),
+        UpdateParameters(**BAD_UPDATES[name]),
+    )
+    with pytest.raises(ConfigError, match=rf"^transfer_update\.{field}={escape(repr(value))}"):
+        TrackingTransferCompound(transfer_update=parameters)
+    config = TrackingRPUConfig(
+        device=TrackingTransferCompound(unit_cell_devices=[soft(), soft()], in_chop_prob=0.1),
+        update=parameters,
+    )
+    with pytest.raises(ConfigError, match=rf"^update\.{field}={escape(repr(value))}"):
+        TrackingTile(2, 3, config)
+
+
+@pytest.mark.parametrize("name", BAD_READS)
+@pytest.mark.parametrize("field", ["forward", "backward", "transfer_forward"])
+def test_bad_read_is_refused(name: str, field: str) -> None:
+    """Numbers that are not finite, and resolutions of an endless range."""
+    parameters = IOParameters(**BAD_READS[name])
+    wrong = next(iter(BAD_READS[name]))
+    match = rf"^{field}\.{wrong}="
+    compound = TrackingTransferCompound(unit_cell_devices=[soft(), soft()], in_chop_prob=0.1)
+    if field == "transfer_forward":
+        with pytest.raises(ConfigError, match=match):
+            replace(compound, transfer_forward=parameters)
+        return
+    config = TrackingRPUConfig(device=compound, **{field: parameters})
+    with pytest.raises(ConfigError, match=match):
+        TrackingTile(2, 3, config)
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        LinearStepDevice(reverse_up=True, mult_noise=False),
+        PiecewiseStepDevice(piecewise_up=[], piecewise_down=[]),
+        PiecewiseStepDevice(piecewise_up=[1.0], piecewise_down=[1.0, 2.0]),
+    ],
+)
+def test_what_aihwkit_refuses_is_named(device: Any) -> None:
+    """What only the simulator knows about ends in an error of aihwkit's kind, too."""
+    compound = TrackingTransferCompound(unit_cell_devices=[device, soft()], in_chop_prob=0.1)
+    with pytest.raises(ConfigError, match=f"^device={type(device).__name__}.*aihwkit refuses"):
+        TrackingTile(2, 3, TrackingRPUConfig(device=compound))
+
+
+@pytest.mark.parametrize("mv_type", AnalogMVType)
+def test_any_product_is_read_or_refused(mv_type: AnalogMVType) -> None:
+    """Each type of product either builds and reads, or is refused by name."""
+    compound = TrackingTransferCompound(unit_cell_devices=[soft(), soft()], in_chop_prob=0.1)
+    config = TrackingRPUConfig(device=compound, forward=IOParameters(mv_type=mv_type))
+    if not hasattr(rpu_devices.AnalogMVType, mv_type.value):
+        with pytest.raises(ConfigError, match=r"^forward=.*aihwkit cannot read"):
+            TrackingTile(2, 3, config)
+        return
+    tile = TrackingTile(2, 3, config)
+    assert tile.tile.read.read_columns(tile.tile.read.weights.new_ones(1, 3)).isfinite().all()
