@@ -7,7 +7,6 @@ from typing import Tuple
 
 import torch
 from packaging.specifiers import SpecifierSet
-from packaging.version import Version
 
 from aihwkit_dspt._origin import Origin, find_aihwkit
 
@@ -20,7 +19,7 @@ class HostPair:
     """The versions of Python on which the pair was tried."""
 
     aihwkit: str
-    """The wheels of aihwkit."""
+    """The versions of aihwkit, wheels or not, that the package is written for."""
 
     torch: str
     """The versions of torch that they work with."""
@@ -70,29 +69,25 @@ def _all_pairs() -> str:
 
 def _wheel_failure(aihwkit: str, reason: str) -> str:
     """Return one sentence on a wheel that fails: is its torch the wrong one, and what to do?"""
+    pair = next(pair for pair in HOST_PAIRS if aihwkit in SpecifierSet(pair.aihwkit))
     start = f"The wheel of aihwkit {aihwkit} does not work with torch {torch.__version__}"
-    for pair in HOST_PAIRS:
-        if not SpecifierSet(pair.aihwkit).contains(aihwkit, prereleases=True):
-            continue
-        if SpecifierSet(pair.torch).contains(torch.__version__, prereleases=True):
-            return (
-                f"{start}, although it was built for torch{pair.torch} ({reason}): one of the two "
-                f"is damaged or another build, so install both again, {pair.command} "
-                "--force-reinstall."
-            )
+    if SpecifierSet(pair.torch).contains(torch.__version__, prereleases=True):
         return (
-            f"{start}, for which it was not built ({reason}): install the torch of the wheel, "
-            f"{pair.command}, or keep this torch and build aihwkit from its sdist against it "
-            "(docs/installation.md)."
+            f"{start}, although it was built for torch{pair.torch} ({reason}): one of the two is "
+            f"damaged or another build, so install both again, {pair.command} --force-reinstall."
         )
-    return f"{start} ({reason}): install a pair that does, {_all_pairs()}."
+    return (
+        f"{start}, for which it was not built ({reason}): install the torch of the wheel, "
+        f"{pair.command}, or keep this torch and build aihwkit from its sdist against it "
+        "(docs/installation.md)."
+    )
 
 
 _BUILD_FAILURES = {
     Origin.SELF_BUILT: (
         "The self-built aihwkit {} is broken beside torch {} ({}): build it again against this "
-        "torch, pip install --no-build-isolation --no-deps --force-reinstall in the folder of its "
-        "sdist, or go back to the torch that it was built with (docs/installation.md)."
+        "torch, pip install --no-build-isolation --no-deps --force-reinstall . in the folder of "
+        "its sdist, or go back to the torch that it was built with (docs/installation.md)."
     ),
     Origin.CONDA: (
         "Conda's build of aihwkit {} is broken beside torch {} ({}): let conda install aihwkit "
@@ -115,19 +110,18 @@ def check_host() -> None:
     Which versions are installed decides nothing: aihwkit is asked for a tile.
 
     Raises:
-        ImportError: naming what is installed and what to do, if aihwkit is missing or too old, if
-            it is a wheel on a torch that it was not built for, or a build that is broken.
+        ImportError: naming what is installed and what to do, if aihwkit is missing, too old or
+            too new, a wheel on a torch that it was not built for, or a build that is broken.
     """
     found = find_aihwkit()
-    if found is None:
+    if found is None or not any(found[0] in SpecifierSet(pair.aihwkit) for pair in HOST_PAIRS):
+        series = " or ".join(pair.aihwkit for pair in HOST_PAIRS)
         raise ImportError(
-            f"aihwkit_dspt needs aihwkit, which is not installed; install it, {_all_pairs()}."
+            f"aihwkit_dspt needs aihwkit{series}, and {found[0] if found else 'none'} is "
+            f"installed: install a pair of wheels, {_all_pairs()}, or build aihwkit from its sdist "
+            "against your torch (docs/installation.md)."
         )
     aihwkit, origin = found
-    if Version(aihwkit) < Version("1.1"):
-        raise ImportError(
-            f"aihwkit {aihwkit} is too old for aihwkit_dspt; install a newer one, {_all_pairs()}."
-        )
     try:
         _probe()
     except Exception as exception:  # whatever a pair that does not fit raises

@@ -82,14 +82,6 @@ def test_damaged_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip install 'aihwkit==1.1.*' 'torch==2.10.*' --force-reinstall" in text
 
 
-def test_wheel_of_a_later_series(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wheel whose torch is not known here: all pairs are named."""
-    break_tiles(monkeypatch)
-    text = message(monkeypatch, ("1.3.0", Origin.WHEEL), "2.15.0")
-    assert "not built" not in text
-    assert all(pair.command in text for pair in HOST_PAIRS)
-
-
 @pytest.mark.parametrize("torch_version", ["2.6.0", "2.10.0"])
 def test_broken_build(monkeypatch: pytest.MonkeyPatch, torch_version: str) -> None:
     """One sentence: self-built and broken, build it again; never another torch or a wheel."""
@@ -125,12 +117,32 @@ def test_a_build_outside_the_pairs_is_taken(monkeypatch: pytest.MonkeyPatch) -> 
         _installation.check_host()
 
 
-def test_missing_and_old_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing or too old aihwkit is named as such, with what to install."""
-    for found, words in ((None, "not installed"), (("0.9.2", Origin.WHEEL), "0.9.2 is too old")):
-        text = message(monkeypatch, found, "2.10.0")
-        assert words in text
+PAGE = (Path(__file__).parents[1] / "docs" / "installation.md").read_text().replace("\\*", "*")
+
+
+@pytest.mark.parametrize(
+    ("origin", "torch_version"),
+    [(Origin.WHEEL, "2.9.1"), (Origin.SELF_BUILT, "2.10.0"), (Origin.CONDA, "2.10.0")],
+)
+def test_the_page_explains_the_sentence(
+    monkeypatch: pytest.MonkeyPatch, origin: Origin, torch_version: str
+) -> None:
+    """docs/installation.md quotes what a user gets to see."""
+    monkeypatch.setattr(torch, "__version__", torch_version)
+    sentence = _installation._failure("1.1.0", origin, RuntimeError("…"))
+    assert f"\n> {sentence}\n" in PAGE
+
+
+@pytest.mark.parametrize("version", [None, "0.9.2", "1.0.0", "1.3.0.dev1", "1.3.0"])
+def test_no_aihwkit_that_can_work(monkeypatch: pytest.MonkeyPatch, version: Optional[str]) -> None:
+    """None, or a series that the package is not written for: what to install, or to build."""
+    for origin in Origin:
+        text = message(monkeypatch, None if version is None else (version, origin), "2.10.0")
+        assert text.startswith(
+            f"aihwkit_dspt needs aihwkit==1.1.* or ==1.2.*, and {version or 'none'} is installed: "
+        )
         assert all(pair.command in text for pair in HOST_PAIRS)
+        assert SDIST in text
 
 
 def test_import_with_a_broken_library(tmp_path: Path) -> None:

@@ -63,14 +63,14 @@ def test_supported_pythons() -> None:
 
 
 def test_requirements_leave_every_host_alone() -> None:
-    """Without the extra any torch, and any aihwkit that can work, stay as they are."""
+    """Only the extra asks for aihwkit, and nothing else for a version of torch.
+
+    pip reads the requirements of an installed aihwkit, too: where torchvision is missing it takes
+    the newest, which replaces torch.
+    """
     base = requirements(PROJECT["dependencies"])
     assert base["torch"] == SpecifierSet()
-    for version in ("1.1.0", "1.1.0+cu126", "1.2.0"):
-        assert version in base["aihwkit"]
-    for version in ("1.0.0", "1.3.0"):
-        assert version not in base["aihwkit"]
-    # Nor does an extra but that one ask for them.
+    assert not {"aihwkit", "torchvision"} & set(base)
     for name, lines in PROJECT["optional-dependencies"].items():
         if name != "cpu":
             assert not {"aihwkit", "torch", "torchvision"} & set(requirements(lines))
