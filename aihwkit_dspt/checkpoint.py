@@ -6,7 +6,7 @@ import random
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Union
 
@@ -67,7 +67,11 @@ def save_checkpoint(
     """
     content = {
         "format": CHECKPOINT_FORMAT,
-        "versions": {name: version(name) for name in ("aihwkit-dspt", "aihwkit", "torch")},
+        "versions": {
+            # Of the modules: a self-built aihwkit in its source tree has no metadata.
+            name.replace("_", "-"): str(import_module(name).__version__)
+            for name in ("aihwkit_dspt", "aihwkit", "torch")
+        },
         **{name: part.state_dict() for name, part in _given(model, optimizer, scheduler).items()},
         "random": _random_states(),
         "extra": extra,

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import Distribution, PackageNotFoundError
 from pathlib import Path
 from typing import Any, Callable, Dict
 
+import aihwkit
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from aihwkit.nn import AnalogLinear, AnalogSequential
 from aihwkit.optim import AnalogSGD
 from torch import nn
 
+import aihwkit_dspt
 from aihwkit_dspt import ReferenceSync, load_checkpoint, save_checkpoint
 from tests.helpers import difference, quiet_config
 from tests.resume_cases import everything, make, train
@@ -35,6 +38,20 @@ def test_extra_values_and_random_numbers(tmp_path: Path) -> None:
     assert extra["epoch"] == 3
     assert torch.equal(extra["losses"], torch.ones(2))
     assert draw() == first
+
+
+def test_a_file_says_the_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the modules: an aihwkit that was built in its source tree has no metadata."""
+
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(Distribution, "from_name", missing)
+    save_checkpoint(tmp_path / "c.pt", *make("linear", "E-RIDER"))
+    versions = torch.load(tmp_path / "c.pt", weights_only=True)["versions"]
+    assert versions["torch"] == torch.__version__
+    assert versions["aihwkit"] == aihwkit.__version__
+    assert versions["aihwkit-dspt"] == aihwkit_dspt.__version__
 
 
 def test_optimizer_made_before_the_load_trains() -> None:
