@@ -96,7 +96,7 @@ def require_argument(
         bracket = "(" if low_open or low == -math.inf else "["
         closing = ")" if high == math.inf else "]"
         raise ArgumentError(
-            f"{name}={shown(value)} is not valid: pass a number in {bracket}{low}, {high}{closing}"
+            f"{name}={shown(value)} is not valid: pass a number in {bracket}{low:g}, {high:g}{closing}"
         )
     return number
 

@@ -39,6 +39,8 @@ def require_numbers(
     if given is None or given.is_complex() or given.dtype is torch.bool:
         raise error(f"{name}={shown(value)} is not valid: pass {expected}")
     numbers = given if given.is_floating_point() else given.double()
+    if not hasattr(value, "dtype"):
+        numbers = torch.as_tensor(value, dtype=torch.double)  # Python's numbers keep their digits
     if shape is not None and list(numbers.shape) != list(shape):
         raise error(f"{name} has shape {list(numbers.shape)}: pass {expected}")
     if not bool(numbers.isfinite().all()):
