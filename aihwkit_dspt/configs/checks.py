@@ -96,7 +96,8 @@ def require_argument(
         bracket = "(" if low_open or low == -math.inf else "["
         closing = ")" if high == math.inf else "]"
         raise ArgumentError(
-            f"{name}={shown(value)} is not valid: pass a number in {bracket}{low:g}, {high:g}{closing}"
+            f"{name}={shown(value)} is not valid: pass a number in "
+            f"{bracket}{low:g}, {high:g}{closing}"
         )
     return number
 
