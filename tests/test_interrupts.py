@@ -14,7 +14,7 @@ from typing import Any, Dict
 import pytest
 
 from aihwkit_dspt import TransferScope
-from tests.fuzz.checks import check, check_same, states
+from tests.fuzz.checks import check, check_same, state
 from tests.fuzz.instants import run_until_line, run_until_timer
 from tests.helpers import draw_batch, quiet_device, quiet_tile, train
 from tests.table import METHODS, Settings
@@ -106,11 +106,11 @@ class Bench:
 
         A flip that was drawn and not done is drawn once more, which is as random.
         """
-        (state,) = states(self.tile)
+        found = state(self.tile)
         if not self.tile.rpu_config.device.out_chop_prob:
-            return state
-        counters = state["extra"]["counters"]
-        return {"schedule": state["extra"]["schedule"], "cycles": counters["update_cycles"]}
+            return found
+        counters = found["extra"]["counters"]
+        return {"schedule": found["extra"]["schedule"], "cycles": counters["update_cycles"]}
 
     def n_lines(self) -> int:
         """Return how many lines an update executes."""

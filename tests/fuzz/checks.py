@@ -50,22 +50,47 @@ def check(layer: nn.Module) -> None:
 
 def states(layer: nn.Module) -> List[Dict[str, Any]]:
     """Return all that the tiles of a layer remember, as copies."""
-    return [
-        {
-            "values": {name: getattr(tile, name) for name in PROPERTIES},
-            "used": tile.tile.get_weights(),
-            "hidden": tile.get_hidden_parameters(),
-            "extra": tile.tile.dump_extra(),
-        }
-        for tile in tiles(layer)
-    ]
+    return [state(tile) for tile in tiles(layer)]
+
+
+def state(tile: TrackingTile) -> Dict[str, Any]:
+    """Return all that a tile remembers, as copies."""
+    extra = tile.tile.dump_extra()
+    for name in tile.tile.named_arrays():
+        del extra[name]["hidden_parameters"]  # below, by name
+    return {
+        "values": {name: getattr(tile, name) for name in PROPERTIES},
+        "used": tile.tile.get_weights(),
+        "hidden": tile.get_hidden_parameters(),
+        "extra": extra,
+    }
+
+
+def without_persistent(found: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Return states without weights that hide below a reference or write noise.
+
+    aihwkit clips these to the bounds when they are set, so that they do not always come back. In a
+    unit cell it then draws the write noise of the device once more.
+    """
+    return [{**one, "hidden": _without_persistent(one["hidden"])} for one in found]
+
+
+def _without_persistent(hidden: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    persistent = [name for name in hidden if name.startswith("persistent_weights")]
+    noisy = [name.replace("persistent", "hidden") for name in persistent]
+    return {name: value for name, value in hidden.items() if name not in persistent + noisy}
 
 
 def check_same(what: str, first: Any, second: Any) -> None:
     """Raise a fault unless two nested states are the same, bit for bit."""
-    found = _difference(first, second, "state")
-    if found is not None:
+    found = differ(first, second)
+    if found:
         raise Fault(f"{what}: {shortened(found)}")
+
+
+def differ(first: Any, second: Any) -> str:
+    """Return where two nested states differ; nothing if they do not."""
+    return _difference(first, second, "state") or ""
 
 
 def _difference(first: Any, second: Any, path: str) -> Optional[str]:

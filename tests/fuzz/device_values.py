@@ -109,8 +109,8 @@ OWN: Dict[str, Table] = {
         **REFERENCE,
     },
     "PiecewiseStepDevice": {
-        "piecewise_up": ([[1], [0.8, 1.0, 1.2]], [[], 1.0, [float("nan")]]),
-        "piecewise_down": ([[1], [1.1, 0.9]], [[], None]),
+        "piecewise_up": ([[0.8, 1.0, 1.2]], [[], 1.0, [0.8, 1.0], [float("nan")] * 3]),
+        "piecewise_down": ([[1.1, 1.0, 0.9]], [[], None]),
         **WRITE_NOISE,
     },
 }

@@ -8,19 +8,31 @@ from io import BytesIO
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 import torch
 from aihwkit.exceptions import AihwkitException
 from aihwkit.optim import AnalogSGD
+from aihwkit.simulator.parameters.enums import PulseType
 from torch import nn
 
 from aihwkit_dspt import load_checkpoint, save_checkpoint
-from tests.fuzz.case import Case
-from tests.fuzz.checks import Fault, NotFinite, check, check_same, shortened, states, tiles
+from tests.fuzz.case import PERHAPS, Case
+from tests.fuzz.checks import (
+    Fault,
+    NotFinite,
+    check,
+    check_same,
+    differ,
+    shortened,
+    states,
+    tiles,
+    without_persistent,
+)
 from tests.fuzz.instants import run_until_line, run_until_timer
-from tests.fuzz.twin import agad_stays_finite
+from tests.fuzz.twin import agad_builds, agad_stays_finite
 
+DENSE = (PulseType.MEAN_COUNT, PulseType.DETERMINISTIC_IMPLICIT)
 N_STEPS = 4
 """Steps of one training."""
 
@@ -72,6 +84,10 @@ class Life:
         self.random = Random(case.seed)
         self.training = Training(case, case.layer.make(case.config.build()))
         self.is_remapped = False
+        # Tiles with these pulses are copied as they are saved and loaded.
+        self.copies_exactly = not any(
+            part.settings.get("pulse_type") in DENSE for part in case.config.parts()
+        )
 
     def run(self) -> None:
         """Train, then do one action after the other."""
@@ -108,13 +124,22 @@ class Life:
             "remap": self.remap,
         }
 
+    def _check_same(self, what: str, before: List[Any], layer: nn.Module, exact: bool) -> None:
+        after = states(layer)
+        if not exact:
+            before, after = without_persistent(before), without_persistent(after)
+        check_same(what, before, after)
+
     def _go_on(self, other: Training) -> None:
         """Train both; without randomness they stay equal."""
         seed = self.random.randrange(2**31)
+        stays_equal = self.case.is_quiet and not differ(
+            states(self.training.layer), states(other.layer)
+        )
         for training in (self.training, other):
             torch.manual_seed(seed)
             training.train()
-        if self.case.is_quiet:
+        if stays_equal:
             check_same("trained on", states(self.training.layer), states(other.layer))
 
     def copy_twice(self) -> None:
@@ -124,10 +149,11 @@ class Life:
         before = states(self.training.layer)
         for copied in (first, second):
             check(copied)
-            check_same("copy", before, states(copied))
+            self._check_same("copy", before, copied, self.copies_exactly)
+        kept = states(second)
         Training(self.case, first).train()
         check_same("after the copy has been trained", before, states(self.training.layer))
-        check_same("copy of a copy after the copy has been trained", before, states(second))
+        check_same("copy of a copy after the copy has been trained", kept, states(second))
         self._go_on(Training(self.case, second))
 
     def interrupt(self) -> None:
@@ -164,7 +190,7 @@ class Life:
             save_checkpoint(path, self.training.layer, self.training.optimizer, epoch=3)
             load_checkpoint(path, loaded.layer, loaded.optimizer)
         check(layer)
-        check_same("loaded", states(self.training.layer), states(layer))
+        self._check_same("loaded", states(self.training.layer), layer, exact=False)
         self._go_on(loaded)
 
     def load_in_place(self) -> None:
@@ -176,14 +202,14 @@ class Life:
         self.training.train()
         self.training.layer.load_state_dict(torch.load(file, weights_only=True))
         check(self.training.layer)
-        check_same("loaded in place", before, states(self.training.layer))
+        self._check_same("loaded in place", before, self.training.layer, exact=False)
         self.training.train()
 
     def pickle(self) -> None:
         """Go through pickle."""
         layer = pickle.loads(pickle.dumps(self.training.layer))
         check(layer)
-        check_same("pickled", states(self.training.layer), states(layer))
+        self._check_same("pickled", states(self.training.layer), layer, exact=False)
         self._go_on(Training(self.case, layer))
 
     def set_weights(self) -> None:
@@ -239,7 +265,8 @@ def live(case: Case) -> str:
     try:
         life = Life(case)
     except AihwkitException as error:
-        if not case.wrong:
+        doubted = case.wrong.startswith(PERHAPS)
+        if not case.wrong or (doubted and agad_builds(case)):
             text = f"{type(error).__name__}: {shortened(str(error))}"
             raise Fault(f"refused though nothing is wrong: {text}") from error
         return f"refused: {shortened(str(error))}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any, Dict, Optional
+
+from aihwkit.simulator.configs.devices import DriftParameter, SoftBoundsDevice
 from aihwkit.simulator.parameters.enums import PulseType, VectorUnitCellUpdatePolicy
 from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.training import UpdateParameters
@@ -19,8 +22,8 @@ QUIET = {
 }
 """Fields of devices that make pulses or their effect random."""
 
-READS = ("forward", "backward", "transfer_forward", "refresh_forward")
-PULSES = ("update", "transfer_update", "refresh_update")
+
+PARAMETERS = (IOParameters, UpdateParameters, DriftParameter)
 
 
 def make_quiet(config: Plan) -> None:
@@ -32,44 +35,37 @@ def make_quiet(config: Plan) -> None:
                 part.settings[name] = value
         if "update_policy" in table:
             part.settings["update_policy"] = VectorUnitCellUpdatePolicy.ALL
-        for name in READS:
-            if name in part.settings:
-                part.settings[name] = Plan(IOParameters, {"is_perfect": True})
-        for name in PULSES:
-            if name in part.settings:
-                part.settings[name] = _pulses(part.settings[name])
+        if "refresh_update" in part.settings:
+            part.settings["refresh_forward"] = _perfect()
+            part.settings["refresh_update"] = _pulses(part.settings["refresh_update"])
     compound = config.settings["device"]
     devices = compound.settings["unit_cell_devices"]
     compound.settings["unit_cell_devices"] = [_quiet_device(device) for device in devices]
-    compound.settings["transfer_forward"] = Plan(IOParameters, {"is_perfect": True})
-    compound.settings["transfer_update"] = _pulses(compound.settings.get("transfer_update"))
     if "reference_device" in compound.settings:
         device = compound.settings["reference_device"]
         compound.settings["reference_device"] = _quiet_device(device)
-    for name in ("forward", "backward"):
-        config.settings[name] = Plan(IOParameters, {"is_perfect": True})
-    config.settings["update"] = _pulses(config.settings.get("update"))
+    for part, reads, pulses in (
+        (compound, ("transfer_forward",), "transfer_update"),
+        (config, ("forward", "backward"), "update"),
+    ):
+        part.settings.update({name: _perfect() for name in reads})
+        part.settings[pulses] = _pulses(part.settings.get(pulses))
 
 
-def _pulses(plan: object) -> Plan:
-    settings = {"pulse_type": PulseType.DETERMINISTIC_IMPLICIT}
-    if isinstance(plan, Plan) and "desired_bl" in plan.settings:
+def _perfect() -> Plan:
+    return Plan(IOParameters, {"is_perfect": True})
+
+
+def _pulses(plan: Optional[Plan]) -> Plan:
+    settings: Dict[str, Any] = {"pulse_type": PulseType.DETERMINISTIC_IMPLICIT}
+    if plan is not None and "desired_bl" in plan.settings:
         settings["desired_bl"] = plan.settings["desired_bl"]
     return Plan(UpdateParameters, settings)
 
 
 def _quiet_device(plan: Plan) -> Plan:
-    """Return the plan, or that of a quiet device in place of a preset or compound."""
-    from aihwkit.simulator.configs.devices import SoftBoundsDevice
-
-    from tests.fuzz.device_values import device_table
-
-    inner = list(plan.parts())
-    if all(part.table for part in inner if part.make.__name__.endswith(("Device", "Cell"))) and (
-        not any(part.make.__name__.endswith("Compound") for part in inner)
-    ):
+    """Return the plan, or that of a quiet device in place of a preset or a compound."""
+    devices = [part for part in plan.parts() if part.make not in PARAMETERS]
+    if all(part.table for part in devices):
         return plan
-    return Plan(SoftBoundsDevice, dict(QUIET_SOFT), device_table("SoftBoundsDevice"))
-
-
-QUIET_SOFT = {"dw_min_std": 0.0, "dw_min": 0.01}
+    return Plan(SoftBoundsDevice, {"dw_min_std": 0.0, "dw_min": 0.01})

@@ -31,6 +31,15 @@ def agad_config(config: Any) -> UnitCellRPUConfig:
     )
 
 
+def agad_builds(case: Case) -> bool:
+    """Return whether C++ AGAD takes the settings of a case."""
+    try:
+        case.layer.make(agad_config(case.config.build()))
+    except Exception:
+        return False
+    return True
+
+
 def agad_stays_finite(case: Case) -> bool:
     """Return whether C++ AGAD with the settings of a case trains, with finite weights."""
     try:
