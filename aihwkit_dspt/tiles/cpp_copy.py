@@ -3,53 +3,87 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, List
 
-from aihwkit.simulator.parameters.enums import RPUDataType
+from aihwkit.simulator.configs.compounds import UnitCell
+from aihwkit.simulator.parameters.enums import PulseType, RPUDataType
 from aihwkit.simulator.tiles.rpucuda import MAP_TILE_CLASS_TO_CUDA
 from torch import equal
 
 PERSISTENT = "persistent_weights"
 DATA_TYPES = {data_type.as_torch(): data_type for data_type in RPUDataType}
+DENSE = (PulseType.MEAN_COUNT.value, PulseType.DETERMINISTIC_IMPLICIT.value)
+"""Types of pulses that aihwkit counts for all cells at once."""
 
 
 def copy_cpp_tile(cpp: Any, device: Any) -> Any:
     """Return an independent copy of a C++ tile, with the state of all of its cells.
 
-    aihwkit's copy constructor is exact, but the copy of a tile that has sent deterministic implicit
-    pulses crashes with the next one, on a GPU, too (on the CPU its ``DenseBitLineMaker`` is copied
-    without two of its arrays). For this pulse type the tile is built anew, which is exact except
-    for persistent weights beyond the bounds that aihwkit allows to set.
+    aihwkit's copy constructor copies the cells exactly, but not what is around them:
+
+    * a unit cell comes without the weights of its devices, so that a copy of the copy crashes; they
+      are loaded here;
+    * a tile that has sent pulses of a :data:`DENSE` type comes without two arrays (the swap of its
+      ``DenseBitLineMaker`` forgets them), and crashes with its next pulse or copy. Nothing puts
+      them back, so that the tile is built anew. That is exact except for weights below a
+      reference or below write noise, which aihwkit clips to the bounds, and in unit cells draws
+      again;
+    * on a GPU the cells of the copy are those of the copied tile's CPU twin, which follows only
+      when hidden parameters are read, and has no more weights of unit cells after one copy.
 
     Args:
         cpp: the C++ tile.
         device: device configuration of the tile.
     """
-    meta = cpp.get_meta_parameters()
-    if meta.update.pulse_type.name != "DeterministicImplicit":
-        return deepcopy(cpp)
-    bindings = device.as_bindings(DATA_TYPES[cpp.get_weights().dtype])
-    copied = meta.create_array(cpp.get_x_size(), cpp.get_d_size(), bindings)
-    copied.set_weights(cpp.get_weights())
-    set_cpp_hidden_parameters(copied, cpp.get_hidden_parameters())
-    copied.set_learning_rate(cpp.get_learning_rate())
-    if type(cpp) in MAP_TILE_CLASS_TO_CUDA.values():
-        copied = MAP_TILE_CLASS_TO_CUDA[type(copied)](copied)
+    is_cuda = type(cpp) in MAP_TILE_CLASS_TO_CUDA.values()
+    is_cell = isinstance(device, UnitCell)
+    if _is_dense(cpp, device) or (is_cuda and is_cell):
+        copied = _rebuilt(cpp, device, is_cuda)
+    else:
+        if is_cuda:
+            cpp.get_hidden_parameters()
+        copied = deepcopy(cpp)
     copied.load_extra(cpp.dump_extra(), False)
     return copied
+
+
+def _is_dense(cpp: Any, device: Any) -> bool:
+    """Return whether the tile or the refresh of one of its cells counts pulses at once."""
+    kinds: List[str] = [cpp.get_meta_parameters().update.pulse_type.name]
+    if getattr(device, "refresh_every", 0) > 0:
+        kinds.append(device.refresh_update.pulse_type.value)
+    return any(kind in DENSE for kind in kinds)
+
+
+def _rebuilt(cpp: Any, device: Any, is_cuda: bool) -> Any:
+    """Return a new tile with the same weights and parameters."""
+    bindings = device.as_bindings(DATA_TYPES[cpp.get_weights().dtype])
+    meta = cpp.get_meta_parameters()
+    built = meta.create_array(cpp.get_x_size(), cpp.get_d_size(), bindings)
+    built.set_weights(cpp.get_weights())
+    set_cpp_hidden_parameters(built, cpp.get_hidden_parameters())
+    built.set_learning_rate(cpp.get_learning_rate())
+    return MAP_TILE_CLASS_TO_CUDA[type(built)](built) if is_cuda else built
 
 
 def set_cpp_hidden_parameters(cpp: Any, parameters: Any) -> None:
     """Set the ``[n_names, d_size, x_size]`` hidden parameters, the persistent weights as well.
 
     When aihwkit sets parameters it clips the weights and, with write noise, moves the persistent
-    weights. So these are set once more.
+    weights to the visible ones. So the persistent ones are set once more; in a unit cell they take
+    the place of the visible ones.
     """
     # Setting equal values is not neutral: aihwkit would re-estimate dw_min from them and
     # change the granularity in its last digit.
     if equal(parameters, cpp.get_hidden_parameters()):
         return
     names = cpp.get_hidden_parameter_names()
+    hidden = [name for name in names if name.startswith(f"{PERSISTENT}_")]
+    if hidden:
+        parameters = parameters.clone()
+        for name in hidden:
+            visible = name.replace(PERSISTENT, "hidden_weights")
+            parameters[names.index(visible)] = parameters[names.index(name)]
     cpp.set_hidden_parameters(parameters)
     if PERSISTENT in names:
         cpp.set_weights(parameters[names.index(PERSISTENT)])

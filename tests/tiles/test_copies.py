@@ -1,0 +1,20 @@
+"""Copies of copies of every kind of tile equal the original, are independent and train on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.tiles import copies
+
+
+@pytest.mark.parametrize("names", [copies.NAMES[start::3] for start in range(3)], ids=str)
+def test_copies_of_copies(names: tuple[str, ...]) -> None:
+    """In a process of their own, because aihwkit's copies crash where they are not complete."""
+    command = [sys.executable, "-m", "tests.tiles.copies", *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    expected = [*(f"{name} ..." for name in names), "done"]
+    assert done.stdout.splitlines() == expected
