@@ -102,15 +102,20 @@ class Bench:
         return self.found()
 
     def found(self) -> Dict[str, Any]:
-        """Return what has to be equal: everything, or what random flips leave as it is.
+        """Return what has to be equal: everything, but for what is done once more as well.
 
-        A flip that was drawn and not done is drawn once more, which is as random.
+        A random flip that was drawn and not done is drawn anew. An analog reference is programmed
+        anew from where it is, which may bring it nearer to its target.
         """
-        found = state(self.tile)
-        if not self.tile.rpu_config.device.out_chop_prob:
+        found, config = state(self.tile), self.tile.rpu_config.device
+        if not config.out_chop_prob and config.reference_device is None:
             return found
-        counters = found["extra"]["counters"]
-        return {"schedule": found["extra"]["schedule"], "cycles": counters["update_cycles"]}
+        extra = found["extra"]
+        kept = {"schedule": extra["schedule"], "cycles": extra["counters"]["update_cycles"]}
+        if not config.out_chop_prob:
+            names = ("fast_weights", "sp_estimate", "chopper")
+            kept.update({name: found["values"][name] for name in names})
+        return kept
 
     def n_lines(self) -> int:
         """Return how many lines an update executes."""
