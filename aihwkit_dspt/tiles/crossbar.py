@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Optional
 from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.configs import SingleRPUConfig
 from aihwkit.simulator.configs.devices import PulsedDevice
-from aihwkit.simulator.parameters.enums import RPUDataType
+from aihwkit.simulator.parameters.enums import PulseType, RPUDataType
 from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.runtime import RuntimeParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
@@ -93,6 +93,7 @@ class Crossbar:
         self.x_size = x_size
         self.d_size = d_size
         self.device_config = config.device
+        self.pulse_type = config.update.pulse_type
         self.tile = create_cpp_tile(x_size, d_size, config)
         self._bind(zeros(d_size, x_size, dtype=data_type.as_torch()))
         self.granularity = cpp_granularity(self.tile)
@@ -122,9 +123,11 @@ class Crossbar:
     def updates_cells_independently(self) -> bool:
         """Whether a pulse changes only the cell that it is meant for.
 
-        True for plain pulsed devices; unit cells may refresh or reset others on the way.
+        True for pulses on plain pulsed devices. Unit cells may refresh or reset others on the way,
+        and without pulses aihwkit clips all cells, which draws the write noise of all anew.
         """
-        return isinstance(self.device_config, PulsedDevice)
+        pulses = self.pulse_type is not PulseType.NONE_WITH_DEVICE
+        return pulses and isinstance(self.device_config, PulsedDevice)
 
     # -- analog operations ----------------------------------------------------------------
 
