@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Callable, Dict, List, Optional
 
 from aihwkit.exceptions import ConfigError
+from aihwkit.simulator.configs.compounds import UnitCell
 from aihwkit.simulator.configs.configs import SingleRPUConfig
 from aihwkit.simulator.configs.devices import PulsedDevice
 from aihwkit.simulator.parameters.enums import PulseType, RPUDataType
@@ -14,7 +15,7 @@ from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.runtime import RuntimeParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.rpucuda import MAP_TILE_CLASS_TO_CUDA
-from torch import Tensor, float32, zeros
+from torch import Tensor, float32, stack, zeros
 from torch import device as torch_device
 
 from aihwkit_dspt.configs.checks import shown
@@ -190,8 +191,27 @@ class Crossbar:
         parameters: Tensor = self.tile.get_hidden_parameters()
         return parameters
 
-    def set_hidden_parameters(self, parameters: Tensor) -> None:
-        """Set the per-cell device parameters and keep the weights as they are.
+    def sum_of_cells(self, parameters: Tensor) -> Optional[Tensor]:
+        """Return the weights that device parameters make, ``None`` if the array has no unit cells.
+
+        Args:
+            parameters: ``[n_names, d_size, x_size]``, with the weights of the devices of each cell.
+        """
+        if not isinstance(self.device_config, UnitCell):
+            return None
+        names, extra = self.hidden_parameter_names(), self.tile.dump_extra()
+        scales = extra.get("rpu.rpucuda_device.dev_reduce_weightening")
+        scales = scales or extra["rpu.rpu_device.reduce_weightening"]
+        parts = [parameters[names.index(f"hidden_weights_{k}")] * s for k, s in enumerate(scales)]
+        return stack(parts).sum(0)
+
+    def set_hidden_parameters(self, parameters: Tensor, keeps_weights: bool = True) -> None:
+        """Set the per-cell device parameters.
+
+        Args:
+            parameters: ``[n_names, d_size, x_size]``.
+            keeps_weights: whether the visible weights stay as they are, and do not follow those of
+                the devices of unit cells.
 
         One limit is left: aihwkit clips persistent weights to the device's bounds before the
         reference is subtracted, which bars a part of the range that pulses reach.
@@ -204,7 +224,8 @@ class Crossbar:
         set_cpp_hidden_parameters(self.tile, parameters)
         self.granularity = cpp_granularity(self.tile)
         set_cpp_granularity(self.tile, self.pulse_granularity)
-        self.weights.copy_(visible)
+        if keeps_weights:
+            self.weights.copy_(visible)
 
     def take_devices(self, parameters: Tensor) -> None:
         """Set per-cell device parameters that were drawn for the same configuration.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from aihwkit.exceptions import TileError
-from torch import Tensor, ones_like, stack
+from torch import Tensor, allclose, equal, ones_like, stack
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.parts import TileParts
 from aihwkit_dspt.tiles.settings import FIXED, conflicts, described, fixed_settings
 
@@ -19,6 +20,9 @@ Format 1, of version 0.1.0, does not have the ``settings``.
 
 # Its weights are recomputed from the others, so that a state fits with and without gamma.
 DERIVED = "read"
+
+SAME_WEIGHT = 1e-6
+"""Weights of a unit cell and of its devices that differ by less are the same but for rounding."""
 
 REMEDY = "load the state of a TrackingTile of the same size and settings"
 
@@ -54,6 +58,10 @@ def hidden_parameters(parts: TileParts) -> Tensor:
 def set_hidden_parameters(parts: TileParts, params: Tensor) -> None:
     """Set the ``[n_names, d_size, x_size]`` hidden parameters.
 
+    As in aihwkit's compounds the weights of an array of unit cells follow those of the devices in
+    the cells (``hidden_weights_0_0``, ...) at once, and what is given for the array itself only
+    counts if it is the same. Given alone, it is programmed into the cells.
+
     Raises:
         TileError: for a wrong shape, values that are not finite or a chopper that is not an outer
             product of signs (of input signs alone without output choppers); the tile is left as it
@@ -70,18 +78,36 @@ def set_hidden_parameters(parts: TileParts, params: Tensor) -> None:
     signs = parts.oriented(values["chopper"].to(parts.read.weights))
     in_sign, out_sign = _split_signs(signs, parts.chopper.has_output)
     start = 0
-    for array in parts.device_arrays():
+    given = values["fast_weights"], values["slow_weights"], None
+    for array, weights in zip(parts.device_arrays(), given):
         stop = start + len(array.hidden_parameter_names())
-        array.set_hidden_parameters(params[start:stop])
+        _set_array(array, params[start:stop], weights)
         start = stop
     parts.follow_granularities()
     for name, value in parts.named_values().items():
-        if name != "chopper":
+        if name not in ("chopper", "fast_weights", "slow_weights"):
             value.copy_(values[name])
     parts.chopper.in_sign.copy_(in_sign)
     parts.chopper.out_sign.copy_(out_sign)
     if parts.reference_array is not None:
         parts.reference_array.crossbar.place(values["reference"])
+
+
+def _set_array(array: Crossbar, parameters: Tensor, weights: Optional[Tensor]) -> None:
+    """Set the parameters of an array, and its weights if they are given."""
+    if weights is None:
+        array.set_hidden_parameters(parameters)
+        return
+    total = array.sum_of_cells(parameters)
+    weights, current = weights.to(array.weights), array.hidden_parameters()
+    if total is None or allclose(total.to(weights), weights, atol=SAME_WEIGHT):
+        array.set_hidden_parameters(parameters)
+        array.weights.copy_(weights)
+    elif equal(parameters.to(current), current):
+        if not equal(weights, array.weights):
+            array.program(weights)
+    else:
+        array.set_hidden_parameters(parameters, keeps_weights=False)
 
 
 def _split_signs(signs: Tensor, has_output: bool) -> Tuple[Tensor, Tensor]:
