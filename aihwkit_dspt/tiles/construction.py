@@ -63,6 +63,16 @@ def chopper_seed(config: TrackingTransferCompound) -> int:
     return int(randint(2**31 - 1, ()).item())
 
 
+def reference_seed(config: TrackingTransferCompound) -> int:
+    """Return the seed of the reference's cells, 0 for none.
+
+    It follows from ``construction_seed`` but differs from it, which draws the other arrays.
+    """
+    if config.construction_seed == 0:
+        return 0
+    return (int(config.construction_seed) * 2654435761 + 97) % 2**32 or 1
+
+
 def draw_seeded_devices(
     config: TrackingTransferCompound, fast: Crossbar, slow: Crossbar, data_type: RPUDataType
 ) -> None:

@@ -24,6 +24,7 @@ from aihwkit_dspt.tiles.compiled_line_reader import CompiledLineReader
 from aihwkit_dspt.tiles.construction import (
     chopper_seed,
     draw_seeded_devices,
+    reference_seed,
     require_reads,
     transfer_read_parameters,
 )
@@ -154,7 +155,7 @@ class TileParts:
         self.reference_array: Optional[ReferenceArray] = None
         if config.reference_device is not None:
             self.reference_array = ReferenceArray(
-                *sizes, config.reference_device, self.lines, self.data_type
+                *sizes, config.reference_device, self.lines, self.data_type, reference_seed(config)
             )
             self.estimator.reference.copy_(self.reference_array.values())
         self.buffer = TransferBuffer(

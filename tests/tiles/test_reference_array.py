@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from aihwkit.simulator.configs.devices import ConstantStepDevice
+from aihwkit.simulator.configs.devices import ConstantStepDevice, SoftBoundsDevice
 from aihwkit.simulator.parameters.enums import RPUDataType
 
 from aihwkit_dspt import ReferenceType
+from aihwkit_dspt.tiles import reference_array
+from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.lines import LineAccess
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
+from tests import quiet_devices
 from tests.helpers import PROPERTIES, quiet_device, quiet_tile, train
 from tests.table import METHODS
 
@@ -113,3 +116,85 @@ def test_zero_has_no_array() -> None:
     assert quiet_tile(**METHODS["E-RIDER"]).tile.reference_array is None
     tile = quiet_tile(reference=ReferenceType.ZERO)
     assert not tile.reference.any()
+
+
+def reference_cells(tile: Any) -> torch.Tensor:
+    """Return the parameters of the cells that hold the reference."""
+    cells: torch.Tensor = tile.tile.reference_array.crossbar.hidden_parameters()
+    return cells
+
+
+def test_construction_seed_draws_the_reference() -> None:
+    """The same cells for the same seed, others than those of the other arrays."""
+    devices = [SoftBoundsDevice(), SoftBoundsDevice()]
+    settings = {
+        **METHODS["E-RIDER"],
+        "unit_cell_devices": devices,
+        "reference_device": SoftBoundsDevice(),
+    }
+    first, second = (quiet_tile(**settings, construction_seed=3) for _ in range(2))
+    other, unseeded = quiet_tile(**settings, construction_seed=4), quiet_tile(**settings)
+    assert torch.equal(reference_cells(first), reference_cells(second))
+    for tile in (other, unseeded):
+        assert not torch.equal(reference_cells(first), reference_cells(tile))
+    for array in (first.tile.fast, first.tile.slow):
+        assert not torch.equal(reference_cells(first), array.hidden_parameters())
+
+
+def test_seed_of_the_device_comes_first() -> None:
+    """A reference device with a seed of its own keeps its cells."""
+    device = SoftBoundsDevice(construction_seed=7)
+    settings = {**METHODS["E-RIDER"], "reference_device": device}
+    tiles = [quiet_tile(**settings, construction_seed=seed) for seed in (0, 3, 4)]
+    for tile in tiles[1:]:
+        assert torch.equal(reference_cells(tiles[0]), reference_cells(tile))
+    assert device.construction_seed == 7
+
+
+@pytest.mark.parametrize("in_a_call", [1, 40, 10**9])
+@pytest.mark.parametrize("longest", [1, 7, 10**6])
+def test_pieces_are_the_whole_train(
+    longest: int, in_a_call: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A train in pieces leads to the same weights as in one call, on any quiet device."""
+    access = LineAccess(5, True)
+    target = torch.empty(5, 3).uniform_(-0.5, 0.5)
+    whole = ReferenceArray(5, 3, quiet_device(), access, RPUDataType.FLOAT)
+    expected = whole.program(slice(0, 5), target)
+    monkeypatch.setattr(reference_array, "LONGEST_TRAIN", longest)
+    monkeypatch.setattr(reference_array, "MOST_IN_A_CALL", in_a_call)
+    array = ReferenceArray(5, 3, quiet_device(), access, RPUDataType.FLOAT)
+    assert torch.equal(array.program(slice(0, 5), target), expected)
+
+
+def test_tiny_steps_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call sends more than a train; done again, programming goes on from where it was."""
+    access = LineAccess(4, True)
+    array = ReferenceArray(4, 3, linear_device(dw_min=1e-5), access, RPUDataType.FLOAT)
+    target = torch.full((4, 3), 0.35)
+    pulse, trains = Crossbar.pulse, []
+
+    def interrupted(crossbar: Crossbar, x: Any, d: Any, rate: float, *then: Any) -> None:
+        pulse(crossbar, x, d, rate, *then)
+        trains.append(d.abs().max().item() * array.train_length)
+        if len(trains) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Crossbar, "pulse", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        array.program(slice(0, 4), target)
+    assert 0.15 < array.values().max() < 0.25
+    held = array.program(slice(0, 4), target)
+    assert (held - target).abs().max() <= 1e-3  # sums of 35,000 steps in single precision
+    assert max(trains) <= reference_array.LONGEST_TRAIN
+
+
+@pytest.mark.parametrize("name", quiet_devices.DEVICES)
+def test_every_device_holds_a_reference(name: str) -> None:
+    """Programming moves each cell towards the estimate."""
+    settings = {**METHODS["E-RIDER"], "reference_device": quiet_devices.DEVICES[name]()}
+    tile = quiet_tile(**settings)
+    before = tile.reference
+    target = before + 0.1
+    tile.set_reference(target)
+    assert ((tile.reference - target).abs() < (before - target).abs()).all()
