@@ -11,8 +11,8 @@ from aihwkit.exceptions import ArgumentError, TileError
 from torch import Tensor
 
 from aihwkit_dspt.configs.checks import shown
-from aihwkit_dspt.tiles.chopper import Chopper
-from aihwkit_dspt.tiles.estimator import SymmetricPointEstimator
+from aihwkit_dspt.stages.chopper import Chopper
+from aihwkit_dspt.stages.estimators import SymmetricPointEstimator
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 

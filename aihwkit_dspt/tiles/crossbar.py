@@ -25,7 +25,7 @@ from aihwkit_dspt.tiles.cpp_granularity import (
     set_cpp_granularity,
     with_granularity,
 )
-from aihwkit_dspt.tiles.uninterrupted import in_one_go
+from aihwkit_dspt.stages.uninterrupted import in_one_go
 
 
 def create_cpp_tile(x_size: int, d_size: int, config: SingleRPUConfig) -> Any:

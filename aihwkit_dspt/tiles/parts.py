@@ -18,8 +18,8 @@ from aihwkit_dspt.configs.built import mark_built
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
-from aihwkit_dspt.tiles.buffer import TransferBuffer
-from aihwkit_dspt.tiles.chopper import Chopper
+from aihwkit_dspt.stages.buffer import TransferBuffer
+from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.tiles.compiled_line_reader import CompiledLineReader
 from aihwkit_dspt.tiles.construction import (
     chopper_seed,
@@ -30,16 +30,16 @@ from aihwkit_dspt.tiles.construction import (
 )
 from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from aihwkit_dspt.tiles.effective import EffectiveWeight
-from aihwkit_dspt.tiles.estimator import SymmetricPointEstimator
-from aihwkit_dspt.tiles.event import TransferEvent
+from aihwkit_dspt.stages.mixer import MixedWeight
+from aihwkit_dspt.stages.estimators import SymmetricPointEstimator
+from aihwkit_dspt.stages.event import TransferEvent
 from aihwkit_dspt.tiles.learning_rates import FastLearningRate, TransferLearningRate
 from aihwkit_dspt.tiles.line_reader import LineReader
 from aihwkit_dspt.tiles.lines import LineAccess
 from aihwkit_dspt.tiles.read_stage import ReadStage
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
-from aihwkit_dspt.tiles.schedule import TransferSchedule
-from aihwkit_dspt.tiles.transfer_stages import TransferStages
+from aihwkit_dspt.stages.schedule import TransferSchedule
+from aihwkit_dspt.stages.transfer import TransferStages
 
 
 class TileParts:
@@ -192,10 +192,10 @@ class TileParts:
         self.fast_lr.set_granularity(granularities[0])
         self.transfer_lr.set_granularities(*granularities)
 
-    def _effective_weight(self) -> Optional[EffectiveWeight]:
+    def _effective_weight(self) -> Optional[MixedWeight]:
         if self.read is self.slow:
             return None
-        return EffectiveWeight(
+        return MixedWeight(
             self.read.weights,
             self.device_config.gamma,
             self.device_config.transfer_columns,

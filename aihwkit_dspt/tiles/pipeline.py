@@ -8,10 +8,10 @@ from typing import Any, Callable, List, Optional, TypeVar, cast
 from aihwkit.exceptions import TileError
 from torch import Tensor, float64, stack
 
-from aihwkit_dspt.tiles.chopper import as_index
-from aihwkit_dspt.tiles.event import Stage, TransferEvent
+from aihwkit_dspt.stages.chopper import as_index
+from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.tiles.parts import TileParts
-from aihwkit_dspt.tiles.uninterrupted import in_one_go
+from aihwkit_dspt.stages.uninterrupted import in_one_go
 
 LARGEST = 2**30
 """Numbers of events stay below this: a GPU kernel notes them as 32-bit integers."""

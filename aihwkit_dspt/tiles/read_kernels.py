@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aihwkit_dspt.tiles.compiled import compiled, compiled_sums
+from aihwkit_dspt.fused.compiled import compiled, compiled_sums
 
 Values = NDArray[np.float32]
 Rows = NDArray[np.int64]

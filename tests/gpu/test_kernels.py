@@ -28,7 +28,7 @@ from tests.tiles.test_transfer_stages import BUFFERS, IN_SIZE, OUT_SIZE, same, s
 triton = pytest.importorskip("triton")
 
 from aihwkit_dspt.tiles import transfer_stages  # noqa: E402
-from aihwkit_dspt.tiles.event import TransferEvent  # noqa: E402
+from aihwkit_dspt.stages.event import TransferEvent  # noqa: E402
 from aihwkit_dspt.tiles.gpu import converter_kernels, line_kernels, product_kernel  # noqa: E402
 from aihwkit_dspt.tiles.gpu import read as gpu_read  # noqa: E402
 

@@ -12,7 +12,7 @@ from aihwkit.exceptions import ArgumentError, TileError
 from torch import nn
 
 from aihwkit_dspt import ReferenceType, TransferScope, record_reads
-from aihwkit_dspt.tiles.estimator import SymmetricPointEstimator
+from aihwkit_dspt.stages.estimators import SymmetricPointEstimator
 from tests.helpers import draw_batch, quiet_tile, train
 from tests.table import METHODS
 

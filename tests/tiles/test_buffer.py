@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from aihwkit_dspt.tiles.buffer import TransferBuffer
+from aihwkit_dspt.stages.buffer import TransferBuffer
 
 F = np.float32
 

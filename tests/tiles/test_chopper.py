@@ -8,7 +8,7 @@ from typing import Any, Callable, List
 import pytest
 import torch
 
-from aihwkit_dspt.tiles.chopper import Chopper
+from aihwkit_dspt.stages.chopper import Chopper
 
 
 def chopper(**changes: Any) -> Chopper:

@@ -10,8 +10,8 @@ import numba
 import numpy as np
 import pytest
 
-from aihwkit_dspt.tiles.compiled import compiled
-from aihwkit_dspt.tiles.line_kernel import transfer_lines
+from aihwkit_dspt.fused.compiled import compiled
+from aihwkit_dspt.fused.transfer_cpu import transfer_lines
 
 
 def test_functions_without_a_file_compile_too() -> None:

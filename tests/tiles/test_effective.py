@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 import torch
 
-from aihwkit_dspt.tiles.chopper import Chopper
-from aihwkit_dspt.tiles.effective import EffectiveWeight
+from aihwkit_dspt.stages.chopper import Chopper
+from aihwkit_dspt.stages.mixer import MixedWeight
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_mixed_weight(columns: bool, in_prob: float, out_prob: float, has_refere
     in_size, out_size = (x_size, d_size) if columns else (d_size, x_size)
     chopper = Chopper(in_size, out_size, in_prob, out_prob, True, 2, False, 1, torch.float32)
     output = torch.zeros(d_size, x_size)
-    stage = EffectiveWeight(output, gamma, columns, has_reference)
+    stage = MixedWeight(output, gamma, columns, has_reference)
     slow, fast = torch.randn(d_size, x_size), torch.randn(d_size, x_size)
     reference = torch.randn(in_size, out_size) if has_reference else torch.zeros(in_size, out_size)
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from aihwkit_dspt.tiles.estimator import SymmetricPointEstimator
+from aihwkit_dspt.stages.estimators import SymmetricPointEstimator
 
 ALL = slice(0, 1)
 

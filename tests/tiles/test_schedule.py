@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from aihwkit_dspt.tiles.schedule import TransferSchedule, round_half_away
+from aihwkit_dspt.stages.schedule import TransferSchedule, round_half_away
 
 BATCHES = [1, 3, 10, 10, 1, 7, 64, 2, 2, 5, 3, 3, 3, 100, 1, 1]
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from aihwkit_dspt.tiles import transfer_stages
-from aihwkit_dspt.tiles.buffer import TransferBuffer
-from aihwkit_dspt.tiles.chopper import Chopper
-from aihwkit_dspt.tiles.estimator import SymmetricPointEstimator
-from aihwkit_dspt.tiles.event import Stage, TransferEvent
-from aihwkit_dspt.tiles.transfer_stages import TransferStages
+from aihwkit_dspt.stages.buffer import TransferBuffer
+from aihwkit_dspt.stages.chopper import Chopper
+from aihwkit_dspt.stages.estimators import SymmetricPointEstimator
+from aihwkit_dspt.stages.event import Stage, TransferEvent
+from aihwkit_dspt.stages.transfer import TransferStages
 
 IN_SIZE, OUT_SIZE = 6, 37
 BUFFERS: Dict[str, Dict[str, Any]] = {

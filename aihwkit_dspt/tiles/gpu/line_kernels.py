@@ -148,7 +148,7 @@ def transfer_lines(
     eta: float,
     filters: bool,
 ) -> None:
-    """Do BUFFER and ESTIMATE; see :func:`~aihwkit_dspt.tiles.line_kernel.transfer_lines`.
+    """Do BUFFER and ESTIMATE; see :func:`~aihwkit_dspt.fused.transfer_cpu.transfer_lines`.
 
     The only other arguments are ``count``, a number in double precision to which the pulses are
     added, if there is one, and ``taken``, where the integer ``number`` is stored with the rest.

@@ -35,7 +35,7 @@ class TransferEvent:
     """The journal of a transfer event: an interrupted one goes on from where it is.
 
     Every change of an array or a stage and the note of it here happen in one go, see
-    :func:`~aihwkit_dspt.tiles.uninterrupted.in_one_go`.
+    :func:`~aihwkit_dspt.stages.uninterrupted.in_one_go`.
 
     Args:
         number: number of the event.

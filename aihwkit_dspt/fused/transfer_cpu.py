@@ -1,11 +1,21 @@
-"""BUFFER and ESTIMATE of lines in one pass over their cells."""
+"""BUFFER and ESTIMATE of lines in one compiled pass over their cells, on the CPU."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from functools import partial
+from operator import is_
+from typing import Any, Optional, Tuple
 
-from aihwkit_dspt.tiles.compiled import compiled
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aihwkit_dspt.fused.compiled import compiled
+from aihwkit_dspt.fused.transfer import USUAL, FusedTransfer
+from aihwkit_dspt.stages.event import Stage, TransferEvent
+from aihwkit_dspt.stages.uninterrupted import in_one_go
+from aihwkit_dspt.tiles.counters import OperationCounters
 
 Values = NDArray[np.floating]
 
@@ -35,8 +45,8 @@ def transfer_lines(
               n = \mathrm{clip}(\mathrm{trunc}(H), \pm n_{max}), \qquad
               Q \leftarrow (1 - \eta)\, Q + \eta\, P
 
-    with the same roundings as :class:`~aihwkit_dspt.tiles.buffer.TransferBuffer`, which says what
-    is left of H, and :class:`~aihwkit_dspt.tiles.estimator.SymmetricPointEstimator`.
+    with the same roundings as :class:`~aihwkit_dspt.stages.buffer.TransferBuffer`, which says what
+    is left of H, and :class:`~aihwkit_dspt.stages.estimators.LowPassFilter`.
 
     Args:
         first: number of the first line.
@@ -93,3 +103,43 @@ def transfer_lines(
                 filtered = sp_estimate[line, cell] * old_share
                 sp_estimate[line, cell] = filtered + read[index, cell] * new_share
     return n_pulses
+
+
+class CpuTransfer(FusedTransfer):
+    """The compiled pass. A line has some hundred cells: a torch operation is mostly the way there.
+
+    Args:
+        stages: the stages.
+    """
+
+    STAGES = USUAL
+    DATA_TYPES = (torch.float32, torch.float64)
+
+    def __init__(self, stages: Any) -> None:
+        super().__init__(stages)
+        self._tensors: Tuple[Optional[Tensor], ...] = (None,) * 5
+        self._arrays: Tuple[Any, ...] = ()
+
+    @staticmethod
+    def works_on(device: torch.device) -> bool:
+        """Return whether a device is the CPU."""
+        return device.type == "cpu"
+
+    def take(
+        self, event: TransferEvent, read: Tensor, counters: Optional[OperationCounters]
+    ) -> None:
+        """Take a read."""
+        values = read.numpy()
+        steps = np.empty_like(values)
+        event.steps = torch.from_numpy(steps)
+        arguments = event.lines.start, values, *self._shared_arrays(), steps, float(event.beta)
+        take = partial(transfer_lines, *arguments, *self.options)
+        event.n_pulses = in_one_go(take, event.note(Stage.TAKEN))[0]
+
+    def _shared_arrays(self) -> Tuple[Any, ...]:
+        """Return the tensors of the stages as arrays that share their memory."""
+        tensors = self.tensors()
+        if not all(map(is_, tensors, self._tensors)):
+            self._tensors = tensors
+            self._arrays = tuple(values.numpy() for values in tensors)
+        return self._arrays

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Tuple
 from torch import Generator, Tensor, dtype, ones, rand, tensor
 from torch.nn import Module
 
-from aihwkit_dspt.tiles.uninterrupted import in_one_go
+from aihwkit_dspt.stages.uninterrupted import in_one_go
 
 
 def as_index(numbers: List[int], values: Tensor) -> Tensor:

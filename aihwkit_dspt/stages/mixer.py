@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, add, addcmul, float32
 
-from aihwkit_dspt.tiles.chopper import Chopper
-from aihwkit_dspt.tiles.compiled import compiled
+from aihwkit_dspt.stages.chopper import Chopper
+from aihwkit_dspt.fused.compiled import compiled
 from aihwkit_dspt.tiles.gpu.support import gpu_kernels
-from aihwkit_dspt.tiles.transfer_stages import COMPILED
+from aihwkit_dspt.stages.transfer import COMPILED
 
 Values = NDArray[np.floating]
 
@@ -32,7 +32,7 @@ def store_line(stored: Values, slow: Values, reference: Values, line: int, facto
         stored[line, cell] = slow[line, cell] - reference[line, cell] * scale
 
 
-class EffectiveWeight:
+class MixedWeight:
     r"""Keeps :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)` up to date in place.
 
     The part :math:`W - \gamma\, c \circ \tilde Q` changes only in the lines that were

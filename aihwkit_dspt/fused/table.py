@@ -1,0 +1,30 @@
+"""All fused passes, and which one stages take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional, Tuple, Type
+
+import torch
+
+from aihwkit_dspt.fused.transfer import FusedTransfer
+from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
+from aihwkit_dspt.fused.transfer_gpu import GpuTransfer
+
+if TYPE_CHECKING:
+    from aihwkit_dspt.stages.transfer import TransferStages
+
+FUSED_TRANSFERS: Tuple[Type[FusedTransfer], ...] = (CpuTransfer, GpuTransfer)
+"""Passes of BUFFER and ESTIMATE."""
+
+
+def fused_transfer(stages: TransferStages, device: torch.device) -> Optional[FusedTransfer]:
+    """Return the fused pass for stages on a device, ``None`` if there is none.
+
+    The types have to be exactly those that the pass fuses: a subclass may do something else.
+    """
+    types = tuple(map(type, (stages.chopper, stages.buffer, stages.estimator)))
+    data_type = stages.buffer.hidden.dtype
+    for kind in FUSED_TRANSFERS:
+        if types == kind.STAGES and data_type in kind.DATA_TYPES and kind.works_on(device):
+            return kind(stages)
+    return None

@@ -1,0 +1,50 @@
+"""BUFFER and ESTIMATE of lines in one kernel, on a GPU."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import torch
+from torch import Tensor
+
+from aihwkit_dspt.fused.transfer import USUAL, FusedTransfer
+from aihwkit_dspt.stages.event import Stage, TransferEvent
+from aihwkit_dspt.tiles.counters import OperationCounters
+from aihwkit_dspt.tiles.gpu.support import gpu_kernels
+
+
+class GpuTransfer(FusedTransfer):
+    """The Triton kernel, which also counts the pulses and notes the event: nothing waits for it.
+
+    Args:
+        stages: the stages.
+    """
+
+    STAGES = USUAL
+    DATA_TYPES = (torch.float32,)
+
+    def __init__(self, stages: Any) -> None:
+        super().__init__(stages)
+        self._taken: Optional[Tensor] = None
+
+    @staticmethod
+    def works_on(device: torch.device) -> bool:
+        """Return whether a device is a GPU for which Triton works."""
+        return device.type == "cuda" and gpu_kernels() is not None
+
+    def was_taken(self, event: TransferEvent) -> bool:
+        """Return whether the kernel took the read of an event."""
+        return self._taken is not None and int(self._taken.item()) == event.number
+
+    def take(
+        self, event: TransferEvent, read: Tensor, counters: Optional[OperationCounters]
+    ) -> None:
+        """Take a read."""
+        count = None if counters is None else counters.slow_pulses
+        if self._taken is None or self._taken.device != read.device:
+            self._taken = torch.full((), -1, dtype=torch.int32, device=read.device)
+        event.steps, event.n_pulses = torch.empty_like(read), 0.0  # the kernel counts
+        noted = event.steps, count, self._taken, event.number
+        arguments = event.lines.start, read, *self.tensors(), *noted, float(event.beta)
+        gpu_kernels().transfer_lines(*arguments, *self.options)
+        event.stage = Stage.TAKEN

@@ -1,0 +1,1 @@
+"""The stages of a transfer and of the mixed weight, each in plain torch: its definition."""

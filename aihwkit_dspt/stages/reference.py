@@ -1,0 +1,65 @@
+"""The reference that is in use."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Dict, Optional
+
+from torch import Tensor, dtype, zeros
+from torch.nn import Module
+
+from aihwkit_dspt.stages.uninterrupted import in_one_go
+
+
+class Reference(Module):
+    r"""The reference :math:`\tilde Q` in an exact digital register.
+
+    Source: paper Algorithm 3.
+
+    Args:
+        in_size: number of lines of the fast array.
+        out_size: number of cells along a line.
+        data_type: data type of the values.
+
+    Attributes:
+        values: ``[in_size, out_size]`` reference :math:`\tilde Q`, in weight units.
+        n_syncs: number of programming events.
+        n_synced_cells: number of cells that these events programmed.
+    """
+
+    def __init__(self, in_size: int, out_size: int, data_type: dtype) -> None:
+        super().__init__()
+        self.values: Tensor
+        self.register_buffer("values", zeros(in_size, out_size, dtype=data_type))
+        self.n_syncs = 0
+        self.n_synced_cells = 0
+
+    def sync(
+        self, lines: slice, outputs: Optional[Tensor], target: Tensor, *then: partial[Any]
+    ) -> None:
+        """Program lines towards a target; what they hold then is up to the reference.
+
+        Args:
+            lines: the lines.
+            outputs: indices of the cells along the lines, ``None`` for all.
+            target: ``[n_lines, n_outputs]`` values, in weight units.
+            then: calls that are made in one go with it.
+        """
+        self._hold(lines if outputs is None else (lines, outputs), target, *then)
+
+    def _hold(self, index: Any, values: Tensor, *then: partial[Any]) -> None:
+        counts = {
+            "n_syncs": self.n_syncs + 1,
+            "n_synced_cells": self.n_synced_cells + values.numel(),
+        }
+        held = partial(self.values.__setitem__, index, values)
+        in_one_go(held, partial(vars(self).update, counts), *then)
+
+    def get_extra_state(self) -> Dict[str, Any]:
+        """Return the counters, for the state dict."""
+        return {"n_syncs": self.n_syncs, "n_synced_cells": self.n_synced_cells}
+
+    def set_extra_state(self, state: Dict[str, Any]) -> None:
+        """Set the counters."""
+        self.n_syncs = int(state["n_syncs"])
+        self.n_synced_cells = int(state["n_synced_cells"])
