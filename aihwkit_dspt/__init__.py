@@ -67,6 +67,16 @@ from aihwkit_dspt.monitor import (  # noqa: E402
     record_reads,
 )
 from aihwkit_dspt.slow_array import at_slow_weights  # noqa: E402
+from aihwkit_dspt.stages.buffer import TransferBuffer  # noqa: E402
+from aihwkit_dspt.stages.chopper import Chopper  # noqa: E402
+from aihwkit_dspt.stages.estimators import (  # noqa: E402
+    ESTIMATORS,
+    LowPassFilter,
+    RunningMean,
+    SymmetricPointEstimator,
+)
+from aihwkit_dspt.stages.event import TransferEvent  # noqa: E402
+from aihwkit_dspt.stages.listener import Listener  # noqa: E402
 from aihwkit_dspt.tile_points import TileSymmetricPoints, symmetric_points  # noqa: E402
 from aihwkit_dspt.tiles.tile import TrackingTile  # noqa: E402
 from aihwkit_dspt.zero_shifting.algorithm import ZeroShiftResult, zero_shift  # noqa: E402
@@ -82,6 +92,8 @@ plot_tracking_tiles()
 __version__ = "0.1.0"
 
 __all__ = [
+    "ESTIMATORS",
+    "Chopper",
     "DeviceDefaults",
     "ERIDERCapacitorPreset",
     "ERIDEREcRamMOPreset",
@@ -94,6 +106,8 @@ __all__ = [
     "ERIDERReRamESPreset",
     "ERIDERReRamSBPreset",
     "FilterSpectra",
+    "Listener",
+    "LowPassFilter",
     "ModelCounts",
     "OperationCounts",
     "PulseBudget",
@@ -111,11 +125,15 @@ __all__ = [
     "RecordedReads",
     "ReferenceSync",
     "ReferenceType",
+    "RunningMean",
+    "SymmetricPointEstimator",
     "SymmetricPointMonitor",
     "TileSymmetricPoints",
     "TrackingRPUConfig",
     "TrackingTile",
     "TrackingTransferCompound",
+    "TransferBuffer",
+    "TransferEvent",
     "TransferScope",
     "ZeroShiftResult",
     "at_slow_weights",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import fields
 from difflib import get_close_matches
+from inspect import isabstract
 from numbers import Integral, Real
 from typing import Any, Callable, Iterable, Optional, Sequence, Type, TypeVar
 
@@ -203,3 +204,13 @@ def require_enum(field: str, value: Any, enum: Type[Any]) -> None:
 def require_bool(field: str, value: Any) -> None:
     """Raise ``ConfigError`` unless ``value`` is a bool."""
     require(isinstance(value, bool), field, value, "pass True or False")
+
+
+def require_subclass(field: str, value: Any, base: type) -> None:
+    """Raise ``ConfigError`` unless ``value`` is a class derived from ``base``, not abstract."""
+    require(
+        isinstance(value, type) and issubclass(value, base) and not isabstract(value),
+        field,
+        value,
+        f"pass a class derived from {base.__name__}, with all of its methods",
+    )

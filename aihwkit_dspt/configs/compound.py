@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Optional
+from typing import Any, Optional, Type
 
 from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.compounds import DynamicTransferCompound
 from aihwkit.simulator.configs.devices import PulsedDevice
 from aihwkit.simulator.parameters.enums import RPUDataType
 from numpy import float32
+from torch.serialization import add_safe_globals
 
 from aihwkit_dspt.configs.built import Buildable
 from aihwkit_dspt.configs.checks import (
@@ -18,11 +19,15 @@ from aihwkit_dspt.configs.checks import (
     require_bool,
     require_enum,
     require_number,
+    require_subclass,
     strict_fields,
 )
 from aihwkit_dspt.configs.device_checks import check_device
 from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
+from aihwkit_dspt.stages.buffer import TransferBuffer
+from aihwkit_dspt.stages.chopper import Chopper
+from aihwkit_dspt.stages.estimators import LowPassFilter, SymmetricPointEstimator
 
 
 def chop_period(in_chop_prob: float) -> int:
@@ -113,6 +118,16 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     read_mode: ReadMode = ReadMode.AUTO
     """How products and reads of lines are simulated: in which way, not with which result."""
 
+    estimator: Type[SymmetricPointEstimator] = LowPassFilter
+    """Class of the estimator of the symmetric points, with a dynamic reference: one of
+    :data:`~aihwkit_dspt.ESTIMATORS` or of your own (see ``docs/extending.md``)."""
+
+    buffer: Type[TransferBuffer] = TransferBuffer
+    """Class of the transfer buffer, which says what leaves it."""
+
+    chopper: Type[Chopper] = Chopper
+    """Class of the chopper, which says what flips."""
+
     scale_fast_lr: bool = False
     """Whether ``fast_lr`` is scaled with the current learning rate of the SGD.
 
@@ -158,6 +173,7 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
         self._check_numbers()
         self._check_unsupported()
         self._check_reference()
+        self._check_stages()
 
     def _check_unit_cell(self) -> None:
         require(
@@ -233,6 +249,22 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
             require(len(value) == 0, name, value, f"there is one transfer only; pass {single}")
         check_update("transfer_update", self.transfer_update)
         check_io("transfer_forward", self.transfer_forward, is_managed=False)
+
+    def _check_stages(self) -> None:
+        for name, base in (
+            ("estimator", SymmetricPointEstimator),
+            ("buffer", TransferBuffer),
+            ("chopper", Chopper),
+        ):
+            require_subclass(name, getattr(self, name), base)
+        require(
+            self.reference is ReferenceType.DYNAMIC or self.estimator is LowPassFilter,
+            "estimator",
+            self.estimator,
+            f"nothing is estimated with reference={self.reference}; leave the default",
+        )
+        # A state with these settings is to be loaded with weights_only=True.
+        add_safe_globals([self.estimator, self.buffer, self.chopper])
 
     def _check_reference(self) -> None:
         require_enum("read_mode", self.read_mode, ReadMode)

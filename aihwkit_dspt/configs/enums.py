@@ -45,5 +45,10 @@ class ReadMode(Enum):
     faster (for most read parameters on the CPU, for the usual ones on a GPU; ``repr(tile)`` tells),
     else aihwkit's tile. A line as one compiled pass, by the same rule."""
 
+    TORCH = "Torch"
+    """Plain torch operations, the same for all batch sizes, for everything that they cover; they
+    are the definition of the faster forms. For debugging, and to repeat a run: all random numbers
+    of reads come from torch's generator."""
+
     CPP = "Cpp"
     """Always aihwkit's C++ or CUDA tile."""

@@ -14,7 +14,7 @@ from aihwkit.simulator.configs.compounds import (
 from numpy import float32
 
 from aihwkit_dspt.configs.compound import chop_period
-from aihwkit_dspt.tiles.schedule import round_half_away
+from aihwkit_dspt.stages.schedule import round_half_away
 
 COMPOUNDS: Tuple[type, ...] = (
     DynamicTransferCompound,

@@ -63,7 +63,7 @@ def _total(counts: Dict[str, OperationCounts]) -> OperationCounts:
 
 def _tracking_counts(tile: TrackingTile) -> OperationCounts:
     simulator = tile.tile
-    counters, estimator, fast = simulator.counters.state(), simulator.estimator, simulator.fast
+    counters, reference, fast = simulator.counters.state(), simulator.reference, simulator.fast
     reasons = {}
     if not simulator.counters.estimates_coincidences:
         counters["expected_coincidences"] = None
@@ -75,8 +75,8 @@ def _tracking_counts(tile: TrackingTile) -> OperationCounts:
     return OperationCounts(
         nominal_pulses=counters["update_cycles"] * per_cycle + counters["calibration_pulses"],
         transfer_reads=simulator.schedule.n_reads,
-        programming_events=estimator.n_syncs,
-        programmed_cells=estimator.n_synced_cells,
+        programming_events=reference.n_syncs,
+        programmed_cells=reference.n_synced_cells,
         coincidences=coincidences,
         reasons=reasons,
         **counters,

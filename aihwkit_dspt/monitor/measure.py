@@ -33,7 +33,7 @@ def look(tile: Any, truth: GroundTruth) -> Tensor:
     lines = tile.oriented(fast).contiguous()
     estimate_error = truth.known(tile.estimator.sp_estimate) - truth.points
     fast_error = truth.known(lines) - truth.points
-    residual = working(lines - tile.estimator.reference)
+    residual = working(lines - tile.reference.values)
     none = truth.points.new_tensor(nan)
     numbers = (
         estimate_error.sum(),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from numbers import Integral
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 import torch
 from aihwkit.exceptions import ArgumentError, TileError
 from torch import Tensor
 
 from aihwkit_dspt.configs.checks import shown
-from aihwkit_dspt.stages.chopper import Chopper
-from aihwkit_dspt.stages.estimators import SymmetricPointEstimator
+from aihwkit_dspt.stages.listener import Listener
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 
@@ -74,17 +73,18 @@ class RecordedReads:
         return self._series("chopper")
 
 
-class _RecordingEstimator(SymmetricPointEstimator):
-    """The estimator while it is recorded."""
+class _Recorder(Listener):
+    """Keeps reads of a tile, with estimate and chopper at that time."""
 
-    # In a tuple: torch would make the chopper a part of the estimator, and of its state.
-    recording: Tuple[RecordedReads, Chopper]
+    def __init__(self, tile: TrackingTile, reads: RecordedReads) -> None:
+        self._tile = tile
+        self._reads = reads
 
-    def updated(self, lines: slice, read: Tensor) -> None:
-        reads, chopper = self.recording
-        estimate = self.sp_estimate[lines]
-        signs = chopper.signs(lines).expand_as(estimate)
-        reads.add(lines, fast=read, estimate=estimate, chopper=signs)
+    def on_read(self, lines: slice, read: Tensor) -> None:
+        simulator = self._tile.tile
+        estimate = simulator.estimator.sp_estimate[lines]
+        signs = simulator.chopper.signs(lines).expand_as(estimate)
+        self._reads.add(lines, fast=read, estimate=estimate, chopper=signs)
 
 
 def _chosen_lines(lines: Optional[Iterable[int]], n_lines: int) -> List[int]:
@@ -115,7 +115,7 @@ def record_reads(tile: TrackingTile, lines: Optional[Iterable[int]] = None) -> I
             train(model)
         spectra = filter_spectra(reads)
 
-    The state of the tile stays as it is; loading another one into it ends the recording. A record
+    The state of the tile stays as it is. A record
     takes twelve bytes per cell and read, so choose some lines of a large tile.
 
     Args:
@@ -126,7 +126,7 @@ def record_reads(tile: TrackingTile, lines: Optional[Iterable[int]] = None) -> I
         the :class:`RecordedReads`, which can still be used afterwards.
 
     Raises:
-        TileError: if it is not a tracking tile, has no estimate or is recorded already.
+        TileError: if it is not a tracking tile, or has no estimate.
         ArgumentError: if there are no such lines.
     """
     if not isinstance(tile, TrackingTile):
@@ -141,17 +141,8 @@ def record_reads(tile: TrackingTile, lines: Optional[Iterable[int]] = None) -> I
             "one with reference=ReferenceType.DYNAMIC (RIDER, E-RIDER, AGAD)"
         )
     estimator = simulator.estimator
-    if isinstance(estimator, _RecordingEstimator):
-        raise TileError("the tile is recorded already: leave the other 'with' block first")
     n_lines = len(estimator.sp_estimate)
     chosen = _chosen_lines(lines, n_lines)
     reads = RecordedReads(chosen, estimator.eta)
-    kind = type(estimator)
-    # The class is exchanged, not a method: copies and pickles of the tile stay whole.
-    estimator.__class__ = _RecordingEstimator
-    estimator.recording = reads, simulator.chopper
-    try:
+    with tile.listen(_Recorder(tile, reads)):
         yield reads
-    finally:
-        estimator.__class__ = kind
-        del estimator.recording

@@ -41,7 +41,7 @@ def write_histograms(writer: Any, name: str, tile: Any, truth: GroundTruth, step
     if not callable(getattr(writer, "add_histogram", None)):
         return
     fast = tile.oriented(tile.fast.weights)
-    residual = fast - tile.estimator.reference
+    residual = fast - tile.reference.values
     values = {
         "Q - SP": truth.known(tile.estimator.sp_estimate) - truth.points,
         "P - SP": truth.known(fast) - truth.points,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Tuple
+
 from torch import Tensor, dtype, where, zeros
 from torch.nn import Module
 
@@ -13,7 +15,8 @@ class TransferBuffer(Module):
 
     Where :math:`n \neq 0` the buffer keeps ``momentum * H`` (``forget_buffer``) or
     ``H - (1 - momentum) * n``, the latter capped at ``buffer_cap`` times :math:`n_{max}`.
-    :math:`H` counts pulses (its threshold is 1). Source: aihwkit's C++
+    :math:`H` counts pulses (its threshold is 1). A subclass with another rule says in
+    :meth:`release` what leaves the buffer. Source: aihwkit's C++
     ``ChoppedTransferRPUDevice`` and ``DynamicTransferRPUDevice`` (``readAndUpdate``).
 
     Args:
@@ -64,9 +67,22 @@ class TransferBuffer(Module):
         if self.no_buffer:
             hidden.zero_()
         hidden.add_(increment)
-        steps = hidden.trunc().clamp_(-self.max_steps, self.max_steps)
-        hidden.copy_(where(steps != 0.0, self._left(hidden, steps), hidden))
+        steps, left = self.release(hidden)
+        hidden.copy_(left)
         return steps
+
+    def release(self, hidden: Tensor) -> Tuple[Tensor, Tensor]:
+        """Return what leaves the buffer, and what stays: the transfer rule.
+
+        Args:
+            hidden: ``[n_lines, out_size]`` buffer with its increment, in pulses; not to be changed.
+
+        Returns:
+            ``[n_lines, out_size]`` whole pulse numbers, at most ``max_steps`` up or down, and the
+            buffer after them.
+        """
+        steps = hidden.trunc().clamp_(-self.max_steps, self.max_steps)
+        return steps, where(steps != 0.0, self._left(hidden, steps), hidden)
 
     def _left(self, hidden: Tensor, steps: Tensor) -> Tensor:
         """Return what stays in cells that release pulses."""

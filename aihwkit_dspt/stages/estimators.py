@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Dict, Type
 
 from torch import Tensor, dtype, zeros
 from torch.nn import Module
 
 
-class SymmetricPointEstimator(Module):
+class SymmetricPointEstimator(Module, ABC):
     r"""Estimates the symmetric points of the fast array from its reads.
 
     A subclass says in :meth:`update` what a read does to the estimate :math:`Q`. It may keep more:
-    tensors that are registered with ``register_buffer`` are saved, loaded, copied and moved with the
-    tile.
+    tensors that are registered with ``register_buffer`` are saved, loaded, copied and moved with
+    the tile.
 
     Args:
         in_size: number of lines of the fast array.

@@ -1,4 +1,4 @@
-"""The READ stage: the mixed weight at which the model is evaluated."""
+"""The mixer: the mixed weight at which the model is evaluated."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Any, Optional, Tuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, add, addcmul, float32
+from torch import Tensor, add, addcmul, float32, float64
 
-from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.fused.compiled import compiled
+from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.tiles.gpu.support import gpu_kernels
-from aihwkit_dspt.stages.transfer import COMPILED
+
+COMPILED = (float32, float64)
+"""Data types for which there is a compiled pass."""
 
 Values = NDArray[np.floating]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Protocol
 
 from torch import Tensor, dtype, zeros
 from torch.nn import Module
@@ -63,3 +63,42 @@ class Reference(Module):
         """Set the counters."""
         self.n_syncs = int(state["n_syncs"])
         self.n_synced_cells = int(state["n_synced_cells"])
+
+
+class CellArray(Protocol):
+    """An analog array that holds a reference."""
+
+    def values(self) -> Tensor:
+        """Return the ``[in_size, out_size]`` view of what the cells hold."""
+
+    def program(self, lines: slice, target: Tensor) -> Tensor:
+        """Program lines towards ``[n_lines, out_size]`` values; return what they hold then."""
+
+
+class AnalogReference(Reference):
+    r"""The reference :math:`\tilde Q` on an analog array of its own (``reference_device``).
+
+    It is programmed towards a target from where it is, also when that is done again after an
+    interrupt. Source: paper Algorithm 3, "analog copy of Q".
+
+    Args:
+        in_size: number of lines of the fast array.
+        out_size: number of cells along a line.
+        data_type: data type of the values.
+        array: the array.
+    """
+
+    def __init__(self, in_size: int, out_size: int, data_type: dtype, array: CellArray) -> None:
+        super().__init__(in_size, out_size, data_type)
+        self._array = array
+        self.values.copy_(array.values())
+
+    def sync(
+        self, lines: slice, outputs: Optional[Tensor], target: Tensor, *then: partial[Any]
+    ) -> None:
+        """Program lines with pulses; see :class:`Reference`."""
+        every: Any = slice(None) if outputs is None else (slice(None), outputs)
+        whole = self.values[lines].clone()
+        whole[every] = target
+        held = self._array.program(lines, whole)
+        self._hold(lines if outputs is None else (lines, outputs), held[every], *then)

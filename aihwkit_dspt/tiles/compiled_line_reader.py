@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch import device as torch_device
 
-from aihwkit_dspt.tiles.batched_read import BatchedRead, OneHotRead
 from aihwkit_dspt.fused.compiled import compiled
+from aihwkit_dspt.tiles.batched_read import BatchedRead, OneHotRead
 from aihwkit_dspt.tiles.gpu.support import gpu_kernels
 from aihwkit_dspt.tiles.line_reader import LineReader
 from aihwkit_dspt.tiles.read_support import obstacle

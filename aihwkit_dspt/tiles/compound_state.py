@@ -96,7 +96,8 @@ def from_compound(parts: TileParts, weights: Tensor, hidden: HiddenParameters, e
         past = parts.oriented(hidden[NAMES["reference"]])
         switched = _flags(extra, "in_chopper_switched").bool().unsqueeze(1)
         reference = where(switched, estimate, past)
-        state["estimator"].update(sp_estimate=estimate.clone(), reference=reference)
+        state["estimator"].update(sp_estimate=estimate.clone())
+        state["reference"].update(values=reference)
     line, sweep = _number(extra, "current_slice_indices"), _number(extra, "transfer_counter")
     update_count = _number(extra, "current_update_idx")
     n_reads = sweep * parts.schedule.in_size + line
@@ -130,7 +131,7 @@ def to_compound(parts: TileParts, hidden: HiddenParameters, extra: Extra) -> Non
     if NAMES["sp_estimate"] in hidden:
         hidden[NAMES["sp_estimate"]] = parts.oriented(parts.estimator.sp_estimate).clone()
         # Nothing has to be copied at the next read: the reference is up to date.
-        hidden[NAMES["reference"]] = parts.oriented(parts.estimator.reference).clone()
+        hidden[NAMES["reference"]] = parts.oriented(parts.reference.values).clone()
         extra[DEVICE + "in_chopper_switched"] = [0.0] * parts.schedule.in_size
     for side, signs in (("in", parts.chopper.in_sign), ("out", parts.chopper.out_sign)):
         extra[f"{DEVICE}{side}_chopper"] = (0.5 - 0.5 * signs).tolist()

@@ -19,13 +19,13 @@ from torch import Tensor, float32, stack, zeros
 from torch import device as torch_device
 
 from aihwkit_dspt.configs.checks import shown
+from aihwkit_dspt.stages.uninterrupted import in_one_go
 from aihwkit_dspt.tiles.cpp_copy import copy_cpp_tile, set_cpp_hidden_parameters
 from aihwkit_dspt.tiles.cpp_granularity import (
     cpp_granularity,
     set_cpp_granularity,
     with_granularity,
 )
-from aihwkit_dspt.stages.uninterrupted import in_one_go
 
 
 def create_cpp_tile(x_size: int, d_size: int, config: SingleRPUConfig) -> Any:

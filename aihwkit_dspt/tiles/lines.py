@@ -7,9 +7,9 @@ from typing import Dict, List, Optional, Tuple, Union
 
 from torch import Tensor, cat, zeros
 
+from aihwkit_dspt.stages.event import TransferEvent
 from aihwkit_dspt.tiles.compiled_line_reader import CompiledLineReader
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from aihwkit_dspt.stages.event import TransferEvent
 from aihwkit_dspt.tiles.line_reader import LineReader
 
 MAX_LINES = 256

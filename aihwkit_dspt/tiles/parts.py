@@ -18,8 +18,13 @@ from aihwkit_dspt.configs.built import mark_built
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
-from aihwkit_dspt.stages.buffer import TransferBuffer
-from aihwkit_dspt.stages.chopper import Chopper
+from aihwkit_dspt.stages.estimators import LowPassFilter
+from aihwkit_dspt.stages.event import TransferEvent
+from aihwkit_dspt.stages.listener import Listener
+from aihwkit_dspt.stages.mixer import MixedWeight
+from aihwkit_dspt.stages.reference import AnalogReference, Reference
+from aihwkit_dspt.stages.schedule import TransferSchedule
+from aihwkit_dspt.stages.transfer import TransferStages
 from aihwkit_dspt.tiles.compiled_line_reader import CompiledLineReader
 from aihwkit_dspt.tiles.construction import (
     chopper_seed,
@@ -30,16 +35,11 @@ from aihwkit_dspt.tiles.construction import (
 )
 from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from aihwkit_dspt.stages.mixer import MixedWeight
-from aihwkit_dspt.stages.estimators import SymmetricPointEstimator
-from aihwkit_dspt.stages.event import TransferEvent
 from aihwkit_dspt.tiles.learning_rates import FastLearningRate, TransferLearningRate
 from aihwkit_dspt.tiles.line_reader import LineReader
 from aihwkit_dspt.tiles.lines import LineAccess
 from aihwkit_dspt.tiles.read_stage import ReadStage
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
-from aihwkit_dspt.stages.schedule import TransferSchedule
-from aihwkit_dspt.stages.transfer import TransferStages
 
 
 class TileParts:
@@ -88,9 +88,10 @@ class TileParts:
         # What an interrupted call leaves, see TrackingPipeline.settle.
         self.unfinished = False
         self.event: Optional[TransferEvent] = None
+        self.listeners: List[Listener] = []
         self._build_arrays(rpu_config)
         self._build_stages(rpu_config)
-        self.effective = self._effective_weight()
+        self.mixed = self._mixed_weight()
 
     def _build_arrays(self, rpu_config: UnitCellRPUConfig) -> None:
         config = self.device_config
@@ -138,7 +139,7 @@ class TileParts:
             self.fast.n_states if config.transfer_every < 0.0 else 0.0,
             whole_array,
         )
-        self.chopper = Chopper(
+        self.chopper = config.chopper(
             in_size,
             out_size,
             config.in_chop_prob,
@@ -149,16 +150,18 @@ class TileParts:
             chopper_seed(config),
             dtype,
         )
-        self.estimator = SymmetricPointEstimator(
-            in_size, out_size, config.estimator_eta() if self.dynamic else 0.0, dtype
-        )
+        # Nothing is estimated where the reference is given.
+        estimator = config.estimator if self.dynamic else LowPassFilter
+        eta = config.estimator_eta() if self.dynamic else 0.0
+        self.estimator = estimator(in_size, out_size, eta, dtype)
+        self.reference = Reference(in_size, out_size, dtype)
         self.reference_array: Optional[ReferenceArray] = None
         if config.reference_device is not None:
             self.reference_array = ReferenceArray(
                 *sizes, config.reference_device, self.lines, self.data_type, reference_seed(config)
             )
-            self.estimator.reference.copy_(self.reference_array.values())
-        self.buffer = TransferBuffer(
+            self.reference = AnalogReference(in_size, out_size, dtype, self.reference_array)
+        self.buffer = config.buffer(
             in_size,
             out_size,
             config.transfer_update.desired_bl,
@@ -169,7 +172,12 @@ class TileParts:
             dtype,
         )
         self.transfer_stages = TransferStages(
-            self.chopper, self.buffer, self.estimator, self.dynamic
+            self.chopper,
+            self.buffer,
+            self.estimator,
+            self.reference,
+            self.dynamic,
+            config.read_mode is not ReadMode.TORCH,
         )
         granularities = self.fast.granularity, self.slow.granularity
         self.fast_lr = FastLearningRate(config, granularities[0], rpu_config.update.desired_bl)
@@ -192,7 +200,7 @@ class TileParts:
         self.fast_lr.set_granularity(granularities[0])
         self.transfer_lr.set_granularities(*granularities)
 
-    def _effective_weight(self) -> Optional[MixedWeight]:
+    def _mixed_weight(self) -> Optional[MixedWeight]:
         if self.read is self.slow:
             return None
         return MixedWeight(
@@ -213,14 +221,19 @@ class TileParts:
 
     def named_arrays(self) -> Dict[str, Crossbar]:
         """Return all arrays by name, the one for forward and backward included."""
-        arrays = dict(zip(("fast", "slow", "reference"), self.device_arrays()))
+        arrays = dict(zip(("fast", "slow", "reference_array"), self.device_arrays()))
         if self.read is not self.slow:
             arrays["read"] = self.read
         return arrays
 
     def named_stages(self) -> Dict[str, Module]:
         """Return the stages that hold tensors, by name."""
-        return {"chopper": self.chopper, "estimator": self.estimator, "buffer": self.buffer}
+        return {
+            "chopper": self.chopper,
+            "estimator": self.estimator,
+            "reference": self.reference,
+            "buffer": self.buffer,
+        }
 
     def oriented(self, values: Tensor) -> Tensor:
         """Return ``[in_size, out_size]`` values of lines as ``[d_size, x_size]``, or back."""
@@ -238,7 +251,7 @@ class TileParts:
             "slow_weights": self.slow.weights,
             "transfer_buffer": self.oriented(self.buffer.hidden),
             "sp_estimate": self.oriented(self.estimator.sp_estimate),
-            "reference": self.oriented(self.estimator.reference),
+            "reference": self.oriented(self.reference.values),
             "chopper": self.chopper_signs(),
         }
 
@@ -261,4 +274,4 @@ class TileParts:
         self.counters.to(device)
         if self.lines.reader is not None:
             self.lines.reader = self.lines.reader.cuda(device)
-        self.effective = self._effective_weight()
+        self.mixed = self._mixed_weight()

@@ -10,8 +10,8 @@ from torch import Tensor, float64, stack
 
 from aihwkit_dspt.stages.chopper import as_index
 from aihwkit_dspt.stages.event import Stage, TransferEvent
-from aihwkit_dspt.tiles.parts import TileParts
 from aihwkit_dspt.stages.uninterrupted import in_one_go
+from aihwkit_dspt.tiles.parts import TileParts
 
 LARGEST = 2**30
 """Numbers of events stay below this: a GPU kernel notes them as 32-bit integers."""
@@ -86,6 +86,8 @@ class TrackingPipeline(TileParts):
                 self._transfer()
         self._refresh()
         self.unfinished = False
+        for listener in self.listeners:
+            listener.on_step(m_batch)
 
     def settle(self) -> None:
         """Finish what an interrupted call left undone.
@@ -149,9 +151,13 @@ class TrackingPipeline(TileParts):
             read = self.lines.read(self.fast, event.lines)
             counters = self.counters if event.writes else None
             self.transfer_stages.take(event, read, counters)
+            for listener in self.listeners:
+                listener.on_read(event.lines, read)
         was_sent = event.stage is Stage.TAKEN and self._send(event)
         changed = self._flip(event)
         in_one_go(self.schedule.finish(), partial(setattr, self, "event", None))
+        for listener in self.listeners:
+            listener.on_event(event)
         if was_sent:
             changed = event.lines if changed is None else changed
             if not self.slow.updates_cells_independently:
@@ -224,27 +230,19 @@ class TrackingPipeline(TileParts):
         An analog reference is programmed towards the estimate from where it is, also when that is
         done again after an interrupt.
         """
-        outputs = None if numbers is None else as_index(numbers, self.estimator.reference)
+        outputs = None if numbers is None else as_index(numbers, self.reference.values)
         cells = lines if outputs is None else (lines, outputs)
-        if self.reference_array is None:
-            self.estimator.sync(cells, self.estimator.sp_estimate[cells], *then)
-            return
-        target = self.estimator.reference[lines].clone()
-        every: Any = slice(None) if outputs is None else (slice(None), outputs)
-        target[every] = self.estimator.sp_estimate[cells]
-        held = self.reference_array.program(lines, target)
-        self.estimator.sync(cells, held[every], *then)
+        self.reference.sync(lines, outputs, self.estimator.sp_estimate[cells], *then)
 
     # -- the mixed weight -----------------------------------------------------------------------
 
     def _store(self, lines: Optional[slice] = None) -> None:
-        if self.effective is not None:
-            reference = self.estimator.reference
-            self.effective.store(self.slow.weights, reference, self.chopper, lines)
+        if self.mixed is not None:
+            self.mixed.store(self.slow.weights, self.reference.values, self.chopper, lines)
 
     def _refresh(self) -> None:
-        if self.effective is not None:
-            self.effective.refresh(self.fast.weights, self.chopper)
+        if self.mixed is not None:
+            self.mixed.refresh(self.fast.weights, self.chopper)
 
     def refresh_weights(self) -> None:
         """Recompute the mixed weight after a change of any array or stage."""

@@ -30,6 +30,10 @@ FIXED: Dict[str, Meaning] = {
     # The cells themselves: their parameters are in the state, their granularity is not.
     "unit_cell_devices": _as_it_is,
     "reference_device": _as_it_is,
+    # The stages, which know their own tensors.
+    "estimator": _as_it_is,
+    "buffer": _as_it_is,
+    "chopper": _as_it_is,
 }
 """Settings that give a state its meaning, and what about them does.
 

@@ -218,7 +218,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
             # aihwkit's mapped convolutions set uninitialised memory once, before they initialise.
             weight = weight.nan_to_num(0.0, 0.0, 0.0)
         self._was_set = True
-        self.fast.program(self.oriented(self.estimator.reference))
+        self.fast.program(self.oriented(self.reference.values))
         self.slow.program(weight - self._residual())
         self.buffer.hidden.zero_()
         self.schedule.restart()
@@ -226,7 +226,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
 
     def _residual(self) -> Tensor:
         r"""Return the ``[d_size, x_size]`` part :math:`\gamma\, c \circ (P - \tilde Q)`."""
-        difference = self.fast.weights - self.oriented(self.estimator.reference)
+        difference = self.fast.weights - self.oriented(self.reference.values)
         return difference * self.chopper_signs() * self.device_config.gamma
 
     def set_weights_uniform_random(self, bmin: float, bmax: float) -> None:
@@ -292,7 +292,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
     def follow_arrays(self) -> None:
         """Let reference and mixed weight follow after arrays were changed past the pipeline."""
         if self.reference_array is not None:
-            self.estimator.reference.copy_(self.reference_array.values())
+            self.reference.values.copy_(self.reference_array.values())
         self.refresh_weights()
 
     def decay_weights(self, alpha: float = 1.0) -> None:

@@ -15,7 +15,7 @@ from aihwkit_dspt.tiles.settings import FIXED, conflicts, described, fixed_setti
 STATE_FORMAT = 2
 """Version of what :func:`dump_state` returns; counted up when it changes.
 
-Format 1, of version 0.1.0, does not have the ``settings``.
+Format 1, of version 0.1.0, is read, too, see :func:`from_format_1`.
 """
 
 # Its weights are recomputed from the others, so that a state fits with and without gamma.
@@ -151,8 +151,8 @@ def load_state(parts: TileParts, state: Dict[str, Any]) -> None:
             meaning, of another size or of another format; the tile is left as it was.
     """
     require_format(state)
-    # Format 1 does not have them.
-    state = {"settings": fixed_settings(parts.device_config), **state}
+    if state["format"] == [1]:
+        state = from_format_1(state, parts.device_config)
     require_method(state, parts.device_config)
     require_settings(state["settings"], parts.device_config)
     arrays = parts.named_arrays()
@@ -177,6 +177,23 @@ def load_state(parts: TileParts, state: Dict[str, Any]) -> None:
     parts.fast_lr.load_state(state["fast_lr"])
     parts.counters.load_state(state["counters"])
     parts.learning_rate = float(state["learning_rate"][0])
+
+
+def from_format_1(state: Dict[str, Any], config: TrackingTransferCompound) -> Dict[str, Any]:
+    """Return a state of version 0.1.0 in the current format.
+
+    It had no settings, and the reference was a part of the estimator.
+    """
+    estimator = dict(state.get("estimator", {}))
+    _require_same_keys("state.estimator", estimator, ["sp_estimate", "reference", "_extra_state"])
+    state = {"settings": fixed_settings(config), **state, "estimator": estimator}
+    if "reference" in state:
+        state["reference_array"] = state.pop("reference")
+    state["reference"] = {
+        "values": estimator.pop("reference"),
+        "_extra_state": estimator.pop("_extra_state"),
+    }
+    return state
 
 
 def require_format(state: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from aihwkit.exceptions import ArgumentError, ConfigError, CudaError, TileError
 from aihwkit.simulator.parameters.base import RPUConfigGeneric
@@ -16,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from aihwkit_dspt._host import follow_device, is_frozen
 from aihwkit_dspt.plain import plain
+from aihwkit_dspt.stages.listener import Listener
 from aihwkit_dspt.tiles.output_bound import outputs_at_bound, without
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
@@ -127,6 +129,23 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
             TileError: see :meth:`TrackingSimulatorTile.set_reference`.
         """
         self.tile.set_reference(reference)
+
+    @contextmanager
+    def listen(self, listener: Listener) -> Iterator[Listener]:
+        """Let a listener hear of reads, events and steps inside a ``with`` block.
+
+        Args:
+            listener: the listener; copies of the tile do not have it.
+
+        Yields:
+            the listener.
+        """
+        listeners = self.tile.listeners
+        listeners.append(listener)
+        try:
+            yield listener
+        finally:
+            listeners.remove(listener)
 
     # -- passes -------------------------------------------------------------------------------
 

@@ -74,6 +74,7 @@ class TileState(TileSettings):
         try:
             super().__setstate__(state)
             keep_context(self, before["_parameters"][AnalogTileStateNames.CONTEXT])
+            self.tile.listeners = before["tile"].listeners
             self._keep_settings()
         except BaseException:
             put_back(self, before)

@@ -42,7 +42,7 @@ class Tally:
         simulator = tile.tile
         self._wrap(simulator.lines, "pulse", self.on_pulse)
         self._wrap(simulator.lines, "read", self.on_read)
-        self._wrap(simulator.estimator, "sync", self.on_sync)
+        self._wrap(simulator.reference, "sync", self.on_sync)
         self.slow = simulator.slow
 
     @staticmethod
@@ -62,7 +62,7 @@ class Tally:
     def on_read(self, _crossbar: Any, lines: slice) -> None:
         self.reads += lines.stop - lines.start
 
-    def on_sync(self, _index: Any, values: Tensor, *_: Any) -> None:
+    def on_sync(self, _lines: Any, _outputs: Any, values: Tensor, *_: Any) -> None:
         self.events += 1
         self.cells += values.numel()
 

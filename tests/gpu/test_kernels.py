@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from copy import deepcopy
-from itertools import product
 from types import SimpleNamespace
 from typing import Any, Dict
 
@@ -21,14 +19,11 @@ from packaging.version import Version
 from torch import Tensor
 
 from aihwkit_dspt.tiles.batched_read import BatchedRead, OneHotRead
-from aihwkit_dspt.tiles.counters import OperationCounters
+from tests.fused.test_transfer import IN_SIZE, OUT_SIZE, same
 from tests.gpu.device import HAS_GPU
-from tests.tiles.test_transfer_stages import BUFFERS, IN_SIZE, OUT_SIZE, same, stages, values
 
 triton = pytest.importorskip("triton")
 
-from aihwkit_dspt.tiles import transfer_stages  # noqa: E402
-from aihwkit_dspt.stages.event import TransferEvent  # noqa: E402
 from aihwkit_dspt.tiles.gpu import converter_kernels, line_kernels, product_kernel  # noqa: E402
 from aihwkit_dspt.tiles.gpu import read as gpu_read  # noqa: E402
 
@@ -40,7 +35,6 @@ def small_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a line several programs, and let the stages find the kernels without a GPU."""
     for module in (line_kernels, converter_kernels):
         monkeypatch.setattr(module, "CELLS", 16)
-    monkeypatch.setattr(transfer_stages, "gpu_kernels", lambda: line_kernels)
     modules = SimpleNamespace(converters=converter_kernels, product=product_kernel)
     monkeypatch.setattr(gpu_read, "gpu_modules", lambda: modules)
 
@@ -79,41 +73,6 @@ def test_noise_of_reads(monkeypatch: pytest.MonkeyPatch) -> None:
         assert abs(read.mean().item()) < 0.04
         assert abs(read.std().item() / law.noise - 1.0) < 0.06
     assert abs((one * other).mean().item()) < 0.08 * law.noise**2
-
-
-@pytest.mark.parametrize(
-    ("name", "out_chop_prob", "tracks"), product(BUFFERS, (0.0, 0.5), (True, False))
-)
-def test_transfer(name: str, out_chop_prob: float, tracks: bool) -> None:
-    """One line, several and all; pulses, buffer, estimate and what is not a number."""
-    torch.manual_seed(7)
-    plain = stages(BUFFERS[name], out_chop_prob, tracks, torch.float32)
-    for stage in (plain.chopper, plain.buffer, plain.estimator):
-        stage.to(DEVICE)
-    by_kernel = deepcopy(plain)
-    counters = OperationCounters()
-    counters.slow_pulses = torch.zeros((), dtype=torch.float64, device=DEVICE)
-    n_pulses = torch.zeros_like(counters.slow_pulses)
-    for index in range(9):
-        lines = (slice(0, IN_SIZE), slice(2, 4), slice(index % IN_SIZE, index % IN_SIZE + 1))[
-            index % 3
-        ]
-        read = torch.randn(lines.stop - lines.start, OUT_SIZE, device=DEVICE)
-        if index == 7:
-            read[0, 3] = torch.nan
-        before = read.clone()
-        found, expected = (TransferEvent(index, lines, 0, 1.7, True) for _ in range(2))
-        assert not by_kernel.was_taken(found)
-        by_kernel._on_gpu(found, read, counters)
-        assert by_kernel.was_taken(found)
-        plain._by_stages(expected, read, None)
-        assert same(found.steps, expected.steps)
-        n_pulses += expected.steps.abs().sum(dtype=torch.float64)
-        assert same(counters.slow_pulses, n_pulses)
-        assert same(read, before)
-        for key, value in values(plain).items():
-            if isinstance(value, Tensor):
-                assert same(values(by_kernel)[key], value), key
 
 
 @pytest.mark.parametrize("columns", [True, False])

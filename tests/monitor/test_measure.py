@@ -76,7 +76,7 @@ def test_layers(layer: str, digital_bias: bool) -> None:
     fit(model, shape)
     # So few steps flip no chopper of a larger layer; the estimate and the signs are set as well.
     for tile in tiles.values():
-        tile.tile.estimator.reference.normal_(-0.3, 0.2)
+        tile.tile.reference.values.normal_(-0.3, 0.2)
         tile.tile.chopper.in_sign[::3] = -1.0
         tile.tile.refresh_weights()
     measured = SymmetricPointMonitor(model).record()
@@ -167,7 +167,7 @@ def test_constructed_numbers() -> None:
     simulator.fast.place(point + 0.03 * sign)
     simulator.slow.place(torch.full((4, 6), 0.2))
     simulator.estimator.sp_estimate.fill_(point).add_(0.01 + 0.02 * simulator.oriented(sign))
-    simulator.estimator.reference.fill_(point - 0.04)
+    simulator.reference.values.fill_(point - 0.04)
     simulator.chopper.in_sign[:2] = -1.0
     simulator.refresh_weights()
     (row,) = SymmetricPointMonitor(tile).record().values()

@@ -85,8 +85,8 @@ def test_programming_events_are_counted(method: str, device: Any) -> None:
         train(tile, x_size, n_batch=1)
     period = tile.rpu_config.device.chop_period()
     events = n_sweeps * x_size if method == "RIDER" else n_sweeps // period * x_size
-    assert tile.tile.estimator.n_syncs == events > 0
-    assert tile.tile.estimator.n_synced_cells == events * d_size
+    assert tile.tile.reference.n_syncs == events > 0
+    assert tile.tile.reference.n_synced_cells == events * d_size
 
 
 def test_set_reference_programs_the_device() -> None:
@@ -96,7 +96,7 @@ def test_set_reference_programs_the_device() -> None:
     tile.set_reference(target)
     assert torch.equal(tile.sp_estimate, target)
     assert 0.0 < (tile.reference - target).abs().max() <= 0.005 + 1e-5
-    assert tile.tile.estimator.n_synced_cells == 24
+    assert tile.tile.reference.n_synced_cells == 24
 
 
 def test_hidden_parameters_reach_the_array() -> None:

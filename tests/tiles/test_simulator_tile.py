@@ -32,7 +32,7 @@ def record(tile: TrackingTile, monkeypatch: pytest.MonkeyPatch) -> List[str]:
         (simulator.transfer_stages, "take", "BUFFER, ESTIMATE"),
         (simulator.lines, "pulse", "SLOW"),
         (simulator.chopper, "due", "flip"),
-        (simulator.estimator, "sync", "sync"),
+        (simulator.reference, "sync", "sync"),
     ):
         call = getattr(owner, method)
 
@@ -124,7 +124,7 @@ def test_arrays(method: str) -> None:
     simulator = quiet_tile(**METHODS[method]).tile
     if METHODS[method].get("gamma", 0.0) == 0.0:
         assert simulator.read is simulator.slow
-        assert simulator.effective is None
+        assert simulator.mixed is None
     else:
         assert isinstance(simulator.read.device_config, IdealDevice)
     assert (simulator.get_x_size(), simulator.get_d_size()) == (6, 4)

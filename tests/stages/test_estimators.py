@@ -1,24 +1,30 @@
-"""The estimator: eq. (12), its frequency response (Lemma 3.10), syncs and counters."""
+"""The estimators: eq. (12), its frequency response (Lemma 3.10), the running mean."""
 
 from __future__ import annotations
 
 import math
+from typing import List
 
 import pytest
 import torch
 
-from aihwkit_dspt.stages.estimators import SymmetricPointEstimator
+from aihwkit_dspt.stages.estimators import (
+    ESTIMATORS,
+    LowPassFilter,
+    RunningMean,
+    SymmetricPointEstimator,
+)
 
 ALL = slice(0, 1)
 
 
-def estimator(eta: float, in_size: int = 1, out_size: int = 1) -> SymmetricPointEstimator:
+def estimator(eta: float, in_size: int = 1, out_size: int = 1) -> LowPassFilter:
     """Return an estimator in double precision."""
-    return SymmetricPointEstimator(in_size, out_size, eta, torch.float64)
+    return LowPassFilter(in_size, out_size, eta, torch.float64)
 
 
 def test_equation_12() -> None:
-    """``Q <- (1-eta) Q + eta P`` on the given lines only; the reference stays."""
+    """``Q <- (1-eta) Q + eta P`` on the given lines only."""
     stage = estimator(0.3, 4, 2)
     expected = torch.zeros(4, 2, dtype=torch.float64)
     for index in range(20):
@@ -29,7 +35,6 @@ def test_equation_12() -> None:
         expected[lines] = 0.7 * expected[lines] + 0.3 * read
         assert torch.allclose(stage.sp_estimate, expected, atol=1e-14)
         assert torch.equal(read, before)
-    assert not stage.reference.any()
 
 
 @pytest.mark.parametrize("eta", [0.05, 0.3, 0.9, 1.0])
@@ -65,18 +70,38 @@ def test_chopped_gradient_is_rejected() -> None:
     assert plain.sp_estimate.item() == pytest.approx(1.2, abs=1e-9)
 
 
-def test_sync_and_counters() -> None:
-    """A sync sets the given cells, counts one event and its cells."""
-    stage = estimator(0.5, 3, 2)
-    values = torch.randn(1, 2, dtype=torch.float64)
-    stage.sync(slice(1, 2), values)
-    assert torch.equal(stage.reference[1:2], values)
-    assert not stage.reference[[0, 2]].any()
-    stage.sync((slice(0, 3), [1]), torch.full((3, 1), 7.0, dtype=torch.float64))
-    assert torch.equal(stage.reference[:, 1], torch.full((3,), 7.0, dtype=torch.float64))
-    assert stage.reference[1, 0] == values[0, 0]
-    assert (stage.n_syncs, stage.n_synced_cells) == (2, 5)
-    other = estimator(0.5, 3, 2)
-    other.load_state_dict(stage.state_dict())
-    assert (other.n_syncs, other.n_synced_cells) == (2, 5)
-    assert torch.equal(other.reference, stage.reference)
+@pytest.mark.parametrize("eta", [1e-9, 0.1, 1.0])
+def test_running_mean(eta: float) -> None:
+    """``eta_k = max(1/k, eta)`` for the k-th read of each line: the mean, then the filter."""
+    stage = RunningMean(3, 2, eta, torch.float64)
+    reads: List[List[torch.Tensor]] = [[], [], []]
+    expected = torch.zeros(3, 2, dtype=torch.float64)
+    for index in range(60):
+        lines = slice(index % 2, index % 2 + 2 - index % 3 // 2)
+        read = torch.randn(lines.stop - lines.start, 2, dtype=torch.float64)
+        stage.update(lines, read)
+        for line, row in zip(range(lines.start, lines.stop), read):
+            reads[line].append(row)
+            gain = max(1.0 / len(reads[line]), eta)
+            expected[line] += gain * (row - expected[line])
+        assert torch.allclose(stage.sp_estimate, expected, atol=1e-14)
+    assert stage.n_reads.tolist() == list(map(len, reads))
+    if eta < 0.001:
+        for row, of_line in zip(stage.sp_estimate, reads):
+            assert torch.allclose(row, torch.stack(of_line).mean(0), atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_state_and_type(name: str) -> None:
+    """A state dict holds all that an estimate goes on from; the base class estimates nothing."""
+    first, second = (ESTIMATORS[name](3, 2, 0.2, torch.float64) for _ in range(2))
+    reads = torch.randn(8, 3, 2, dtype=torch.float64)
+    for read in reads[:4]:
+        first.update(slice(0, 3), read)
+    second.load_state_dict(first.state_dict())
+    for read in reads[4:]:
+        for stage in (first, second):
+            stage.update(slice(0, 3), read)
+    assert torch.equal(first.sp_estimate, second.sp_estimate)
+    with pytest.raises(TypeError):
+        SymmetricPointEstimator(3, 2, 0.2, torch.float64)

@@ -1,0 +1,224 @@
+"""Every fused pass of BUFFER and ESTIMATE against the plain stages, bit by bit."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from itertools import product
+from typing import Any, Dict, List, Optional, Type
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from aihwkit_dspt.fused import transfer_gpu
+from aihwkit_dspt.fused.table import FUSED_TRANSFERS
+from aihwkit_dspt.fused.transfer import FusedTransfer
+from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
+from aihwkit_dspt.stages.buffer import TransferBuffer
+from aihwkit_dspt.stages.chopper import Chopper
+from aihwkit_dspt.stages.estimators import LowPassFilter
+from aihwkit_dspt.stages.event import Stage, TransferEvent
+from aihwkit_dspt.stages.reference import Reference
+from aihwkit_dspt.stages.transfer import TransferStages
+from aihwkit_dspt.tiles.counters import OperationCounters
+from tests.gpu.device import HAS_GPU
+
+IN_SIZE, OUT_SIZE = 6, 37
+BUFFERS: Dict[str, Dict[str, Any]] = {
+    "plain": {},
+    "momentum": {"momentum": 0.3},
+    "keeps-pulses": {"forget_buffer": False},
+    "cap": {"forget_buffer": False, "buffer_cap": 0.7, "momentum": 0.2},
+    "no-buffer": {"no_buffer": True},
+    "one-step": {"max_steps": 1, "momentum": 0.9},
+}
+
+
+def stages(
+    settings: Dict[str, Any], out_chop_prob: float, tracks: bool, dtype: torch.dtype
+) -> TransferStages:
+    """Return stages with random signs, buffer, estimate and reference."""
+    plain = {
+        **{"max_steps": 3, "momentum": 0.0, "forget_buffer": True},
+        **{"buffer_cap": 0.0, "no_buffer": False},
+    }
+    chopper = Chopper(IN_SIZE, OUT_SIZE, 0.3, out_chop_prob, True, 1, False, 5, dtype)
+    buffer = TransferBuffer(IN_SIZE, OUT_SIZE, **{**plain, **settings}, data_type=dtype)
+    estimator = LowPassFilter(IN_SIZE, OUT_SIZE, 0.13, dtype)
+    reference = Reference(IN_SIZE, OUT_SIZE, dtype)
+    for values in (buffer.hidden, estimator.sp_estimate, reference.values):
+        values.normal_()
+    chopper.in_sign.copy_(torch.randn(IN_SIZE).sign())
+    if out_chop_prob > 0.0:
+        chopper.out_sign.copy_(torch.randn(OUT_SIZE).sign())
+    return TransferStages(chopper, buffer, estimator, reference, tracks)
+
+
+def take(of: TransferStages, lines: slice, read: Tensor, beta: float) -> TransferEvent:
+    """Return the event of a read that was taken."""
+    event = TransferEvent(3, lines, 0, beta, True)
+    of.take(event, read, None)
+    assert event.stage is Stage.TAKEN
+    return event
+
+
+def all_stages(of: TransferStages) -> List[nn.Module]:
+    """Return the stages."""
+    return [of.chopper, of.buffer, of.estimator, of.reference]
+
+
+def tensors(of: TransferStages) -> List[Tensor]:
+    """Return the tensors of the stages."""
+    return [values for stage in all_stages(of) for values in stage.buffers()]
+
+
+def same(found: Optional[Tensor], expected: Optional[Tensor]) -> bool:
+    """Return whether two tensors are equal bit by bit, values that are not numbers included."""
+    assert found is not None
+    assert expected is not None
+    return torch.equal(found.nan_to_num(1e9), expected.nan_to_num(1e9))
+
+
+@pytest.fixture
+def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Triton's interpreter run the kernel of lines where there is no GPU."""
+    pytest.importorskip("triton")
+    from aihwkit_dspt.tiles.gpu import line_kernels
+
+    monkeypatch.setattr(line_kernels, "CELLS", 16)  # several programs for a line
+    monkeypatch.setattr(transfer_gpu, "gpu_kernels", lambda: line_kernels)
+
+
+CASES = [
+    (kind, dtype, name, out_chop_prob, tracks)
+    for kind in FUSED_TRANSFERS
+    for dtype in kind.DATA_TYPES
+    for name, out_chop_prob, tracks in product(BUFFERS, (0.0, 0.5), (True, False))
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "name", "out_chop_prob", "tracks"), CASES, ids=lambda value: str(value)[-40:]
+)
+def test_fused_pass_equals_the_stages(
+    kind: Type[FusedTransfer],
+    dtype: torch.dtype,
+    name: str,
+    out_chop_prob: float,
+    tracks: bool,
+    request: pytest.FixtureRequest,
+) -> None:
+    """One line, several and all; pulses, their number, buffer, estimate and what is no number."""
+    on_gpu = not kind.works_on(torch.device("cpu"))
+    if on_gpu:
+        request.getfixturevalue("on_the_cpu")
+    device = "cuda" if on_gpu and HAS_GPU else "cpu"
+    torch.manual_seed(7)
+    plain = stages(BUFFERS[name], out_chop_prob, tracks, dtype)
+    for stage in all_stages(plain):
+        stage.to(device)
+    copied = deepcopy(plain)
+    assert tuple(map(type, (copied.chopper, copied.buffer, copied.estimator))) == kind.STAGES
+    fused = kind(copied)
+    counters = OperationCounters()
+    counters.slow_pulses = torch.zeros((), dtype=torch.float64, device=device)
+    n_pulses = torch.zeros_like(counters.slow_pulses)
+    for index in range(9 if on_gpu else 60):
+        lines = (slice(0, IN_SIZE), slice(2, 4), slice(index % IN_SIZE, index % IN_SIZE + 1))[
+            index % 3
+        ]
+        read = torch.randn(lines.stop - lines.start, OUT_SIZE, dtype=dtype, device=device)
+        if index in (7, 55):
+            read[0, 3] = torch.nan
+        before = read.clone()
+        found, expected = (TransferEvent(index, lines, 0, 1.7, True) for _ in range(2))
+        assert not fused.was_taken(found)
+        fused.take(found, read, counters)
+        assert fused.was_taken(found) == on_gpu
+        plain.take_by_stages(expected, read)
+        assert found.stage is expected.stage is Stage.TAKEN
+        assert same(found.steps, expected.steps)
+        assert same(read, before)
+        assert all(map(same, tensors(copied), tensors(plain)))
+        # The kernel counts the pulses itself.
+        assert found.n_pulses is not None
+        counters.slow_pulses += found.n_pulses
+        assert expected.steps is not None
+        n_pulses += expected.steps.abs().sum(dtype=torch.float64)
+        assert same(counters.slow_pulses, n_pulses)
+    assert n_pulses.nan_to_num(1e9) > 100
+
+
+class Doubled(LowPassFilter):
+    """Somebody's own."""
+
+    def update(self, lines: slice, read: Tensor) -> None:
+        super().update(lines, 2.0 * read)
+
+
+class DoubledBuffer(TransferBuffer):
+    """Somebody's own."""
+
+
+class DoubledChopper(Chopper):
+    """Somebody's own."""
+
+
+@pytest.mark.parametrize("own", [Doubled, DoubledBuffer, DoubledChopper])
+def test_subclasses_are_not_fused(own: type) -> None:
+    """Only exactly the stages that a pass knows are fused; nothing of a subclass is left out."""
+    some = stages({}, 0.0, True, torch.float32)
+    cpu = torch.device("cpu")
+    assert isinstance(some.fused(cpu), CpuTransfer)
+    for name in ("chopper", "buffer", "estimator"):
+        stage = getattr(some, name)
+        if issubclass(own, type(stage)):
+            stage.__class__ = own
+    again = TransferStages(some.chopper, some.buffer, some.estimator, some.reference, True)
+    assert again.fused(cpu) is None
+    before = some.estimator.sp_estimate[0].clone()
+    read = torch.randn(1, OUT_SIZE)
+    take(again, slice(0, 1), read, 1.0)
+    factor = 2.0 if own is Doubled else 1.0
+    expected = before * (1.0 - 0.13) + factor * read[0] * 0.13
+    assert torch.allclose(some.estimator.sp_estimate[0], expected)
+
+
+def test_a_second_try_starts_from_the_first() -> None:
+    """Stage by stage, a read that was interrupted is taken once."""
+    some = stages({}, 0.0, True, torch.float16)
+    changing = some.buffer.hidden, some.estimator.sp_estimate
+    before = [value.clone() for value in changing]
+    event = TransferEvent(0, slice(1, 3), 0, 1.7, True)
+    read = torch.randn(2, OUT_SIZE).half()
+    some.take(event, read, None)
+    once = [value.clone() for value in changing]
+    assert not any(map(torch.equal, once, before))
+    event.stage = Stage.STARTED
+    some.take(event, read, None)
+    assert all(map(torch.equal, changing, once))
+
+
+def test_increments_below_a_pulse() -> None:
+    """They release nothing, and are kept."""
+    some = stages({}, 0.0, True, torch.float32)
+    some.buffer.hidden.zero_()
+    read = some.reference.values[1:2] + 0.01
+    assert take(some, slice(1, 2), read, 1.0).n_pulses == 0.0
+    assert some.buffer.hidden[1].abs().min() > 0.005
+    event = take(some, slice(1, 2), read, 1000.0)
+    assert event.steps is not None
+    assert event.n_pulses == event.steps.abs().sum() > 0
+
+
+def test_tensors_may_be_exchanged() -> None:
+    """The pass writes to the tensors that the stages hold now."""
+    some = stages({}, 0.0, True, torch.float32)
+    read = torch.randn(1, OUT_SIZE)
+    take(some, slice(0, 1), read, 1.0)
+    old = some.buffer.hidden
+    some.buffer.hidden = torch.zeros_like(old)
+    kept = old.clone()
+    take(some, slice(0, 1), read, 0.5)
+    assert torch.equal(old, kept)
+    assert some.buffer.hidden[0].any()
