@@ -180,7 +180,7 @@ def test_expected_coincidences() -> None:
     standard deviation below 220; the tolerance of 2 % is more than four of these.
     """
     fast = quiet_device(dw_min=1e-4, up_down=0.0, w_max=100.0, w_min=-100.0)
-    config = quiet_config(**{**METHODS["TT-v2"], "unit_cell_devices": [fast, quiet_device()]})
+    config = quiet_config(**{**METHODS["TT-v2"], "unit_cell_devices": [fast, fast]})
     config.device.fast_lr, config.device.transfer_every = 1e-3, 0.0
     config.update = UpdateParameters(desired_bl=31, update_bl_management=False)
     tile = TrackingTile(4, 4, config)
