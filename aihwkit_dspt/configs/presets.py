@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from functools import partial
+from typing import Any, Callable, Type
 
 from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagementType
 from aihwkit.simulator.parameters.io import IOParameters
@@ -29,37 +30,6 @@ from aihwkit_dspt.configs.device_defaults import DeviceDefaults
 from aihwkit_dspt.configs.rpu_config import TrackingRPUConfig
 
 
-def _compound(algorithm: str, device: Callable[[], Any]) -> Any:
-    """Return a dataclass field that makes the compound with two devices of the given kind."""
-
-    def make() -> TrackingTransferCompound:
-        devices = [device(), device()]
-        derived = DeviceDefaults.of(devices[0])
-        return TrackingTransferCompound(
-            unit_cell_devices=devices,
-            fast_lr=derived.fast_lr,
-            transfer_lr=derived.transfer_lr,
-            transfer_forward=PresetIOParameters(
-                noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
-            ),
-            transfer_update=PresetUpdateParameters(
-                desired_bl=derived.transfer_bl, update_bl_management=False, update_management=False
-            ),
-            **ALGORITHMS[algorithm],
-        )
-
-    return field(default_factory=make)
-
-
-def _update(device: Callable[[], Any]) -> Any:
-    """Return a dataclass field that makes the gradient pulses for a device."""
-    return field(
-        default_factory=lambda: PresetUpdateParameters(
-            desired_bl=DeviceDefaults.of(device()).desired_bl
-        )
-    )
-
-
 @strict_fields
 @dataclass
 class TrackingPreset(TrackingRPUConfig):
@@ -72,281 +42,64 @@ class TrackingPreset(TrackingRPUConfig):
     """Input-output parameter setting for the backward direction."""
 
 
-@strict_fields
-@dataclass
-class RIDERReRamESPreset(TrackingPreset):
-    """RIDER (paper Algorithm 2) with
-    :class:`~aihwkit.simulator.presets.devices.ReRamESPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("rider", ReRamESPresetDevice)
-    """The compound with the settings of ``build_config("rider", ...)``."""
-
-    update: UpdateParameters = _update(ReRamESPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class RIDERReRamSBPreset(TrackingPreset):
-    """RIDER (paper Algorithm 2) with
-    :class:`~aihwkit.simulator.presets.devices.ReRamSBPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("rider", ReRamSBPresetDevice)
-    """The compound with the settings of ``build_config("rider", ...)``."""
-
-    update: UpdateParameters = _update(ReRamSBPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class RIDERReRamArrayOMPreset(TrackingPreset):
-    """RIDER (paper Algorithm 2) with
-    :class:`~aihwkit.simulator.presets.devices.ReRamArrayOMPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("rider", ReRamArrayOMPresetDevice)
-    """The compound with the settings of ``build_config("rider", ...)``."""
-
-    update: UpdateParameters = _update(ReRamArrayOMPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class RIDERReRamArrayHfO2Preset(TrackingPreset):
-    """RIDER (paper Algorithm 2) with
-    :class:`~aihwkit.simulator.presets.devices.ReRamArrayHfO2PresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("rider", ReRamArrayHfO2PresetDevice)
-    """The compound with the settings of ``build_config("rider", ...)``."""
-
-    update: UpdateParameters = _update(ReRamArrayHfO2PresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class RIDERCapacitorPreset(TrackingPreset):
-    """RIDER (paper Algorithm 2) with
-    :class:`~aihwkit.simulator.presets.devices.CapacitorPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("rider", CapacitorPresetDevice)
-    """The compound with the settings of ``build_config("rider", ...)``."""
-
-    update: UpdateParameters = _update(CapacitorPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class RIDEREcRamPreset(TrackingPreset):
-    """RIDER (paper Algorithm 2) with
-    :class:`~aihwkit.simulator.presets.devices.EcRamPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("rider", EcRamPresetDevice)
-    """The compound with the settings of ``build_config("rider", ...)``."""
-
-    update: UpdateParameters = _update(EcRamPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class RIDEREcRamMOPreset(TrackingPreset):
-    """RIDER (paper Algorithm 2) with
-    :class:`~aihwkit.simulator.presets.devices.EcRamMOPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("rider", EcRamMOPresetDevice)
-    """The compound with the settings of ``build_config("rider", ...)``."""
-
-    update: UpdateParameters = _update(EcRamMOPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class RIDERIdealizedPreset(TrackingPreset):
-    """RIDER (paper Algorithm 2) with
-    :class:`~aihwkit.simulator.presets.devices.IdealizedPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("rider", IdealizedPresetDevice)
-    """The compound with the settings of ``build_config("rider", ...)``."""
-
-    update: UpdateParameters = _update(IdealizedPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class RIDERGokmenVlasovPreset(TrackingPreset):
-    """RIDER (paper Algorithm 2) with
-    :class:`~aihwkit.simulator.presets.devices.GokmenVlasovPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("rider", GokmenVlasovPresetDevice)
-    """The compound with the settings of ``build_config("rider", ...)``."""
-
-    update: UpdateParameters = _update(GokmenVlasovPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class RIDERPCMPreset(TrackingPreset):
-    """RIDER (paper Algorithm 2) with
-    :class:`~aihwkit.simulator.presets.compounds.PCMPresetUnitCell`.
-    """
-
-    device: TrackingTransferCompound = _compound("rider", PCMPresetUnitCell)
-    """The compound with the settings of ``build_config("rider", ...)``."""
-
-    update: UpdateParameters = _update(PCMPresetUnitCell)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class ERIDERReRamESPreset(TrackingPreset):
-    """E-RIDER (paper Algorithm 3) with
-    :class:`~aihwkit.simulator.presets.devices.ReRamESPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("e-rider", ReRamESPresetDevice)
-    """The compound with the settings of ``build_config("e-rider", ...)``."""
-
-    update: UpdateParameters = _update(ReRamESPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class ERIDERReRamSBPreset(TrackingPreset):
-    """E-RIDER (paper Algorithm 3) with
-    :class:`~aihwkit.simulator.presets.devices.ReRamSBPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("e-rider", ReRamSBPresetDevice)
-    """The compound with the settings of ``build_config("e-rider", ...)``."""
-
-    update: UpdateParameters = _update(ReRamSBPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class ERIDERReRamArrayOMPreset(TrackingPreset):
-    """E-RIDER (paper Algorithm 3) with
-    :class:`~aihwkit.simulator.presets.devices.ReRamArrayOMPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("e-rider", ReRamArrayOMPresetDevice)
-    """The compound with the settings of ``build_config("e-rider", ...)``."""
-
-    update: UpdateParameters = _update(ReRamArrayOMPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class ERIDERReRamArrayHfO2Preset(TrackingPreset):
-    """E-RIDER (paper Algorithm 3) with
-    :class:`~aihwkit.simulator.presets.devices.ReRamArrayHfO2PresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("e-rider", ReRamArrayHfO2PresetDevice)
-    """The compound with the settings of ``build_config("e-rider", ...)``."""
-
-    update: UpdateParameters = _update(ReRamArrayHfO2PresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class ERIDERCapacitorPreset(TrackingPreset):
-    """E-RIDER (paper Algorithm 3) with
-    :class:`~aihwkit.simulator.presets.devices.CapacitorPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("e-rider", CapacitorPresetDevice)
-    """The compound with the settings of ``build_config("e-rider", ...)``."""
-
-    update: UpdateParameters = _update(CapacitorPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class ERIDEREcRamPreset(TrackingPreset):
-    """E-RIDER (paper Algorithm 3) with
-    :class:`~aihwkit.simulator.presets.devices.EcRamPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("e-rider", EcRamPresetDevice)
-    """The compound with the settings of ``build_config("e-rider", ...)``."""
-
-    update: UpdateParameters = _update(EcRamPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class ERIDEREcRamMOPreset(TrackingPreset):
-    """E-RIDER (paper Algorithm 3) with
-    :class:`~aihwkit.simulator.presets.devices.EcRamMOPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("e-rider", EcRamMOPresetDevice)
-    """The compound with the settings of ``build_config("e-rider", ...)``."""
-
-    update: UpdateParameters = _update(EcRamMOPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class ERIDERIdealizedPreset(TrackingPreset):
-    """E-RIDER (paper Algorithm 3) with
-    :class:`~aihwkit.simulator.presets.devices.IdealizedPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("e-rider", IdealizedPresetDevice)
-    """The compound with the settings of ``build_config("e-rider", ...)``."""
-
-    update: UpdateParameters = _update(IdealizedPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class ERIDERGokmenVlasovPreset(TrackingPreset):
-    """E-RIDER (paper Algorithm 3) with
-    :class:`~aihwkit.simulator.presets.devices.GokmenVlasovPresetDevice`.
-    """
-
-    device: TrackingTransferCompound = _compound("e-rider", GokmenVlasovPresetDevice)
-    """The compound with the settings of ``build_config("e-rider", ...)``."""
-
-    update: UpdateParameters = _update(GokmenVlasovPresetDevice)
-    """Parameter for the gradient pulses on the fast array."""
-
-
-@strict_fields
-@dataclass
-class ERIDERPCMPreset(TrackingPreset):
-    """E-RIDER (paper Algorithm 3) with
-    :class:`~aihwkit.simulator.presets.compounds.PCMPresetUnitCell`.
-    """
-
-    device: TrackingTransferCompound = _compound("e-rider", PCMPresetUnitCell)
-    """The compound with the settings of ``build_config("e-rider", ...)``."""
-
-    update: UpdateParameters = _update(PCMPresetUnitCell)
-    """Parameter for the gradient pulses on the fast array."""
+def _compound(algorithm: str, device: Callable[[], Any]) -> TrackingTransferCompound:
+    """Return the compound with two devices of the given kind."""
+    devices = [device(), device()]
+    derived = DeviceDefaults.of(devices[0])
+    return TrackingTransferCompound(
+        unit_cell_devices=devices,
+        fast_lr=derived.fast_lr,
+        transfer_lr=derived.transfer_lr,
+        transfer_forward=PresetIOParameters(
+            noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
+        ),
+        transfer_update=PresetUpdateParameters(
+            desired_bl=derived.transfer_bl, update_bl_management=False, update_management=False
+        ),
+        **ALGORITHMS[algorithm],
+    )
+
+
+def _preset(name: str, algorithm: str, device: Callable[[], Any]) -> Type[TrackingPreset]:
+    """Return the preset of an algorithm on a device preset of aihwkit."""
+
+    def update() -> UpdateParameters:
+        return PresetUpdateParameters(desired_bl=DeviceDefaults.of(device()).desired_bl)
+
+    members = {
+        "__doc__": f"""{algorithm.upper()}, as ``build_config("{algorithm}", ...)``, with
+    :class:`~{device.__module__}.{device.__name__}`.
+    """,
+        "__module__": __name__,
+        "__annotations__": {"device": TrackingTransferCompound, "update": UpdateParameters},
+        "device": field(default_factory=partial(_compound, algorithm, device)),
+        "update": field(default_factory=update),
+    }
+    preset: Type[TrackingPreset] = type(name, (TrackingPreset,), members)
+    return strict_fields(dataclass(preset))
+
+
+RIDERReRamESPreset = _preset("RIDERReRamESPreset", "rider", ReRamESPresetDevice)
+RIDERReRamSBPreset = _preset("RIDERReRamSBPreset", "rider", ReRamSBPresetDevice)
+RIDERReRamArrayOMPreset = _preset("RIDERReRamArrayOMPreset", "rider", ReRamArrayOMPresetDevice)
+RIDERReRamArrayHfO2Preset = _preset(
+    "RIDERReRamArrayHfO2Preset", "rider", ReRamArrayHfO2PresetDevice
+)
+RIDERCapacitorPreset = _preset("RIDERCapacitorPreset", "rider", CapacitorPresetDevice)
+RIDEREcRamPreset = _preset("RIDEREcRamPreset", "rider", EcRamPresetDevice)
+RIDEREcRamMOPreset = _preset("RIDEREcRamMOPreset", "rider", EcRamMOPresetDevice)
+RIDERIdealizedPreset = _preset("RIDERIdealizedPreset", "rider", IdealizedPresetDevice)
+RIDERGokmenVlasovPreset = _preset("RIDERGokmenVlasovPreset", "rider", GokmenVlasovPresetDevice)
+RIDERPCMPreset = _preset("RIDERPCMPreset", "rider", PCMPresetUnitCell)
+ERIDERReRamESPreset = _preset("ERIDERReRamESPreset", "e-rider", ReRamESPresetDevice)
+ERIDERReRamSBPreset = _preset("ERIDERReRamSBPreset", "e-rider", ReRamSBPresetDevice)
+ERIDERReRamArrayOMPreset = _preset("ERIDERReRamArrayOMPreset", "e-rider", ReRamArrayOMPresetDevice)
+ERIDERReRamArrayHfO2Preset = _preset(
+    "ERIDERReRamArrayHfO2Preset", "e-rider", ReRamArrayHfO2PresetDevice
+)
+ERIDERCapacitorPreset = _preset("ERIDERCapacitorPreset", "e-rider", CapacitorPresetDevice)
+ERIDEREcRamPreset = _preset("ERIDEREcRamPreset", "e-rider", EcRamPresetDevice)
+ERIDEREcRamMOPreset = _preset("ERIDEREcRamMOPreset", "e-rider", EcRamMOPresetDevice)
+ERIDERIdealizedPreset = _preset("ERIDERIdealizedPreset", "e-rider", IdealizedPresetDevice)
+ERIDERGokmenVlasovPreset = _preset("ERIDERGokmenVlasovPreset", "e-rider", GokmenVlasovPresetDevice)
+ERIDERPCMPreset = _preset("ERIDERPCMPreset", "e-rider", PCMPresetUnitCell)
