@@ -75,7 +75,7 @@ def _cpp_state(ours: Any, theirs: Any) -> Tuple[Tensor, Tensor, Dict[str, Any]]:
         tile = ours.tile
         return tile.get_weights(), tile.get_hidden_parameters().cpu(), tile.dump_extra()
     hidden, extra = theirs.get_hidden_parameters(), theirs.tile.dump_extra()
-    to_compound(ours.tile, hidden, extra)
+    to_compound(ours.tile.pipeline, hidden, extra)
     return ours.slow_weights, stack(list(hidden.values())), extra
 
 

@@ -43,18 +43,18 @@ def at_slow_weights(model: ModuleT) -> Iterator[ModuleT]:
         TileError: if the model has no tracking tile, or was trained inside the block (it then has
             its mixed weights again).
     """
-    tiles = [tile.tile for tile in tracking_tiles(model).values()]
-    cycles = [tile.counters.update_cycles for tile in tiles]
+    pipelines = [tile.tile.pipeline for tile in tracking_tiles(model).values()]
+    cycles = [pipeline.counters.update_cycles for pipeline in pipelines]
     with no_grad():
-        for tile in tiles:
-            tile.read.weights.copy_(tile.slow.weights)
+        for pipeline in pipelines:
+            pipeline.read.weights.copy_(pipeline.slow.weights)
     try:
         yield model
     finally:
         with no_grad():
-            for tile in tiles:
-                tile.refresh_weights()
-    if cycles != [tile.counters.update_cycles for tile in tiles]:
+            for pipeline in pipelines:
+                pipeline.refresh_weights()
+    if cycles != [pipeline.counters.update_cycles for pipeline in pipelines]:
         raise TileError(
             "the model was trained inside at_slow_weights(): gradients belong to the mixed weight; "
             "leave the block before you train"

@@ -64,7 +64,7 @@ def main() -> None:
         tiles = [tile for tile in model.modules() if isinstance(tile, TrackingTile)]
         print(
             f"epoch {epoch}: accuracy {accuracy(model, images.test_x, images.test_y):.1f} %, "
-            f"{sum(tile.tile.schedule.n_reads for tile in tiles)} columns read so far, "
+            f"{sum(tile.tile.pipeline.link.schedule.n_reads for tile in tiles)} columns read, "
             f"checkpoint of {args.checkpoint.stat().st_size / 1e6:.1f} MB"
         )
 

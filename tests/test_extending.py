@@ -126,16 +126,20 @@ def test_an_own_estimator_is_called_for_every_read(mode: ReadMode, tmp_path: Pat
         model(torch.rand(2, 6)).sum().backward()
         optimizer.step()
     simulator = model.analog_module.tile
-    assert simulator.estimator.n_calls == simulator.schedule.n_reads == 100
+    assert (
+        simulator.pipeline.link.estimator.n_calls == simulator.pipeline.link.schedule.n_reads == 100
+    )
     (row,) = monitor.record().values()
-    error = simulator.estimator.sp_estimate - 0.12  # the symmetric point of all devices
+    error = (
+        simulator.pipeline.link.estimator.sp_estimate - 0.12
+    )  # the symmetric point of all devices
     assert row["sp_error_mean"] == pytest.approx(error.mean().item(), rel=1e-3)
     copied = deepcopy(model)
     resumed = build()
     save_checkpoint(tmp_path / "own.pt", model)
     load_checkpoint(tmp_path / "own.pt", resumed)
     for other in (copied, resumed):
-        assert other.analog_module.tile.estimator.n_calls == 100
+        assert other.analog_module.tile.pipeline.link.estimator.n_calls == 100
         assert difference(snapshot(other.analog_module), snapshot(model.analog_module)) is None
 
 

@@ -72,7 +72,7 @@ class Bench:
 
     def vectors(self) -> int:
         """Return how many vectors the tile has taken."""
-        return int(self.tile.tile.schedule.update_count)
+        return int(self.tile.tile.pipeline.link.schedule.update_count)
 
     def restart(self) -> None:
         """Put the tile back to where it was, whatever is unfinished."""

@@ -278,9 +278,9 @@ def test_automatic_transfer_happens_once(reference: ReferenceType, fast: str) ->
     once = ours.tile._transfer
 
     def twice() -> None:
-        line = ours.tile.schedule.line
+        line = ours.tile.pipeline.link.schedule.line
         once()
-        ours.tile.schedule.line = line
+        ours.tile.pipeline.link.schedule.line = line
         once()
 
     ours.tile._transfer = twice

@@ -119,7 +119,7 @@ def train(tile: TrackingTile, optimum: Tensor) -> Floor:
             floor.bias += (mixed - optimum) / n_kept
             floor.error += (mixed - optimum).square().mean().item() / n_kept
             floor.gradient += d.abs().mean().item() / n_kept
-            floor.reference += tile.tile.reference.values.t() / n_kept
+            floor.reference += tile.tile.pipeline.link.reference.values.t() / n_kept
         tile.update(x, d)
     return floor
 

@@ -36,7 +36,7 @@ def estimate_coincidences(model: nn.Module, enable: bool = True) -> None:
     """
     require_flag("enable", enable)
     for tile in tracking_tiles(model).values():
-        tile.tile.counters.estimates_coincidences = enable
+        tile.tile.pipeline.counters.estimates_coincidences = enable
 
 
 def counted_pulses(cpp_tile: Any, devices: List[Any], is_cuda: bool) -> List[Optional[int]]:

@@ -62,10 +62,10 @@ def _total(counts: Dict[str, OperationCounts]) -> OperationCounts:
 
 
 def _tracking_counts(tile: TrackingTile) -> OperationCounts:
-    simulator = tile.tile
-    counters, reference, fast = simulator.counters.state(), simulator.reference, simulator.fast
+    pipeline = tile.tile.pipeline
+    counters, link, fast = pipeline.counters.state(), pipeline.link, pipeline.fast
     reasons = {}
-    if not simulator.counters.estimates_coincidences:
+    if not pipeline.counters.estimates_coincidences:
         counters["expected_coincidences"] = None
         reasons["expected_coincidences"] = CALL_ESTIMATE
     per_cycle = tile.rpu_config.update.desired_bl
@@ -74,9 +74,9 @@ def _tracking_counts(tile: TrackingTile) -> OperationCounts:
         reasons["coincidences"] = NOT_ON_A_GPU
     return OperationCounts(
         nominal_pulses=counters["update_cycles"] * per_cycle + counters["calibration_pulses"],
-        transfer_reads=simulator.schedule.n_reads,
-        programming_events=reference.n_syncs,
-        programmed_cells=reference.n_synced_cells,
+        transfer_reads=link.schedule.n_reads,
+        programming_events=link.reference.n_syncs,
+        programmed_cells=link.reference.n_synced_cells,
         coincidences=coincidences,
         reasons=reasons,
         **counters,

@@ -14,6 +14,7 @@ from aihwkit_dspt.devices.responses import response
 from aihwkit_dspt.devices.symmetric_points import symmetric_points
 from aihwkit_dspt.monitor.arrays import as_array, module_of
 from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.pipeline import Pipeline
 
 ROUNDING = 1e-12
 """A variance below this part of the squares is rounding: device parameters are single precision."""
@@ -67,27 +68,29 @@ class GroundTruth:
         return flat if self.index is None else flat.index_select(0, self.index)
 
 
-def ground_truth(tile: Any) -> GroundTruth:
-    """Return the ground truth of the simulator tile of a :class:`~aihwkit_dspt.TrackingTile`.
+def ground_truth(pipeline: Pipeline) -> GroundTruth:
+    """Return the ground truth of the pipeline of a :class:`~aihwkit_dspt.TrackingTile`.
 
     Raises:
         ConfigError: if the tile has a pulsed device that is not one of aihwkit's.
     """
-    every = torch.full(tile.sizes(), torch.nan, dtype=torch.double)
-    if isinstance(tile.fast.device_config, PulsedDevice):
-        every = symmetric_points(tile.fast.device_config, hidden_parameters(tile.fast)).values
-    every = tile.oriented(every).flatten()
+    every = torch.full(pipeline.sizes(), torch.nan, dtype=torch.double)
+    if isinstance(pipeline.fast.device_config, PulsedDevice):
+        every = symmetric_points(
+            pipeline.fast.device_config, hidden_parameters(pipeline.fast)
+        ).values
+    every = pipeline.oriented(every).flatten()
     index = (~every.isnan()).nonzero().flatten()
     points = every[index]
     spread = float(points.square().mean() - points.mean().square())
-    like = working(tile.fast.shared)
+    like = working(pipeline.fast.shared)
     return GroundTruth(
         points.to(like),
         (points - points.mean()).to(like),
         spread if spread > ROUNDING * float(points.square().mean()) else 0.0,
         None if len(index) == len(every) else index.to(like.device),
-        _unsaturated(tile.fast),
-        _unsaturated(tile.slow),
+        _unsaturated(pipeline.fast),
+        _unsaturated(pipeline.slow),
     )
 
 
@@ -136,11 +139,11 @@ class CachedGroundTruth:
 
     def __call__(self) -> GroundTruth:
         """Return the ground truth of the tile as it is now."""
-        tile = self._tile.tile
+        pipeline = self._tile.tile.pipeline
         # The C++ tiles are held, so that a new one cannot be taken for the old one.
-        devices = [(array.tile, array.shared._version) for array in (tile.fast, tile.slow)]
+        devices = [(array.tile, array.shared._version) for array in (pipeline.fast, pipeline.slow)]
         if self._truth is None or not _same(devices, self._devices):
-            self._truth, self._devices = ground_truth(tile), devices
+            self._truth, self._devices = ground_truth(pipeline), devices
         return self._truth
 
 

@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 from math import nan, sqrt
-from typing import Any, Dict, List
+from typing import Dict, List
 
 import torch
 from torch import Tensor
 
 from aihwkit_dspt.monitor.ground_truth import GroundTruth, working
+from aihwkit_dspt.tiles.pipeline import Pipeline
 
 FLAT = 1e-5
 """A variance below this part of the squares that it is computed from is taken for zero. Single
 precision sums are good to about 1e-6."""
 
 
-def look(tile: Any, truth: GroundTruth) -> Tensor:
+def look(pipeline: Pipeline, truth: GroundTruth) -> Tensor:
     """Return what :func:`finish` needs, without waiting for a GPU.
 
     It reads each array once and keeps within single precision and few temporaries: most of what a
     record costs is memory, its own and what it drives out of the cache.
 
     Args:
-        tile: the simulator tile of a tracking tile; nothing of it is changed.
+        pipeline: the pipeline of a tracking tile; nothing of it is changed.
         truth: its ground truth.
 
     Returns:
         vector of sums in double precision, on the device of the tile.
     """
-    fast, slow = tile.fast.weights, tile.slow.weights
+    fast, slow = pipeline.fast.weights, pipeline.slow.weights
     # The estimate is laid out line by line, so the fast weights are brought into that order once.
-    lines = tile.oriented(fast).contiguous()
-    estimate_error = truth.known(tile.estimator.sp_estimate) - truth.points
+    lines = pipeline.oriented(fast).contiguous()
+    estimate_error = truth.known(pipeline.link.estimator.sp_estimate) - truth.points
     fast_error = truth.known(lines) - truth.points
-    residual = working(lines - tile.reference.values)
+    residual = working(lines - pipeline.link.reference.values)
     none = truth.points.new_tensor(nan)
     numbers = (
         estimate_error.sum(),
@@ -46,9 +47,9 @@ def look(tile: Any, truth: GroundTruth) -> Tensor:
         torch.linalg.vector_norm(residual),
         none if truth.fast is None else truth.fast.n_saturated(fast),
         none if truth.slow is None else truth.slow.n_saturated(slow),
-        tile.chopper.in_sign.mean(),
-        tile.chopper.out_sign.mean(),
-        torch.linalg.vector_norm(working(tile.read.weights)),
+        pipeline.link.chopper.in_sign.mean(),
+        pipeline.link.chopper.out_sign.mean(),
+        torch.linalg.vector_norm(working(pipeline.read.weights)),
     )
     device = truth.points.device
     return torch.stack([torch.as_tensor(x, dtype=torch.double, device=device) for x in numbers])

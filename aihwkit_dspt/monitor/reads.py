@@ -81,9 +81,9 @@ class _Recorder(Listener):
         self._reads = reads
 
     def on_read(self, lines: slice, read: Tensor) -> None:
-        simulator = self._tile.tile
-        estimate = simulator.estimator.sp_estimate[lines]
-        signs = simulator.chopper.signs(lines).expand_as(estimate)
+        link = self._tile.tile.pipeline.link
+        estimate = link.estimator.sp_estimate[lines]
+        signs = link.chopper.signs(lines).expand_as(estimate)
         self._reads.add(lines, fast=read, estimate=estimate, chopper=signs)
 
 
@@ -134,13 +134,13 @@ def record_reads(tile: TrackingTile, lines: Optional[Iterable[int]] = None) -> I
             f"tile={type(tile).__name__} has no estimate to record: pass one TrackingTile, e.g. "
             "next(model.analog_tiles())"
         )
-    simulator = tile.tile
-    if not simulator.dynamic:
+    pipeline = tile.tile.pipeline
+    if not pipeline.link.tracks:
         raise TileError(
-            f"a tile with reference={simulator.device_config.reference} estimates nothing: record "
+            f"a tile with reference={pipeline.config.reference} estimates nothing: record "
             "one with reference=ReferenceType.DYNAMIC (RIDER, E-RIDER, AGAD)"
         )
-    estimator = simulator.estimator
+    estimator = pipeline.link.estimator
     n_lines = len(estimator.sp_estimate)
     chosen = _chosen_lines(lines, n_lines)
     reads = RecordedReads(chosen, estimator.eta)

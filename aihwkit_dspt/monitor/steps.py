@@ -52,7 +52,7 @@ class StepListener:
         self._handles = []
 
     def _count(self) -> int:
-        return sum(tile.tile.counters.update_cycles for tile in self._tiles)
+        return sum(tile.tile.pipeline.counters.update_cycles for tile in self._tiles)
 
     def _before(self, *_: Any) -> None:
         self._cycles = self._count()

@@ -102,17 +102,17 @@ class SymmetricPointMonitor:
         """
         step = self.step if step is None else require_whole("step", step)
         truths = [truth() for truth in self._truths.values()]
-        tiles = [tile.tile for tile in self._tiles.values()]
-        looks = [look(tile, truth) for tile, truth in zip(tiles, truths)]
+        pipelines = [tile.tile.pipeline for tile in self._tiles.values()]
+        looks = [look(pipeline, truth) for pipeline, truth in zip(pipelines, truths)]
         # One wait for each GPU, not one for each number.
         numbers = torch.stack([numbers.to(looks[0].device) for numbers in looks]).tolist()
         measured = {
-            name: finish(row, truth.spread, len(truth.points), tile.read.weights.numel())
-            for name, row, truth, tile in zip(self._tiles, numbers, truths, tiles)
+            name: finish(row, truth.spread, len(truth.points), pipeline.read.weights.numel())
+            for name, row, truth, pipeline in zip(self._tiles, numbers, truths, pipelines)
         }
         if self.history["step"][-1:] == [step]:
             for values in self.history.values():
-                del values[-len(tiles) :]
+                del values[-len(pipelines) :]
         for name, row in measured.items():
             for column, value in {"step": step, "tile": name, **row}.items():
                 self.history[column].append(value)
@@ -184,4 +184,4 @@ class SymmetricPointMonitor:
             name = row["tile"]
             write_scalars(writer, row, row["step"])
             truth = self._truths[name]()
-            write_histograms(writer, name, self._tiles[name].tile, truth, row["step"])
+            write_histograms(writer, name, self._tiles[name].tile.pipeline, truth, row["step"])

@@ -10,6 +10,7 @@ from aihwkit.exceptions import ArgumentError
 from aihwkit_dspt.configs.checks import shown
 from aihwkit_dspt.monitor.columns import KEYS
 from aihwkit_dspt.monitor.ground_truth import GroundTruth
+from aihwkit_dspt.tiles.pipeline import Pipeline
 
 
 def require_writer(writer: Any) -> None:
@@ -28,22 +29,24 @@ def write_scalars(writer: Any, row: Dict[str, Any], step: int) -> None:
             writer.add_scalar(f"{row['tile']}/{column}", value, step)
 
 
-def write_histograms(writer: Any, name: str, tile: Any, truth: GroundTruth, step: int) -> None:
+def write_histograms(
+    writer: Any, name: str, pipeline: Pipeline, truth: GroundTruth, step: int
+) -> None:
     r"""Add histograms of :math:`Q - W_{sp}`, :math:`P - W_{sp}` and :math:`P - \tilde Q`.
 
     Args:
         writer: what has ``add_histogram``; without it nothing happens.
         name: name of the tile.
-        tile: its simulator tile.
+        pipeline: its pipeline.
         truth: its ground truth.
         step: the step.
     """
     if not callable(getattr(writer, "add_histogram", None)):
         return
-    fast = tile.oriented(tile.fast.weights)
-    residual = fast - tile.reference.values
+    fast = pipeline.oriented(pipeline.fast.weights)
+    residual = fast - pipeline.link.reference.values
     values = {
-        "Q - SP": truth.known(tile.estimator.sp_estimate) - truth.points,
+        "Q - SP": truth.known(pipeline.link.estimator.sp_estimate) - truth.points,
         "P - SP": truth.known(fast) - truth.points,
         "P - Q~": residual.flatten(),
     }

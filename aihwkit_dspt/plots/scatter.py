@@ -38,7 +38,7 @@ def sp_scatter(tile: Any, ax: Optional[Axes] = None, max_cells: int = 1000) -> A
             f"tile={type(tile).__name__} has no estimate to draw: pass one TrackingTile, e.g. "
             "next(model.analog_tiles())"
         )
-    cells = cells_of(tile.tile.fast)
+    cells = cells_of(tile.tile.pipeline.fast)
     if cells is None:
         raise TileError(
             "the cells of the fast array consist of several devices and have no symmetric points "

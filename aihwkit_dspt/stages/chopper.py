@@ -30,7 +30,7 @@ class Chopper(Module):
         out_chop_prob: flip probability of an output sign per full sweep; 0 for none.
         in_chop_random: whether input signs flip at random or every ``period`` sweeps.
         period: chopper period in sweeps.
-        timed_as_agad: aihwkit's dynamic compound flips regularly even if it also flips at random,
+        ends_phases: aihwkit's dynamic compound flips regularly even if it also flips at random,
             so that no chopper phase gets longer than ``period``.
         seed: seed of the random flips.
         data_type: data type of the signs.
@@ -44,7 +44,7 @@ class Chopper(Module):
         out_chop_prob: float,
         in_chop_random: bool,
         period: int,
-        timed_as_agad: bool,
+        ends_phases: bool,
         seed: int,
         data_type: dtype,
     ) -> None:
@@ -52,7 +52,7 @@ class Chopper(Module):
         self.in_chop_prob = in_chop_prob
         self.out_chop_prob = out_chop_prob
         self.in_chop_random = in_chop_random and in_chop_prob > 0.0
-        self.regular = in_chop_prob > 0.0 and (not in_chop_random or timed_as_agad)
+        self.regular = in_chop_prob > 0.0 and (not in_chop_random or ends_phases)
         self.period = period
         self.in_sign: Tensor
         self.out_sign: Tensor

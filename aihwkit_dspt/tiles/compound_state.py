@@ -31,7 +31,7 @@ from torch import Tensor, float32, stack, tensor, where
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.tiles.hidden_parameters import COMPOUND_NAMES as NAMES
 from aihwkit_dspt.tiles.hidden_parameters import OWN_NAMES
-from aihwkit_dspt.tiles.parts import TileParts
+from aihwkit_dspt.tiles.pipeline import Pipeline
 from aihwkit_dspt.tiles.state import dump_state
 
 HiddenParameters = Dict[str, Tensor]
@@ -68,39 +68,41 @@ def require_same_settings(ours: TrackingTransferCompound, theirs: Any) -> None:
                 )
 
 
-def from_compound(parts: TileParts, weights: Tensor, hidden: HiddenParameters, extra: Extra) -> Any:
+def from_compound(
+    pipeline: Pipeline, weights: Tensor, hidden: HiddenParameters, extra: Extra
+) -> Any:
     """Return the state of a tracking tile for the state of a C++ compound.
 
     Args:
-        parts: a tracking tile of the same settings; it is not changed.
+        pipeline: a tracking tile of the same settings; it is not changed.
         weights: ``[d_size, x_size]`` weights of the compound.
         hidden: name -> ``[d_size, x_size]`` hidden parameters of the compound.
         extra: its ``state_extra``.
     """
-    state = dump_state(parts)
+    state = dump_state(pipeline)
     buffer = hidden[_buffer_name(hidden)]
     state["fast"]["weights"] = hidden[NAMES["fast_weights"]].clone()
     state["slow"]["weights"] = weights.clone()
-    for number, (name, array) in enumerate((("fast", parts.fast), ("slow", parts.slow))):
+    for number, (name, array) in enumerate((("fast", pipeline.fast), ("slow", pipeline.slow))):
         names = array.hidden_parameter_names()
         state[name]["hidden_parameters"] = stack([hidden[f"{key}_{number}"] for key in names])
         prefix = f"{DEVICE}{number}."
         own = {key: value for key, value in extra.items() if key.startswith(prefix)}
         state[name]["extra"].update({DEVICE + key[len(prefix) :]: own[key] for key in own})
-    state["buffer"]["hidden"] = parts.oriented(buffer).clone()
+    state["buffer"]["hidden"] = pipeline.oriented(buffer).clone()
     in_sign, out_sign = (1.0 - 2.0 * _flags(extra, side) for side in ("in_chopper", "out_chopper"))
     dtype = buffer.dtype
     state["chopper"].update(in_sign=in_sign.to(dtype), out_sign=out_sign.to(dtype))
     if NAMES["sp_estimate"] in hidden:
-        estimate = parts.oriented(hidden[NAMES["sp_estimate"]])
-        past = parts.oriented(hidden[NAMES["reference"]])
+        estimate = pipeline.oriented(hidden[NAMES["sp_estimate"]])
+        past = pipeline.oriented(hidden[NAMES["reference"]])
         switched = _flags(extra, "in_chopper_switched").bool().unsqueeze(1)
         reference = where(switched, estimate, past)
         state["estimator"].update(sp_estimate=estimate.clone())
         state["reference"].update(values=reference)
     line, sweep = _number(extra, "current_slice_indices"), _number(extra, "transfer_counter")
     update_count = _number(extra, "current_update_idx")
-    n_reads = sweep * parts.schedule.in_size + line
+    n_reads = sweep * pipeline.link.schedule.in_size + line
     state["schedule"] = {
         "update_count": int(update_count),
         "line": int(line),
@@ -112,33 +114,38 @@ def from_compound(parts: TileParts, weights: Tensor, hidden: HiddenParameters, e
     return state
 
 
-def to_compound(parts: TileParts, hidden: HiddenParameters, extra: Extra) -> None:
+def to_compound(pipeline: Pipeline, hidden: HiddenParameters, extra: Extra) -> None:
     """Write the state of a tracking tile into hidden parameters and extra of a C++ compound.
 
     Args:
-        parts: the tracking tile.
+        pipeline: the tracking tile.
         hidden: hidden parameters of a compound of the same settings, changed in place.
         extra: its ``state_extra``, changed in place.
     """
-    for number, array in enumerate((parts.fast, parts.slow)):
+    for number, array in enumerate((pipeline.fast, pipeline.slow)):
         values = zip(array.hidden_parameter_names(), array.hidden_parameters())
         hidden.update({f"{name}_{number}": value for name, value in values})
         hidden[NAMES[("fast_weights", "slow_weights")[number]]] = array.weights.clone()
         own = {key: value for key, value in array.extra().items() if key.startswith(DEVICE)}
         extra.update({f"{DEVICE}{number}.{key[len(DEVICE) :]}": own[key] for key in own})
-    extra[DEVICE + "weight_granularity"] = [parts.fast.pulse_granularity]
-    hidden[_buffer_name(hidden)] = parts.oriented(parts.buffer.hidden).clone()
+    extra[DEVICE + "weight_granularity"] = [pipeline.fast.pulse_granularity]
+    hidden[_buffer_name(hidden)] = pipeline.oriented(pipeline.link.buffer.hidden).clone()
     if NAMES["sp_estimate"] in hidden:
-        hidden[NAMES["sp_estimate"]] = parts.oriented(parts.estimator.sp_estimate).clone()
+        hidden[NAMES["sp_estimate"]] = pipeline.oriented(
+            pipeline.link.estimator.sp_estimate
+        ).clone()
         # Nothing has to be copied at the next read: the reference is up to date.
-        hidden[NAMES["reference"]] = parts.oriented(parts.reference.values).clone()
-        extra[DEVICE + "in_chopper_switched"] = [0.0] * parts.schedule.in_size
-    for side, signs in (("in", parts.chopper.in_sign), ("out", parts.chopper.out_sign)):
+        hidden[NAMES["reference"]] = pipeline.oriented(pipeline.link.reference.values).clone()
+        extra[DEVICE + "in_chopper_switched"] = [0.0] * pipeline.link.schedule.in_size
+    for side, signs in (
+        ("in", pipeline.link.chopper.in_sign),
+        ("out", pipeline.link.chopper.out_sign),
+    ):
         extra[f"{DEVICE}{side}_chopper"] = (0.5 - 0.5 * signs).tolist()
-    extra[DEVICE + "current_slice_indices"][0] = float(parts.schedule.line)
-    extra[DEVICE + "transfer_counter"] = [float(parts.schedule.sweep)]
-    extra[DEVICE + "current_update_idx"] = [float(parts.schedule.update_count)]
-    rates = parts.fast_lr.state()
+    extra[DEVICE + "current_slice_indices"][0] = float(pipeline.link.schedule.line)
+    extra[DEVICE + "transfer_counter"] = [float(pipeline.link.schedule.sweep)]
+    extra[DEVICE + "current_update_idx"] = [float(pipeline.link.schedule.update_count)]
+    rates = pipeline.fast_lr.state()
     for name, key in (("m_x", "m_x"), ("m_d", "m_d"), ("current", "tmp_count_lr")):
         extra[DEVICE + key] = [rates[name]]
 

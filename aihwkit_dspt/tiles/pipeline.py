@@ -1,61 +1,84 @@
-"""What happens between the arrays and the stages, in order."""
+"""What happens between the arrays, in order."""
 
 from __future__ import annotations
 
-from functools import partial, wraps
-from typing import Any, Callable, List, Optional, TypeVar, cast
+from functools import wraps
+from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar, cast
+from weakref import ref
 
 from aihwkit.exceptions import TileError
-from torch import Tensor, float64, stack
+from torch import Tensor, stack, tensor
+from torch import device as torch_device
+from torch.nn import Module
 
-from aihwkit_dspt.stages.chopper import as_index
-from aihwkit_dspt.stages.event import Stage, TransferEvent
-from aihwkit_dspt.stages.uninterrupted import in_one_go
-from aihwkit_dspt.tiles.parts import TileParts
-
-LARGEST = 2**30
-"""Numbers of events stay below this: a GPU kernel notes them as 32-bit integers."""
-
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def settled(method: Method) -> Method:
-    """Decorate a method that changes arrays or stages of a pipeline outside of an update.
-
-    It starts from a whole state. If it is interrupted, the next call mends the mixed weight.
-    """
-
-    @wraps(method)
-    def run(self: TrackingPipeline, *args: Any, **kwargs: Any) -> Any:
-        self.settle()
-        self.unfinished = True
-        result = method(self, *args, **kwargs)
-        self.unfinished = False
-        return result
-
-    return cast(Method, run)
+from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.configs.enums import ReferenceType
+from aihwkit_dspt.stages.listener import Listener
+from aihwkit_dspt.stages.mixer import MixedWeight
+from aihwkit_dspt.tiles.counters import OperationCounters
+from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.learning_rates import FastLearningRate
+from aihwkit_dspt.tiles.link import Link
+from aihwkit_dspt.tiles.read_stage import ReadStage
+from aihwkit_dspt.tiles.reference_array import ReferenceArray
 
 
-class TrackingPipeline(TileParts):
-    r"""Updates the arrays and stages in the order of the paper's algorithms.
+class Pipeline:
+    r"""Arrays, the links between them, and the mixed weight that the model is evaluated at.
 
     Per update cycle (paper Algorithms 2 and 3):
 
     1. CHOP: the gradient vectors take the chopper signs, :math:`c\, g` (18a);
     2. FAST: pulses on the fast array, :math:`P \leftarrow P - \alpha\, c\, g` (11a);
-    3. at a transfer event, a line of :math:`P` is read;
-    4. BUFFER: :math:`H \leftarrow H + \beta\, c\, (P - \tilde Q)` with :math:`\tilde Q` as it
-       was before this read (18b);
-    5. ESTIMATE: :math:`Q \leftarrow (1-\eta)\, Q + \eta\, P` (12);
-    6. SLOW: whole steps of :math:`H` go as pulses to the slow array :math:`W` (11b);
-    7. where the chopper flips (17), :math:`\tilde Q \leftarrow Q`;
-    8. READ: :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)` for forward and backward.
+    3. at a transfer event the link reads a line of :math:`P`: BUFFER, ESTIMATE, SLOW, see
+       :class:`~aihwkit_dspt.tiles.link.Link`;
+    4. READ: :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)` for forward and backward.
 
-    aihwkit's C++ compound copies :math:`\tilde Q \leftarrow Q` one sweep later, at the next read
-    of the line. Neither changes in between, so all that follows is equal; here it is done at
-    once, because :math:`\bar W` uses it.
+    Args:
+        config: the compound.
+        arrays: the arrays, slowest first: :math:`W`, :math:`P`.
+        links: ``links[n]`` joins ``arrays[n + 1]`` to ``arrays[n]``.
+        fast_lr: :math:`\alpha`.
+        read: the array that forward and backward use, ``arrays[0]`` where nothing is mixed.
+        read_stage: multiplies with it.
+        reference_array: the array that holds the reference, ``None`` for a register.
+
+    Attributes:
+        unfinished: whether a call was interrupted, see :meth:`settle`.
+        is_changing: whether a method that is :func:`settled` is running.
+        listeners: who hears of reads, events and steps.
     """
+
+    def __init__(
+        self,
+        config: TrackingTransferCompound,
+        arrays: List[Crossbar],
+        links: List[Link],
+        fast_lr: FastLearningRate,
+        read: Crossbar,
+        read_stage: ReadStage,
+        reference_array: Optional[ReferenceArray],
+    ) -> None:
+        self.config = config
+        self.arrays = arrays
+        self.links = links
+        self.slow, self.fast = arrays[0], arrays[-1]
+        self.link = links[-1]
+        self.fast_lr = fast_lr
+        self.read = read
+        self.read_stage = read_stage
+        self.reference_array = reference_array
+        self.x_size, self.d_size = self.fast.x_size, self.fast.d_size
+        self.learning_rate = 0.1
+        self.counters = OperationCounters()
+        self.unfinished = False
+        self.is_changing = False
+        self.listeners: List[Listener] = []
+        for array in self.device_arrays():
+            array.owner = ref(self)
+        self.follow_granularities()
+        self.mixed = self._mixed_weight()
+        self.refresh_weights()
 
     def update_vectors(self, x_vectors: Tensor, d_vectors: Tensor) -> None:
         """Gradient update with as many transfers as fall into the batch.
@@ -76,7 +99,7 @@ class TrackingPipeline(TileParts):
         if self.learning_rate == 0.0 or m_batch == 0:
             return
         self.unfinished = True
-        for start, stop, transfers in self.schedule.split(m_batch):
+        for start, stop, transfers in self.link.schedule.split(m_batch):
             if stop - start == m_batch:
                 self._update_fast(x_vectors, d_vectors, m_batch, transfers)
             else:
@@ -98,7 +121,7 @@ class TrackingPipeline(TileParts):
         """
         if not self.unfinished:
             return
-        if self.schedule.is_due:
+        if self.link.schedule.is_due:
             self._transfer()
         self.refresh_weights()
         self.unfinished = False
@@ -107,10 +130,7 @@ class TrackingPipeline(TileParts):
         self, x_vectors: Tensor, d_vectors: Tensor, m_batch: int, transfers: bool
     ) -> None:
         """CHOP and FAST: gradient pulses on the fast array."""
-        if self.device_config.transfer_columns:
-            x_chopped, d_chopped = self.chopper.modulate(x_vectors, d_vectors)
-        else:
-            d_chopped, x_chopped = self.chopper.modulate(d_vectors, x_vectors)
+        x_chopped, d_chopped = self.link.modulate(x_vectors, d_vectors)
         if not self.fast_lr.auto_scales:
             self._pulse_fast(x_chopped, d_chopped, transfers)
             return
@@ -127,7 +147,7 @@ class TrackingPipeline(TileParts):
         """Send pulses and count them; an event may be due then."""
         fast_lr, n_vectors = self.fast_lr(self.learning_rate), len(x_input)
         counted = [
-            self.schedule.count(n_vectors, is_due),
+            self.link.schedule.count(n_vectors, is_due),
             self.counters.count_update_cycles(n_vectors),
         ]
         if self.fast_lr.auto_scales:
@@ -139,112 +159,146 @@ class TrackingPipeline(TileParts):
 
     def _transfer(self) -> None:
         """Do the transfer event that is due, or what is left of it."""
-        event = self.event
-        if event is None:
-            if not self.transfer_lr.is_on(self.learning_rate):
-                in_one_go(self.schedule.finish(was_read=False))
-                return
-            event = self.event = self._new_event()
-        elif event.stage is Stage.STARTED and self.transfer_stages.was_taken(event):
-            event.stage = Stage.TAKEN
-        if event.stage is Stage.STARTED:
-            read = self.lines.read(self.fast, event.lines)
-            counters = self.counters if event.writes else None
-            self.transfer_stages.take(event, read, counters)
-            for listener in self.listeners:
-                listener.on_read(event.lines, read)
-        was_sent = event.stage is Stage.TAKEN and self._send(event)
-        changed = self._flip(event)
-        in_one_go(self.schedule.finish(), partial(setattr, self, "event", None))
-        for listener in self.listeners:
-            listener.on_event(event)
-        if was_sent:
-            changed = event.lines if changed is None else changed
-            if not self.slow.updates_cells_independently:
-                changed = self.everything
+        changed = self.link.transfer(
+            self.learning_rate, self.fast_lr.current, self.counters, self.listeners
+        )
         if changed is not None:
             self._store(changed)
 
-    def _new_event(self) -> TransferEvent:
-        lines, sweep, period = self.schedule.lines(), self.schedule.sweep, self.chopper.period
-        beta = self.transfer_lr(self.learning_rate, self.fast_lr.current, sweep % period + 1)
-        # aihwkit's dynamic compound starts writing when the first reference has been taken.
-        waits = self.timed_as_agad and not self.syncs_every_read and sweep <= period
-        return TransferEvent(self.schedule.n_reads % LARGEST, lines, sweep, beta, not waits)
+    # -- the mixed weight -------------------------------------------------------------------------
 
-    def _send(self, event: TransferEvent) -> bool:
-        """SLOW: pulses on the slow array; return whether there were any."""
-        steps, n_pulses = event.steps, event.n_pulses
-        if not event.writes or steps is None:
-            event.stage = Stage.SENT
-            return False
-        if n_pulses is None:
-            n_pulses = steps.abs().sum(dtype=float64)
-        if not steps.is_cuda and not n_pulses:
-            event.stage = Stage.SENT
-            return False
-        self.lines.pulse(self.slow, event.lines, steps, self.write_lr, event)
-        in_one_go(self.counters.count_slow_pulses(n_pulses), event.note(Stage.SENT))
-        return True
-
-    def _flip(self, event: TransferEvent) -> Optional[slice]:
-        """Flip what is due and sync the reference; return the lines that this changed."""
-        if event.flipped is None:
-            event.flipped = self.chopper.due(event.lines, event.sweep)
-        flipped, changed = event.flipped, None
-        if flipped or self.syncs_every_read:
-            changed = event.lines
-            if event.stage is Stage.SENT:
-                self.chopper.flip(flipped, event.note(Stage.FLIPPED))
-            if event.stage is Stage.FLIPPED and self.dynamic:
-                self._sync_lines(event, flipped)
-        ends_sweep = event.lines.stop == self.schedule.in_size
-        if ends_sweep and self.chopper.has_output and self._flip_outputs(event):
-            changed = self.everything
-        return changed
-
-    def _sync_lines(self, event: TransferEvent, flipped: List[int]) -> None:
-        lines = event.lines
-        parts = [slice(line, line + 1) for line in flipped]
-        if self.syncs_every_read or len(flipped) == lines.stop - lines.start:
-            parts = [lines]
-        for number, part in enumerate(parts):
-            if number >= event.n_synced:
-                self._sync(part, None, partial(setattr, event, "n_synced", number + 1))
-
-    def _flip_outputs(self, event: TransferEvent) -> bool:
-        """Flip outputs at the end of a sweep and sync their reference; return if any flipped."""
-        if event.outputs is None:
-            event.outputs = self.chopper.outputs_due()
-        if not event.outputs:
-            return False
-        if event.stage < Stage.OUTPUTS_FLIPPED:
-            self.chopper.flip_outputs(event.outputs, event.note(Stage.OUTPUTS_FLIPPED))
-        if event.stage is Stage.OUTPUTS_FLIPPED and self.dynamic:
-            self._sync(self.everything, event.outputs, event.note(Stage.OUTPUTS_SYNCED))
-        return True
-
-    def _sync(self, lines: slice, numbers: Optional[List[int]] = None, *then: partial[Any]) -> None:
-        """Program the reference of the given lines (and outputs) to the estimate.
-
-        An analog reference is programmed towards the estimate from where it is, also when that is
-        done again after an interrupt.
-        """
-        outputs = None if numbers is None else as_index(numbers, self.reference.values)
-        cells = lines if outputs is None else (lines, outputs)
-        self.reference.sync(lines, outputs, self.estimator.sp_estimate[cells], *then)
-
-    # -- the mixed weight -----------------------------------------------------------------------
+    def _mixed_weight(self) -> Optional[MixedWeight]:
+        if self.read is self.slow:
+            return None
+        return MixedWeight(
+            self.read.weights,
+            self.config.gamma,
+            self.config.transfer_columns,
+            self.config.reference is not ReferenceType.ZERO,
+        )
 
     def _store(self, lines: Optional[slice] = None) -> None:
         if self.mixed is not None:
-            self.mixed.store(self.slow.weights, self.reference.values, self.chopper, lines)
+            link = self.link
+            self.mixed.store(self.slow.weights, link.reference.values, link.chopper, lines)
 
     def _refresh(self) -> None:
         if self.mixed is not None:
-            self.mixed.refresh(self.fast.weights, self.chopper)
+            self.mixed.refresh(self.fast.weights, self.link.chopper)
 
     def refresh_weights(self) -> None:
         """Recompute the mixed weight after a change of any array or stage."""
         self._store()
         self._refresh()
+
+    def follow_arrays(self) -> None:
+        """Let reference and mixed weight follow after arrays were changed past the pipeline."""
+        if self.reference_array is not None:
+            self.link.reference.values.copy_(self.reference_array.values())
+        self.refresh_weights()
+
+    def follow_granularities(self) -> None:
+        """Take over the granularities of the arrays, which follow their hidden parameters.
+
+        As in aihwkit's C++ compounds: gradient pulses are made for the average granularity of both
+        devices, everything else uses that of the one device.
+        """
+        granularities = self.fast.granularity, self.slow.granularity
+        dtype = self.fast.shared.dtype
+        average = (tensor(granularities[0], dtype=dtype) + granularities[1]) / 2
+        self.fast.set_pulse_granularity(float(average))
+        self.link.write_lr = self.config.step * granularities[1]
+        self.fast_lr.set_granularity(granularities[0])
+        self.link.rate.set_granularities(*granularities)
+
+    def residual(self) -> Tensor:
+        r"""Return the ``[d_size, x_size]`` part :math:`\gamma\, c \circ (P - \tilde Q)`."""
+        difference = self.fast.weights - self.oriented(self.link.reference.values)
+        return difference * self.chopper_signs() * self.config.gamma
+
+    # -- the parts by name ------------------------------------------------------------------------
+
+    def device_arrays(self) -> List[Crossbar]:
+        """Return the arrays of physical devices: fast, slow and (if analog) the reference."""
+        arrays = self.arrays[::-1]
+        if self.reference_array is not None:
+            arrays.append(self.reference_array.crossbar)
+        return arrays
+
+    def named_arrays(self) -> Dict[str, Crossbar]:
+        """Return all arrays by name, the one for forward and backward included."""
+        arrays = dict(zip(("fast", "slow", "reference_array"), self.device_arrays()))
+        if self.read is not self.slow:
+            arrays["read"] = self.read
+        return arrays
+
+    def named_stages(self) -> Dict[str, Module]:
+        """Return the stages that hold tensors, by name."""
+        return self.link.named_stages()
+
+    def oriented(self, values: Tensor) -> Tensor:
+        """Return ``[in_size, out_size]`` values of lines as ``[d_size, x_size]``, or back."""
+        return values.t() if self.config.transfer_columns else values
+
+    def chopper_signs(self) -> Tensor:
+        """Return the ``[d_size, x_size]`` chopper signs."""
+        signs = self.link.chopper.signs(self.link.everything)
+        return self.oriented(signs.expand_as(self.link.buffer.hidden))
+
+    def named_values(self) -> Dict[str, Tensor]:
+        """Return the quantities of the method by name, as ``[d_size, x_size]`` views."""
+        return {
+            "fast_weights": self.fast.weights,
+            "slow_weights": self.slow.weights,
+            "transfer_buffer": self.oriented(self.link.buffer.hidden),
+            "sp_estimate": self.oriented(self.link.estimator.sp_estimate),
+            "reference": self.oriented(self.link.reference.values),
+            "chopper": self.chopper_signs(),
+        }
+
+    def sizes(self) -> Tuple[int, int]:
+        """Return ``(d_size, x_size)``, the shape of the arrays."""
+        return self.d_size, self.x_size
+
+    def copy_arrays(self, other: Pipeline) -> None:
+        """Copy the arrays of physical devices of a tile of the same kind, cell by cell."""
+        for own, array in zip(self.device_arrays(), other.device_arrays()):
+            own.copy_from(array)
+        self.follow_granularities()
+
+    def move_to(self, device: torch_device) -> None:
+        """Move all arrays and stages to a GPU."""
+        for array in self.named_arrays().values():
+            array.cuda(device)
+        for stage in self.named_stages().values():
+            stage.to(device)
+        self.counters.to(device)
+        if self.link.lines.reader is not None:
+            self.link.lines.reader = self.link.lines.reader.cuda(device)
+        self.mixed = self._mixed_weight()
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def settled(method: Method) -> Method:
+    """Decorate a method of a tile that changes its pipeline outside of an update.
+
+    It starts from a whole state. If it is interrupted, the next call mends the mixed weight.
+    """
+
+    @wraps(method)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        pipeline: Pipeline = self.pipeline
+        if pipeline.unfinished and pipeline.is_changing:
+            return method(self, *args, **kwargs)  # within another such method
+        pipeline.settle()
+        pipeline.unfinished = pipeline.is_changing = True
+        try:
+            result = method(self, *args, **kwargs)
+            pipeline.unfinished = False
+            return result
+        finally:
+            pipeline.is_changing = False
+
+    return cast(Method, run)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
-from weakref import ref
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
@@ -15,15 +14,15 @@ from torch import device as torch_device
 from aihwkit_dspt.configs.enums import ReferenceType
 from aihwkit_dspt.configs.tensor_checks import require_numbers
 from aihwkit_dspt.tiles import state
-from aihwkit_dspt.tiles.pipeline import TrackingPipeline, settled
+from aihwkit_dspt.tiles.build import build_pipeline
+from aihwkit_dspt.tiles.pipeline import settled
 from aihwkit_dspt.tiles.vectors import as_vectors, gather_indexed
 
 
-class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
+class TrackingSimulatorTile(SimulatorTile):
     r"""Residual learning with a tracked symmetric point on aihwkit's C++ tiles.
 
-    Forward and backward use the mixed weight, updates go through
-    :class:`~aihwkit_dspt.tiles.pipeline.TrackingPipeline`.
+    aihwkit's interface to a :class:`~aihwkit_dspt.tiles.pipeline.Pipeline`, which does the work.
 
     On a GPU no pass waits for its result, whatever aihwkit's ``non_blocking`` says: all work is in
     order on torch's stream.
@@ -36,18 +35,20 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         data_type: data type of the simulation.
 
     Raises:
-        ConfigError: if the compound is not valid; see its docstring.
+        ConfigError: see :func:`~aihwkit_dspt.tiles.build.build_pipeline`.
+
+    Attributes:
+        pipeline: arrays, links and the mixed weight.
     """
 
     def __init__(
         self, x_size: int, d_size: int, rpu_config: UnitCellRPUConfig, data_type: RPUDataType
     ) -> None:
-        super().__init__(x_size, d_size, rpu_config, data_type)
+        self.x_size, self.d_size = x_size, d_size
+        self.data_type = data_type
+        self.pipeline = build_pipeline(x_size, d_size, rpu_config, data_type)
         self.indices: Optional[Tensor] = None
         self._was_set = False
-        for array in self.device_arrays():
-            array.owner = ref(self)
-        self.refresh_weights()
 
     # -- forward and backward ---------------------------------------------------------------
 
@@ -62,9 +63,9 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
     ) -> Tensor:
         """Return the analog product of the mixed weight with ``[*, x_size]`` inputs."""
         self._require_type(x_input, "x_input")
-        self.settle()
-        output = self.read_stage.forward(x_input, bias, in_trans, out_trans, is_test)
-        self.counters.forward_mvms += x_input.numel() // (self.x_size - int(bias))
+        self.pipeline.settle()
+        output = self.pipeline.read_stage.forward(x_input, bias, in_trans, out_trans, is_test)
+        self.pipeline.counters.forward_mvms += x_input.numel() // (self.x_size - int(bias))
         return output
 
     def backward(
@@ -77,9 +78,9 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
     ) -> Tensor:
         """Return the analog transposed product of the mixed weight with errors."""
         self._require_type(d_input, "d_input")
-        self.settle()
-        output = self.read_stage.backward(d_input, bias, in_trans, out_trans)
-        self.counters.backward_mvms += d_input.numel() // self.d_size
+        self.pipeline.settle()
+        output = self.pipeline.read_stage.backward(d_input, bias, in_trans, out_trans)
+        self.pipeline.counters.backward_mvms += d_input.numel() // self.d_size
         return output
 
     def forward_indexed(
@@ -87,9 +88,9 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
     ) -> Tensor:
         """Forward pass of a convolution with the index matrix that was set."""
         self._require_type(x_input, "x_input")
-        self.settle()
-        output: Tensor = self.read.tile.forward_indexed(x_input, d_tensor, is_test, True)
-        self.counters.forward_mvms += d_tensor.numel() // self.d_size
+        self.pipeline.settle()
+        output: Tensor = self.pipeline.read.tile.forward_indexed(x_input, d_tensor, is_test, True)
+        self.pipeline.counters.forward_mvms += d_tensor.numel() // self.d_size
         return output
 
     def backward_indexed(
@@ -97,24 +98,24 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
     ) -> Tensor:
         """Backward pass of a convolution with the index matrix that was set."""
         self._require_type(d_input, "d_input")
-        self.settle()
-        output: Tensor = self.read.tile.backward_indexed(d_input, x_tensor, True)
-        self.counters.backward_mvms += d_input.numel() // self.d_size
+        self.pipeline.settle()
+        output: Tensor = self.pipeline.read.tile.backward_indexed(d_input, x_tensor, True)
+        self.pipeline.counters.backward_mvms += d_input.numel() // self.d_size
         return output
 
     def _require_type(self, values: Tensor, name: str) -> None:
-        if values.dtype is not self.fast.shared.dtype:
+        if values.dtype is not self.pipeline.fast.shared.dtype:
             raise TileError(
                 f"{name} has data type {values.dtype}, the arrays simulate "
-                f"{self.fast.shared.dtype}: convert it with "
-                f"{name}.to({self.fast.shared.dtype}), or build the layer with another "
+                f"{self.pipeline.fast.shared.dtype}: convert it with "
+                f"{name}.to({self.pipeline.fast.shared.dtype}), or build the layer with another "
                 "runtime.data_type in its RPU configuration"
             )
 
     def set_matrix_indices(self, indices: Tensor) -> None:
         """Set the index matrix of convolutions."""
         self.indices = indices
-        self.read.tile.set_matrix_indices(indices)
+        self.pipeline.read.tile.set_matrix_indices(indices)
 
     def has_matrix_indices(self) -> bool:
         """Return whether the index matrix of convolutions has been set."""
@@ -148,7 +149,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         self._require_type(d_input, "d_input")
         x_vectors = as_vectors(x_input.detach(), in_trans, self.x_size, bias, "x_input")
         d_vectors = as_vectors(d_input.detach(), out_trans, self.d_size, False, "d_input")
-        self.update_vectors(x_vectors, d_vectors)
+        self.pipeline.update_vectors(x_vectors, d_vectors)
 
     def update_indexed(self, x_input: Tensor, d_input: Tensor, non_blocking: bool = False) -> None:
         """Update of a convolution with the index matrix that was set.
@@ -171,7 +172,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         indices = self.indices[: self.x_size * d_vectors.size(1)]
         x_vectors = gather_indexed(x_input.detach(), indices, self.x_size)
         d_vectors = as_vectors(d_vectors, False, self.d_size, False, "d_input")
-        self.update_vectors(x_vectors, d_vectors)
+        self.pipeline.update_vectors(x_vectors, d_vectors)
 
     # -- weights --------------------------------------------------------------------------------
 
@@ -189,10 +190,10 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         Args:
             as_ref: whether to return the tensor that stays up to date instead of a CPU copy.
         """
-        self.settle()
+        self.pipeline.settle()
         if as_ref:
-            return self.read.weights
-        return self.read.weights.detach().cpu().clone().contiguous()
+            return self.pipeline.read.weights
+        return self.pipeline.read.weights.detach().cpu().clone().contiguous()
 
     @settled
     def set_weights(self, weight: Tensor) -> None:
@@ -207,7 +208,7 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
             TileError: for a wrong shape or, once weights have been set, values that are not finite;
                 the tile is left as it was.
         """
-        weight = weight.detach().to(self.read.weights)
+        weight = weight.detach().to(self.pipeline.read.weights)
         if weight.shape != (self.d_size, self.x_size):
             raise TileError(
                 f"weight has shape {list(weight.shape)}: pass [{self.d_size}, {self.x_size}]"
@@ -218,16 +219,11 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
             # aihwkit's mapped convolutions set uninitialised memory once, before they initialise.
             weight = weight.nan_to_num(0.0, 0.0, 0.0)
         self._was_set = True
-        self.fast.program(self.oriented(self.reference.values))
-        self.slow.program(weight - self._residual())
-        self.buffer.hidden.zero_()
-        self.schedule.restart()
-        self.refresh_weights()
-
-    def _residual(self) -> Tensor:
-        r"""Return the ``[d_size, x_size]`` part :math:`\gamma\, c \circ (P - \tilde Q)`."""
-        difference = self.fast.weights - self.oriented(self.reference.values)
-        return difference * self.chopper_signs() * self.device_config.gamma
+        self.pipeline.fast.program(self.pipeline.oriented(self.pipeline.link.reference.values))
+        self.pipeline.slow.program(weight - self.pipeline.residual())
+        self.pipeline.link.buffer.hidden.zero_()
+        self.pipeline.link.schedule.restart()
+        self.pipeline.refresh_weights()
 
     def set_weights_uniform_random(self, bmin: float, bmax: float) -> None:
         """Set the mixed weight to uniform random numbers in ``[bmin, bmax]``."""
@@ -244,16 +240,16 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
             TileError: for a wrong shape, values that are not finite or a compound with
                 ``reference=ReferenceType.ZERO``; the tile is left as it was.
         """
-        if self.device_config.reference is ReferenceType.ZERO:
+        if self.pipeline.config.reference is ReferenceType.ZERO:
             raise TileError(
                 "reference=ReferenceType.ZERO has no reference to set: build the tile with "
                 "reference=ReferenceType.STATIC"
             )
-        reference = require_numbers("reference", reference, self.sizes(), TileError)
-        reference = reference.to(self.read.weights)
-        self.estimator.sp_estimate.copy_(self.oriented(reference))
-        self._sync(self.everything)
-        self.refresh_weights()
+        reference = require_numbers("reference", reference, self.pipeline.sizes(), TileError)
+        reference = reference.to(self.pipeline.read.weights)
+        self.pipeline.link.estimator.sp_estimate.copy_(self.pipeline.oriented(reference))
+        self.pipeline.link.sync(self.pipeline.link.everything)
+        self.pipeline.refresh_weights()
 
     @settled
     def calibrate(self, symmetric_points: Tensor) -> None:
@@ -267,33 +263,29 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         """
         weights = self.get_weights()
         self.set_reference(symmetric_points)
-        self.fast.place(symmetric_points)
-        self.slow.program(weights.to(self.slow.weights) - self._residual())
-        self.buffer.hidden.zero_()
-        self.refresh_weights()
+        self.pipeline.fast.place(symmetric_points)
+        self.pipeline.slow.program(
+            weights.to(self.pipeline.slow.weights) - self.pipeline.residual()
+        )
+        self.pipeline.link.buffer.hidden.zero_()
+        self.pipeline.refresh_weights()
 
     # -- learning rate and decay ----------------------------------------------------------------
 
     def get_learning_rate(self) -> float:
         """Return the SGD learning rate."""
-        return self.learning_rate
+        return self.pipeline.learning_rate
 
     def set_learning_rate(self, learning_rate: Optional[float]) -> None:
         """Set the SGD learning rate; ``None`` leaves it as it is."""
         if learning_rate is not None:
-            self.learning_rate = float(learning_rate)
+            self.pipeline.learning_rate = float(learning_rate)
 
     @settled
     def _apply(self, method: str, *args: Any) -> None:
-        for array in self.device_arrays():
+        for array in self.pipeline.device_arrays():
             getattr(array.tile, method)(*args)
-        self.follow_arrays()
-
-    def follow_arrays(self) -> None:
-        """Let reference and mixed weight follow after arrays were changed past the pipeline."""
-        if self.reference_array is not None:
-            self.reference.values.copy_(self.reference_array.values())
-        self.refresh_weights()
+        self.pipeline.follow_arrays()
 
     def decay_weights(self, alpha: float = 1.0) -> None:
         """Decay all arrays once according to their devices."""
@@ -312,25 +304,25 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         self, start_column_idx: int = 0, num_columns: int = 1, reset_prob: float = 1.0
     ) -> None:
         """Reset columns of the fast array, as aihwkit's transfer compounds do."""
-        self.fast.tile.reset_columns(start_column_idx, num_columns, reset_prob)
-        self.refresh_weights()
+        self.pipeline.fast.tile.reset_columns(start_column_idx, num_columns, reset_prob)
+        self.pipeline.refresh_weights()
 
     # -- inspection -----------------------------------------------------------------------------
 
     def get_brief_info(self) -> str:
         """Return a short description."""
-        config = self.device_config
+        config = self.pipeline.config
         names = " -> ".join(type(device).__name__ for device in config.unit_cell_devices)
         return (
             f"TrackingSimulatorTile<{self.data_type.value}>({self.x_size},{self.d_size}): "
             f"{names}, reference={config.reference.value}, gamma={config.gamma}, "
-            f"read={self.read_stage.describe()}"
+            f"read={self.pipeline.read_stage.describe()}"
         )
 
     def get_meta_parameters(self) -> Any:
         """Return the meta parameters that were configured: forward, backward and update."""
-        parameters = self.read.tile.get_meta_parameters()
-        parameters.update = self.fast.tile.get_meta_parameters().update
+        parameters = self.pipeline.read.tile.get_meta_parameters()
+        parameters.update = self.pipeline.fast.tile.get_meta_parameters().update
         return parameters
 
     def get_pulse_counters(self) -> Tensor:
@@ -339,13 +331,13 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         As aihwkit's compounds: ``[2 * n_arrays, d_size, x_size]`` up and down pulses of the arrays
         that have counted, which only devices with ``count_pulses=True`` do, on a GPU; else empty.
         """
-        counters = [array.tile.get_pulse_counters() for array in self.device_arrays()]
+        counters = [array.tile.get_pulse_counters() for array in self.pipeline.device_arrays()]
         counted = [counter for counter in counters if counter.numel() > 0]
         return cat(counted) if counted else counters[0]
 
     def set_verbosity_level(self, verbose: int) -> None:
         """Set the verbosity of all arrays."""
-        for array in self.device_arrays():
+        for array in self.pipeline.device_arrays():
             array.tile.set_verbosity_level(verbose)
 
     def get_hidden_update_index(self) -> int:
@@ -357,12 +349,12 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
 
     def get_hidden_parameter_names(self) -> List[str]:
         """Return the names of the slices of :meth:`get_hidden_parameters`."""
-        return state.hidden_parameter_names(self)
+        return state.hidden_parameter_names(self.pipeline)
 
     def get_hidden_parameters(self) -> Tensor:
         """Return the ``[n_names, d_size, x_size]`` hidden parameters as a CPU copy."""
-        self.settle()
-        return state.hidden_parameters(self)
+        self.pipeline.settle()
+        return state.hidden_parameters(self.pipeline)
 
     @settled
     def set_hidden_parameters(self, params: Tensor) -> None:
@@ -373,13 +365,13 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         """
         if params.numel() == 0:  # a saved state has them in its extra
             return
-        state.set_hidden_parameters(self, params)
-        self.refresh_weights()
+        state.set_hidden_parameters(self.pipeline, params)
+        self.pipeline.refresh_weights()
 
     def dump_extra(self) -> Dict[str, Any]:
         """Return the complete state as nested dicts of CPU tensors and Python values."""
-        self.settle()
-        return state.dump_state(self)
+        self.pipeline.settle()
+        return state.dump_state(self.pipeline)
 
     @settled
     def load_extra(self, extra: Dict[str, Any], strict: bool = False) -> None:
@@ -388,11 +380,11 @@ class TrackingSimulatorTile(TrackingPipeline, SimulatorTile):
         Raises:
             TileError: see :func:`~aihwkit_dspt.tiles.state.load_state`.
         """
-        state.load_state(self, extra)
-        self.refresh_weights()
+        state.load_state(self.pipeline, extra)
+        self.pipeline.refresh_weights()
 
     def cuda(self, device: torch_device) -> None:
         """Move all arrays and stages to a GPU."""
-        self.settle()
-        self.move_to(device)
-        self.refresh_weights()
+        self.pipeline.settle()
+        self.pipeline.move_to(device)
+        self.pipeline.refresh_weights()

@@ -9,7 +9,7 @@ from torch import Tensor, allclose, equal, ones_like, stack
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from aihwkit_dspt.tiles.parts import TileParts
+from aihwkit_dspt.tiles.pipeline import Pipeline
 from aihwkit_dspt.tiles.settings import FIXED, conflicts, described, fixed_settings
 
 STATE_FORMAT = 2
@@ -34,7 +34,7 @@ class StateError(TileError, RuntimeError):
     """
 
 
-def hidden_parameter_names(parts: TileParts) -> List[str]:
+def hidden_parameter_names(pipeline: Pipeline) -> List[str]:
     """Return the names of the slices of :func:`hidden_parameters`.
 
     Device parameters carry the number of their array (0 fast, 1 slow, 2 reference), as in
@@ -42,20 +42,22 @@ def hidden_parameter_names(parts: TileParts) -> List[str]:
     """
     names = [
         f"{name}_{number}"
-        for number, array in enumerate(parts.device_arrays())
+        for number, array in enumerate(pipeline.device_arrays())
         for name in array.hidden_parameter_names()
     ]
-    return names + list(parts.named_values())
+    return names + list(pipeline.named_values())
 
 
-def hidden_parameters(parts: TileParts) -> Tensor:
+def hidden_parameters(pipeline: Pipeline) -> Tensor:
     """Return the ``[n_names, d_size, x_size]`` hidden parameters as a CPU copy."""
-    values = [value for array in parts.device_arrays() for value in array.hidden_parameters().cpu()]
-    values += [value.detach().cpu() for value in parts.named_values().values()]
+    values = [
+        value for array in pipeline.device_arrays() for value in array.hidden_parameters().cpu()
+    ]
+    values += [value.detach().cpu() for value in pipeline.named_values().values()]
     return stack(values)
 
 
-def set_hidden_parameters(parts: TileParts, params: Tensor) -> None:
+def set_hidden_parameters(pipeline: Pipeline, params: Tensor) -> None:
     """Set the ``[n_names, d_size, x_size]`` hidden parameters.
 
     As in aihwkit's compounds the weights of an array of unit cells follow those of the devices in
@@ -67,30 +69,30 @@ def set_hidden_parameters(parts: TileParts, params: Tensor) -> None:
             product of signs (of input signs alone without output choppers); the tile is left as it
             was.
     """
-    names = hidden_parameter_names(parts)
-    expected = [len(names), *parts.sizes()]
+    names = hidden_parameter_names(pipeline)
+    expected = [len(names), *pipeline.sizes()]
     if list(params.shape) != expected:
         raise TileError(f"hidden parameters have shape {list(params.shape)}: pass {expected}")
     params = params.detach()
     if not bool(params.isfinite().all()):
         raise TileError("hidden parameters have values that are not finite: pass finite values")
     values = dict(zip(names, params))
-    signs = parts.oriented(values["chopper"].to(parts.read.weights))
-    in_sign, out_sign = _split_signs(signs, parts.chopper.has_output)
+    signs = pipeline.oriented(values["chopper"].to(pipeline.read.weights))
+    in_sign, out_sign = _split_signs(signs, pipeline.link.chopper.has_output)
     start = 0
     given = values["fast_weights"], values["slow_weights"], None
-    for array, weights in zip(parts.device_arrays(), given):
+    for array, weights in zip(pipeline.device_arrays(), given):
         stop = start + len(array.hidden_parameter_names())
         _set_array(array, params[start:stop], weights)
         start = stop
-    parts.follow_granularities()
-    for name, value in parts.named_values().items():
+    pipeline.follow_granularities()
+    for name, value in pipeline.named_values().items():
         if name not in ("chopper", "fast_weights", "slow_weights"):
             value.copy_(values[name])
-    parts.chopper.in_sign.copy_(in_sign)
-    parts.chopper.out_sign.copy_(out_sign)
-    if parts.reference_array is not None:
-        parts.reference_array.crossbar.place(values["reference"])
+    pipeline.link.chopper.in_sign.copy_(in_sign)
+    pipeline.link.chopper.out_sign.copy_(out_sign)
+    if pipeline.reference_array is not None:
+        pipeline.reference_array.crossbar.place(values["reference"])
 
 
 def _set_array(array: Crossbar, parameters: Tensor, weights: Optional[Tensor]) -> None:
@@ -121,29 +123,29 @@ def _split_signs(signs: Tensor, has_output: bool) -> Tuple[Tensor, Tensor]:
     return in_sign, out_sign
 
 
-def dump_state(parts: TileParts) -> Dict[str, Any]:
+def dump_state(pipeline: Pipeline) -> Dict[str, Any]:
     """Return the complete state as nested dicts of CPU tensors and Python values."""
-    state = {name: _to_cpu(value) for name, value in _without_arrays(parts).items()}
-    state.update({name: array.state() for name, array in parts.named_arrays().items()})
+    state = {name: _to_cpu(value) for name, value in _without_arrays(pipeline).items()}
+    state.update({name: array.state() for name, array in pipeline.named_arrays().items()})
     return state
 
 
-def _without_arrays(parts: TileParts) -> Dict[str, Any]:
+def _without_arrays(pipeline: Pipeline) -> Dict[str, Any]:
     """Return the state but for the arrays, with the tensors that are in use."""
     return {
-        **{name: stage.state_dict() for name, stage in parts.named_stages().items()},
+        **{name: stage.state_dict() for name, stage in pipeline.named_stages().items()},
         # Lists as in the state of aihwkit's C++ tiles, whose values all have a length.
         "format": [STATE_FORMAT],
-        "method": parts.device_config.method_name(),
-        "settings": fixed_settings(parts.device_config),
-        "schedule": parts.schedule.state(),
-        "fast_lr": parts.fast_lr.state(),
-        "counters": parts.counters.state(),
-        "learning_rate": [parts.learning_rate],
+        "method": pipeline.config.method_name(),
+        "settings": fixed_settings(pipeline.config),
+        "schedule": pipeline.link.schedule.state(),
+        "fast_lr": pipeline.fast_lr.state(),
+        "counters": pipeline.counters.state(),
+        "learning_rate": [pipeline.learning_rate],
     }
 
 
-def load_state(parts: TileParts, state: Dict[str, Any]) -> None:
+def load_state(pipeline: Pipeline, state: Dict[str, Any]) -> None:
     """Set the state that :func:`dump_state` returned.
 
     Raises:
@@ -152,16 +154,16 @@ def load_state(parts: TileParts, state: Dict[str, Any]) -> None:
     """
     require_format(state)
     if state["format"] == [1]:
-        state = from_format_1(state, parts.device_config)
-    require_method(state, parts.device_config)
-    require_settings(state["settings"], parts.device_config)
-    arrays = parts.named_arrays()
+        state = from_format_1(state, pipeline.config)
+    require_method(state, pipeline.config)
+    require_settings(state["settings"], pipeline.config)
+    arrays = pipeline.named_arrays()
     if DERIVED not in state or DERIVED not in arrays:
         state = {key: value for key, value in state.items() if key != DERIVED}
         arrays.pop(DERIVED, None)
     elif isinstance(state[DERIVED], dict):
         state = {**state, DERIVED: {"weights": arrays[DERIVED].weights, **state[DERIVED]}}
-    wanted = _without_arrays(parts)
+    wanted = _without_arrays(pipeline)
     _require_same_keys("state", state, [*wanted, *arrays])
     for name, value in wanted.items():
         _require_same_layout(f"state.{name}", state[name], value)
@@ -170,13 +172,13 @@ def load_state(parts: TileParts, state: Dict[str, Any]) -> None:
         _require_same_layout(f"state.{name}", state[name], array.state())
     for name, array in arrays.items():
         array.load_state(state[name])
-    parts.follow_granularities()
-    for name, stage in parts.named_stages().items():
+    pipeline.follow_granularities()
+    for name, stage in pipeline.named_stages().items():
         stage.load_state_dict(state[name])
-    parts.schedule.load_state(state["schedule"])
-    parts.fast_lr.load_state(state["fast_lr"])
-    parts.counters.load_state(state["counters"])
-    parts.learning_rate = float(state["learning_rate"][0])
+    pipeline.link.schedule.load_state(state["schedule"])
+    pipeline.fast_lr.load_state(state["fast_lr"])
+    pipeline.counters.load_state(state["counters"])
+    pipeline.learning_rate = float(state["learning_rate"][0])
 
 
 def from_format_1(state: Dict[str, Any], config: TrackingTransferCompound) -> Dict[str, Any]:

@@ -77,8 +77,8 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
     # -- the quantities of the method, as copies --------------------------------------------------
 
     def _value(self, name: str) -> Tensor:
-        self.tile.settle()
-        value: Tensor = self.tile.named_values()[name]
+        self.tile.pipeline.settle()
+        value: Tensor = self.tile.pipeline.named_values()[name]
         return value.detach().cpu().clone().contiguous()
 
     @property
@@ -140,7 +140,7 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
         Yields:
             the listener.
         """
-        listeners = self.tile.listeners
+        listeners = self.tile.pipeline.listeners
         listeners.append(listener)
         try:
             yield listener
@@ -287,7 +287,7 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
 
     def _get_extra_parameters(self, pre_key: str, full_key: bool = False) -> Tuple[Any, Any]:
         """Return the parameters of the array that is read, and all of its state."""
-        extra = self.tile.read.tile.dump_extra()
+        extra = self.tile.pipeline.read.tile.dump_extra()
         found = {key: tensor(value) for key, value in extra.items() if pre_key in key}
         names = {key: key.split(pre_key)[-1] for key in found}
         if full_key:
@@ -305,7 +305,7 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
                     f"{name} has {len(value)} values: pass {len(extra[keys[name]])} of them"
                 )
         extra.update({keys[name]: value.tolist() for name, value in dic.items()})
-        self.tile.read.tile.load_extra(extra, False)
+        self.tile.pipeline.read.tile.load_extra(extra, False)
 
     def extra_repr(self) -> str:
         """Return the description that is printed with the module."""

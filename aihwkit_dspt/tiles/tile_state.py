@@ -74,7 +74,7 @@ class TileState(TileSettings):
         try:
             super().__setstate__(state)
             keep_context(self, before["_parameters"][AnalogTileStateNames.CONTEXT])
-            self.tile.listeners = before["tile"].listeners
+            self.tile.pipeline.listeners = before["tile"].pipeline.listeners
             self._keep_settings()
         except BaseException:
             put_back(self, before)
@@ -84,17 +84,19 @@ class TileState(TileSettings):
         """Return the state, translated if it is that of a C++ compound."""
         names, config = AnalogTileStateNames, self.rpu_config.device
         sizes = list(state[names.WEIGHTS].shape)
-        if sizes != list(self.tile.sizes()):
+        if sizes != list(self.tile.pipeline.sizes()):
             raise TileError(
-                f"state has weights of shape {sizes}, this tile {list(self.tile.sizes())}: load "
-                "the state of a layer of the same size"
+                f"state has weights of shape {sizes}, this tile "
+                f"{list(self.tile.pipeline.sizes())}: load the state of a layer of the same size"
             )
         # A copy: a state may be loaded into several tiles.
         saved = plain(deepcopy(state[names.RPU_CONFIG]))
         if is_compound(getattr(saved, "device", None)):
             require_same_settings(config, saved.device)
             hidden = dict(zip(state[names.HIDDEN_PARAMETER_NAMES], state[names.HIDDEN_PARAMETERS]))
-            extra = from_compound(self.tile, state[names.WEIGHTS], hidden, state[names.EXTRA])
+            extra = from_compound(
+                self.tile.pipeline, state[names.WEIGHTS], hidden, state[names.EXTRA]
+            )
             fresh = self._recreate_simulator_tile(sizes[1], sizes[0], self.rpu_config)
             fresh.load_extra(extra)
             return {
@@ -166,7 +168,7 @@ class TileState(TileSettings):
         memo[id(self)] = copied
         state: Any = self.__getstate__()
         copied.__setstate__(deepcopy(state, memo))
-        copied.tile.copy_arrays(self.tile)
+        copied.tile.pipeline.copy_arrays(self.tile.pipeline)
         return copied
 
 

@@ -52,7 +52,7 @@ def calibrate(
     tiles = {
         name: tile
         for name, tile in tracking_tiles(model).items()
-        if tile.tile.device_config.reference is not ReferenceType.ZERO
+        if tile.tile.pipeline.config.reference is not ReferenceType.ZERO
     }
     if not tiles:
         raise TileError(
@@ -62,7 +62,7 @@ def calibrate(
         )
     results = {
         name: zero_shift(
-            tile.tile.fast,
+            tile.tile.pipeline.fast,
             n_pulses,
             schedule,
             method,
@@ -74,5 +74,5 @@ def calibrate(
     }
     for name, tile in tiles.items():
         tile.tile.calibrate(results[name].estimate)
-        tile.tile.counters.calibration_pulses += n_pulses
+        tile.tile.pipeline.counters.calibration_pulses += n_pulses
     return results

@@ -16,6 +16,7 @@ from aihwkit_dspt.devices import LinearResponse, Response, response
 from aihwkit_dspt.tiles.cpp_copy import PERSISTENT, copy_cpp_tile
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.of_model import analog_tiles
+from aihwkit_dspt.tiles.pipeline import Pipeline
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile import TrackingTile
 
@@ -172,8 +173,8 @@ class PulsedArray:
         return self.cells
 
 
-def _meant(given: Any) -> Tuple[Any, Optional[TrackingSimulatorTile]]:
-    """Return the array that is meant, and the tracking tile that it belongs to."""
+def _meant(given: Any) -> Tuple[Any, Optional[Pipeline]]:
+    """Return the array that is meant, and the pipeline that it belongs to."""
     if isinstance(given, nn.Module) and not isinstance(given, (TileModule, SimulatorTile)):
         tiles = list(analog_tiles(given).values())
         if len(tiles) != 1:
@@ -184,7 +185,7 @@ def _meant(given: Any) -> Tuple[Any, Optional[TrackingSimulatorTile]]:
         (given,) = tiles
     simulator = given.tile if isinstance(given, TrackingTile) else given
     if isinstance(simulator, TrackingSimulatorTile):
-        return simulator.fast, simulator
+        return simulator.pipeline.fast, simulator.pipeline
     return given, given.owner() if isinstance(given, Crossbar) else None
 
 

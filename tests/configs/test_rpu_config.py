@@ -72,4 +72,4 @@ def test_config_belongs_to_the_tile() -> None:
     tile = TrackingTile(5, 7, config)
     config.device.gamma = 0.7
     assert tile.rpu_config.device.gamma == 0.1
-    assert tile.tile.device_config.gamma == 0.1
+    assert tile.tile.pipeline.config.gamma == 0.1

@@ -61,7 +61,7 @@ def test_cpu_devices_do_not_count() -> None:
     counting = quiet_device(count_pulses=True)
     tile = quiet_tile(unit_cell_devices=[counting, counting], **METHODS["E-RIDER"])
     train(tile, 5)
-    assert tile.tile.fast.tile.get_pulse_counters().numel() == 0
+    assert tile.tile.pipeline.fast.tile.get_pulse_counters().numel() == 0
     assert operation_counts(tile).total.coincidences is None
 
 
@@ -70,8 +70,8 @@ def test_tracking_tile_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     counting = quiet_device(count_pulses=True)
     tile = quiet_tile(unit_cell_devices=[counting, counting], **METHODS["E-RIDER"])
     monkeypatch.setattr(Crossbar, "is_cuda", True)
-    monkeypatch.setattr(tile.tile.fast, "tile", CountingTile((2, 1)))
-    monkeypatch.setattr(tile.tile.slow, "tile", CountingTile((9, 9)))
+    monkeypatch.setattr(tile.tile.pipeline.fast, "tile", CountingTile((2, 1)))
+    monkeypatch.setattr(tile.tile.pipeline.slow, "tile", CountingTile((9, 9)))
     counts = operation_counts(tile)
     assert counts.total.coincidences == 24 * 3
     assert "coincidences" in counts.table()

@@ -40,10 +40,10 @@ class Tally:
     def __init__(self, tile: TrackingTile) -> None:
         self.slow_pulses = self.reads = self.events = self.cells = 0.0
         simulator = tile.tile
-        self._wrap(simulator.lines, "pulse", self.on_pulse)
-        self._wrap(simulator.lines, "read", self.on_read)
-        self._wrap(simulator.reference, "sync", self.on_sync)
-        self.slow = simulator.slow
+        self._wrap(simulator.pipeline.link.lines, "pulse", self.on_pulse)
+        self._wrap(simulator.pipeline.link.lines, "read", self.on_read)
+        self._wrap(simulator.pipeline.link.reference, "sync", self.on_sync)
+        self.slow = simulator.pipeline.slow
 
     @staticmethod
     def _wrap(owner: Any, name: str, count: Any) -> None:

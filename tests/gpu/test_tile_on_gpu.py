@@ -181,8 +181,8 @@ def test_products(settings: Dict[str, Any], backward: bool) -> None:
         config.forward = IOParameters(out_noise=noise, **settings)
         config.backward = IOParameters(out_noise=noise, **settings)
         tile = TrackingTile(40, 60, config).cuda()
-        tile.tile.read.program(weights)
-        stage, cpp = tile.tile.read_stage, tile.tile.read.tile
+        tile.tile.pipeline.read.program(weights)
+        stage, cpp = tile.tile.pipeline.read_stage, tile.tile.pipeline.read.tile
         assert stage.describe() == "batched"
         for _ in range(1 if noise == 0.0 else 50):
             if backward:

@@ -26,7 +26,7 @@ def agrees(model: Any) -> bool:
     resumed = layer()
     resumed.load_state_dict(model.state_dict())
     tiles = [next(one.analog_tiles()) for one in (model, deepcopy(model), resumed)]
-    gammas = {tile.tile.device_config.gamma for tile in tiles}
+    gammas = {tile.tile.pipeline.config.gamma for tile in tiles}
     gammas |= {tile.rpu_config.device.gamma for tile in tiles}
     weights = [snapshot(tile)["used"][0] for tile in tiles]
     return len(gammas) == 1 and all(bool((one == weights[0]).all()) for one in weights)
@@ -37,7 +37,7 @@ def test_fields_of_the_compound(name: str) -> None:
     """They cannot be set on a tile, of its configuration or its simulator tile; nothing changes."""
     model = layer()
     tile = model.analog_module
-    for device in (tile.rpu_config.device, tile.tile.device_config):
+    for device in (tile.rpu_config.device, tile.tile.pipeline.config):
         value = getattr(device, name)
         with pytest.raises(ConfigError, match=rf"{name}=.*load_rpu_config=False"):
             setattr(device, name, value)
@@ -109,7 +109,7 @@ def test_the_given_configuration_stays_free(build: Callable[[Any], Any]) -> None
     copied = deepcopy(next(model.analog_tiles()).rpu_config)
     copied.device.gamma = 0.7
     for one in (config, copied):
-        assert next(build(one).analog_tiles()).tile.device_config.gamma == 0.7
+        assert next(build(one).analog_tiles()).tile.pipeline.config.gamma == 0.7
 
 
 @pytest.mark.parametrize("tile_class", [TorchTransferTile, object, None, "TrackingTile"])

@@ -108,7 +108,10 @@ def test_per_layer_configurations() -> None:
     model = convert_to_analog(ResNet(), base, specific_rpu_config_fun=choose)
     assert base.device.gamma == 0.1
     settings = {
-        name: (module.analog_module.rpu_config.device.gamma, module.analog_module.tile.dynamic)
+        name: (
+            module.analog_module.rpu_config.device.gamma,
+            module.analog_module.tile.pipeline.link.tracks,
+        )
         for name, module in model.named_modules()
         if isinstance(getattr(module, "analog_module", None), TrackingTile)
     }

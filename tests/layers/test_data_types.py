@@ -31,7 +31,7 @@ def test_linear_layers_name_the_input(read: str, dtype: torch.dtype) -> None:
     """One error for all batch sizes, in every pass; nothing has been counted or changed by then."""
     layer = linear(read)
     tile = layer.analog_module
-    before, counts = tile.fast_weights, tile.tile.counters.state()
+    before, counts = tile.fast_weights, tile.tile.pipeline.counters.state()
     for n_vectors in (1, 2, 8, 300):
         x, d = torch.ones(n_vectors, 300), torch.ones(n_vectors, 200)
         for call, name in (
@@ -42,7 +42,7 @@ def test_linear_layers_name_the_input(read: str, dtype: torch.dtype) -> None:
         ):
             with pytest.raises(TileError, match=rf"{name} has data type {dtype}.*torch\.float32"):
                 call()
-    assert tile.tile.counters.state() == counts
+    assert tile.tile.pipeline.counters.state() == counts
     assert torch.equal(tile.fast_weights, before)
 
 
@@ -51,10 +51,10 @@ def test_convolutions_name_the_input(dtype: torch.dtype) -> None:
     """Indexed passes, too. (Integers have no index matrix: torch refuses them before.)"""
     layer = AnalogConv2d(2, 3, 3, rpu_config=quiet_config(**METHODS["E-RIDER"]))
     layer(torch.ones(1, 2, 5, 5))
-    counts = layer.analog_module.tile.counters.state()
+    counts = layer.analog_module.tile.pipeline.counters.state()
     with pytest.raises(TileError, match=rf"x_input has data type {dtype}"):
         layer(torch.ones(1, 2, 5, 5, dtype=dtype))
-    assert layer.analog_module.tile.counters.state() == counts
+    assert layer.analog_module.tile.pipeline.counters.state() == counts
 
 
 @pytest.mark.parametrize("read", READS)

@@ -46,7 +46,7 @@ def play(fast: Tensor, noise: float = 0.0, **settings: Any) -> RecordedReads:
     x, d = torch.zeros(1, in_size), torch.zeros(1, out_size)
     with record_reads(tile) as reads:
         for weights in fast:
-            tile.tile.fast.place(weights)
+            tile.tile.pipeline.fast.place(weights)
             for _ in range(in_size):
                 tile.update(x, d)
     return reads

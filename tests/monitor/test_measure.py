@@ -76,9 +76,9 @@ def test_layers(layer: str, digital_bias: bool) -> None:
     fit(model, shape)
     # So few steps flip no chopper of a larger layer; the estimate and the signs are set as well.
     for tile in tiles.values():
-        tile.tile.reference.values.normal_(-0.3, 0.2)
-        tile.tile.chopper.in_sign[::3] = -1.0
-        tile.tile.refresh_weights()
+        tile.tile.pipeline.link.reference.values.normal_(-0.3, 0.2)
+        tile.tile.pipeline.link.chopper.in_sign[::3] = -1.0
+        tile.tile.pipeline.refresh_weights()
     measured = SymmetricPointMonitor(model).record()
     assert list(measured) == list(tiles)
     for name, tile in tiles.items():
@@ -121,7 +121,7 @@ def test_bounds_of_each_cell() -> None:
     tile = quiet_tile((8, 9), unit_cell_devices=[device, device], **METHODS["E-RIDER"])
     hidden = tile.get_hidden_parameters()
     assert hidden["max_bound_0"].std() > 0.05
-    for number, array in enumerate((tile.tile.fast, tile.tile.slow)):
+    for number, array in enumerate((tile.tile.pipeline.fast, tile.tile.pipeline.slow)):
         low, high = hidden[f"min_bound_{number}"], hidden[f"max_bound_{number}"]
         beyond = torch.rand(8, 9) < 0.5
         distance = 0.01 + torch.where(beyond, -1e-4, 1e-4)
@@ -145,7 +145,7 @@ def test_frozen_tiles_are_seen() -> None:
 def test_saturated_cells() -> None:
     """Cells are placed just within and just beyond one step from the bounds, and beyond."""
     tile = TrackingTile(4, 5, config())
-    for number, array in enumerate((tile.tile.fast, tile.tile.slow)):
+    for number, array in enumerate((tile.tile.pipeline.fast, tile.tile.pipeline.slow)):
         reference = tile.get_hidden_parameters()[f"reference_{number}"]
         distance = torch.full((4, 5), 0.0102)
         distance[0, :3] = torch.tensor([0.0098, 0.0, -0.005])
@@ -164,12 +164,14 @@ def test_constructed_numbers() -> None:
     tile = quiet_tile((4, 6), **METHODS["E-RIDER"])
     simulator = tile.tile
     sign = torch.tensor([1.0, -1.0]).repeat(12).view(4, 6)
-    simulator.fast.place(point + 0.03 * sign)
-    simulator.slow.place(torch.full((4, 6), 0.2))
-    simulator.estimator.sp_estimate.fill_(point).add_(0.01 + 0.02 * simulator.oriented(sign))
-    simulator.reference.values.fill_(point - 0.04)
-    simulator.chopper.in_sign[:2] = -1.0
-    simulator.refresh_weights()
+    simulator.pipeline.fast.place(point + 0.03 * sign)
+    simulator.pipeline.slow.place(torch.full((4, 6), 0.2))
+    simulator.pipeline.link.estimator.sp_estimate.fill_(point).add_(
+        0.01 + 0.02 * simulator.pipeline.oriented(sign)
+    )
+    simulator.pipeline.link.reference.values.fill_(point - 0.04)
+    simulator.pipeline.link.chopper.in_sign[:2] = -1.0
+    simulator.pipeline.refresh_weights()
     (row,) = SymmetricPointMonitor(tile).record().values()
     mixed = 24 * (0.2**2) + 2 * 0.2 * 0.1 * 0.04 * 8 + 0.1**2 * 24 * (0.04**2 + 0.03**2)
     expected = {

@@ -36,9 +36,9 @@ def test_reads_are_those_of_the_tile(settings: Dict[str, Any]) -> None:
     n_lines, expected = (4 if columns else 3), []
     with record_reads(tile) as reads:
         for _ in range(120):
-            n_before, signs = tile.tile.schedule.n_reads, tile.chopper
+            n_before, signs = tile.tile.pipeline.link.schedule.n_reads, tile.chopper
             tile.update(*draw_batch(tile, 1))
-            n_read = tile.tile.schedule.n_reads - n_before
+            n_read = tile.tile.pipeline.link.schedule.n_reads - n_before
             for number in range(n_before, n_before + n_read):
                 line = number % n_lines
                 values = (tile.fast_weights, tile.sp_estimate, signs)
@@ -50,7 +50,7 @@ def test_reads_are_those_of_the_tile(settings: Dict[str, Any]) -> None:
         series = torch.stack([row[number] for row in rows]).unflatten(0, (n_reads, n_lines))
         assert torch.equal(getattr(reads, name), series), name
     assert {-1.0, 1.0} == set(reads.chopper.unique().tolist())
-    assert reads.eta == tile.tile.estimator.eta
+    assert reads.eta == tile.tile.pipeline.link.estimator.eta
 
 
 def test_chosen_lines() -> None:
@@ -85,21 +85,21 @@ def test_tile_stays_whole() -> None:
     train(tile, 10)
     model = nn.Sequential(tile)
     names = list(model.state_dict())
-    stage = list(tile.tile.estimator.state_dict())
+    stage = list(tile.tile.pipeline.link.estimator.state_dict())
     with record_reads(tile) as reads:
         assert list(model.state_dict()) == names
-        assert list(tile.tile.estimator.state_dict()) == stage
+        assert list(tile.tile.pipeline.link.estimator.state_dict()) == stage
         copied = deepcopy(model)[0]
         unpickled = pickle.loads(pickle.dumps(model))[0]
         for other in (copied, unpickled):
-            assert other.tile.listeners == []
+            assert other.tile.pipeline.listeners == []
             train(other, 10)
         with pytest.raises(TileError, match="has been read yet"):
             _ = reads.fast
-    assert tile.tile.listeners == []
+    assert tile.tile.pipeline.listeners == []
     with pytest.raises(RuntimeError), record_reads(tile):
         raise RuntimeError
-    assert tile.tile.listeners == []
+    assert tile.tile.pipeline.listeners == []
 
 
 def test_recording_goes_on_after_a_load() -> None:

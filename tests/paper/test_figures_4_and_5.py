@@ -44,8 +44,8 @@ def test_calibration_then_ttv2() -> None:
     assert rms < 0.1
     for tile in model.modules():
         if isinstance(tile, TrackingTile):
-            assert tile.tile.device_config.reference is ReferenceType.STATIC
-            assert tile.tile.device_config.method_name() == "two-stage"
+            assert tile.tile.pipeline.config.reference is ReferenceType.STATIC
+            assert tile.tile.pipeline.config.method_name() == "two-stage"
             torch.testing.assert_close(tile.fast_weights, tile.reference, atol=1e-5, rtol=0.0)
             weights, _ = tile.get_weights(apply_weight_scaling=False)
             torch.testing.assert_close(weights, tile.slow_weights, atol=1e-6, rtol=0.0)

@@ -20,7 +20,7 @@ def chopper(**changes: Any) -> Chopper:
         "out_chop_prob": 0.0,
         "in_chop_random": False,
         "period": 4,
-        "timed_as_agad": True,
+        "ends_phases": True,
         "seed": 1,
         "data_type": torch.float32,
     }
@@ -44,7 +44,7 @@ def flip_outputs(stage: Chopper) -> List[int]:
 @pytest.mark.parametrize("dynamic", [True, False])
 def test_regular_flips(dynamic: bool) -> None:
     """C++: a line flips when ``sweep % period + 1 == period``, each line in its own sweep."""
-    stage = chopper(timed_as_agad=dynamic)
+    stage = chopper(ends_phases=dynamic)
     for sweep in range(12):
         for line in range(5):
             before = stage.in_sign.clone()
@@ -72,7 +72,7 @@ def test_random_flips(dynamic: bool) -> None:
     makes the outcome the same in every run.
     """
     n, p = 20000, 0.25
-    stage = chopper(in_chop_random=True, timed_as_agad=dynamic, in_size=n)
+    stage = chopper(in_chop_random=True, ends_phases=dynamic, in_size=n)
     assert len(flip_lines(stage, slice(0, n), 0)) == pytest.approx(
         n * p, abs=5 * (n * p * 0.75) ** 0.5
     )
@@ -82,7 +82,7 @@ def test_random_flips(dynamic: bool) -> None:
 
 def test_array_flips_exactly_the_lines_that_it_returns() -> None:
     """Random flips of several lines at once."""
-    stage = chopper(in_chop_random=True, timed_as_agad=False, in_size=50)
+    stage = chopper(in_chop_random=True, ends_phases=False, in_size=50)
     expected = torch.ones(50)
     for sweep in range(30):
         expected[flip_lines(stage, slice(10, 40), sweep)] *= -1.0
@@ -159,10 +159,10 @@ def test_gradient_and_transfer_signs_cancel() -> None:
 
 def test_state_continues_the_random_flips() -> None:
     """Save and load in the middle: signs and all later flips are the same."""
-    stage = chopper(in_chop_random=True, out_chop_prob=0.4, timed_as_agad=False)
+    stage = chopper(in_chop_random=True, out_chop_prob=0.4, ends_phases=False)
     flip_lines(stage, slice(0, 5), 0)
     flip_outputs(stage)
-    other = chopper(in_chop_random=True, out_chop_prob=0.4, timed_as_agad=False, seed=99)
+    other = chopper(in_chop_random=True, out_chop_prob=0.4, ends_phases=False, seed=99)
     other.load_state_dict(stage.state_dict())
     for sweep in range(20):
         assert flip_lines(stage, slice(0, 5), sweep) == flip_lines(other, slice(0, 5), sweep)

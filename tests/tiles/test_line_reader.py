@@ -113,7 +113,7 @@ def test_other_reads_stay_with_aihwkit(settings: Dict[str, Any], data_type: RPUD
 @pytest.mark.parametrize("mode", ReadMode, ids=str)
 def test_read_mode_chooses(mode: ReadMode) -> None:
     """``read_mode=ReadMode.CPP`` reads lines by aihwkit's tile, too."""
-    reader = quiet_tile(read_mode=mode).tile.lines.reader
+    reader = quiet_tile(read_mode=mode).tile.pipeline.link.lines.reader
     assert isinstance(reader, CompiledLineReader if mode is ReadMode.AUTO else LineReader)
 
 

@@ -68,9 +68,9 @@ def test_tile_without_noise_stays_near_the_register() -> None:
     tile = quiet_tile(reference_device=linear_device(), **settings)
     for _ in range(30):
         train(tile, 1, n_batch=1)
-        held = tile.tile.oriented(tile.tile.reference_array.values())
+        held = tile.tile.pipeline.oriented(tile.tile.pipeline.reference_array.values())
         assert torch.equal(tile.reference, held)
-    line = (tile.tile.schedule.line - 1) % 6
+    line = (tile.tile.pipeline.link.schedule.line - 1) % 6
     assert (tile.reference - tile.sp_estimate)[:, line].abs().max() <= 0.005 + 1e-5
 
 
@@ -85,8 +85,8 @@ def test_programming_events_are_counted(method: str, device: Any) -> None:
         train(tile, x_size, n_batch=1)
     period = tile.rpu_config.device.chop_period()
     events = n_sweeps * x_size if method == "RIDER" else n_sweeps // period * x_size
-    assert tile.tile.reference.n_syncs == events > 0
-    assert tile.tile.reference.n_synced_cells == events * d_size
+    assert tile.tile.pipeline.link.reference.n_syncs == events > 0
+    assert tile.tile.pipeline.link.reference.n_synced_cells == events * d_size
 
 
 def test_set_reference_programs_the_device() -> None:
@@ -96,7 +96,7 @@ def test_set_reference_programs_the_device() -> None:
     tile.set_reference(target)
     assert torch.equal(tile.sp_estimate, target)
     assert 0.0 < (tile.reference - target).abs().max() <= 0.005 + 1e-5
-    assert tile.tile.reference.n_synced_cells == 24
+    assert tile.tile.pipeline.link.reference.n_synced_cells == 24
 
 
 def test_hidden_parameters_reach_the_array() -> None:
@@ -107,13 +107,13 @@ def test_hidden_parameters_reach_the_array() -> None:
     fresh.tile.set_hidden_parameters(trained.tile.get_hidden_parameters())
     for name in PROPERTIES:
         assert torch.equal(getattr(fresh, name), getattr(trained, name)), name
-    held = fresh.tile.oriented(fresh.tile.reference_array.values())
+    held = fresh.tile.pipeline.oriented(fresh.tile.pipeline.reference_array.values())
     assert torch.equal(held, fresh.reference)
 
 
 def test_zero_has_no_array() -> None:
     """Without a device the reference is a register; with zero there is nothing to hold."""
-    assert quiet_tile(**METHODS["E-RIDER"]).tile.reference_array is None
+    assert quiet_tile(**METHODS["E-RIDER"]).tile.pipeline.reference_array is None
     tile = quiet_tile(reference=ReferenceType.ZERO)
     assert not tile.reference.any()
 

@@ -198,7 +198,7 @@ def test_replaced_settings_are_said_once(way: str, tmp_path: Path) -> None:
             assert "Those of the state are in force now" in message
             assert "load_rpu_config=False" in message
     for tile in own.analog_tiles():
-        assert tile.rpu_config.device.gamma == tile.tile.device_config.gamma == 0.1
+        assert tile.rpu_config.device.gamma == tile.tile.pipeline.config.gamma == 0.1
 
 
 def test_settings_of_the_script_are_kept(tmp_path: Path) -> None:

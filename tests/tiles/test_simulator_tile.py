@@ -27,12 +27,12 @@ def record(tile: TrackingTile, monkeypatch: pytest.MonkeyPatch) -> List[str]:
     events: List[str] = []
     simulator = tile.tile
     for owner, method, name in (
-        (simulator.fast, "pulse", "FAST"),
-        (simulator.lines, "read", "read"),
-        (simulator.transfer_stages, "take", "BUFFER, ESTIMATE"),
-        (simulator.lines, "pulse", "SLOW"),
-        (simulator.chopper, "due", "flip"),
-        (simulator.reference, "sync", "sync"),
+        (simulator.pipeline.fast, "pulse", "FAST"),
+        (simulator.pipeline.link.lines, "read", "read"),
+        (simulator.pipeline.link.transfer_stages, "take", "BUFFER, ESTIMATE"),
+        (simulator.pipeline.link.lines, "pulse", "SLOW"),
+        (simulator.pipeline.link.chopper, "due", "flip"),
+        (simulator.pipeline.link.reference, "sync", "sync"),
     ):
         call = getattr(owner, method)
 
@@ -68,7 +68,7 @@ def test_batches_do_not_matter(n_batch: int, transfer_every: float) -> None:
             single.update(x[row : row + 1], d[row : row + 1])
     for name in PROPERTIES:
         assert torch.equal(getattr(whole, name), getattr(single, name)), name
-    assert whole.tile.schedule.state() == single.tile.schedule.state()
+    assert whole.tile.pipeline.link.schedule.state() == single.tile.pipeline.link.schedule.state()
 
 
 def test_nothing_is_written_before_the_first_reference() -> None:
@@ -123,10 +123,10 @@ def test_arrays(method: str) -> None:
     """gamma=0 reads the slow array itself, everything else an ideal copy of the mixed weight."""
     simulator = quiet_tile(**METHODS[method]).tile
     if METHODS[method].get("gamma", 0.0) == 0.0:
-        assert simulator.read is simulator.slow
-        assert simulator.mixed is None
+        assert simulator.pipeline.read is simulator.pipeline.slow
+        assert simulator.pipeline.mixed is None
     else:
-        assert isinstance(simulator.read.device_config, IdealDevice)
+        assert isinstance(simulator.pipeline.read.device_config, IdealDevice)
     assert (simulator.get_x_size(), simulator.get_d_size()) == (6, 4)
 
 

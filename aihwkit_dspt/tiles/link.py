@@ -1,0 +1,221 @@
+"""What joins an array to the next slower one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Dict, List, Optional, Sequence
+
+from torch import Tensor, float64
+from torch.nn import Module
+
+from aihwkit_dspt.stages.buffer import TransferBuffer
+from aihwkit_dspt.stages.chopper import Chopper, as_index
+from aihwkit_dspt.stages.estimators import SymmetricPointEstimator
+from aihwkit_dspt.stages.event import Stage, TransferEvent
+from aihwkit_dspt.stages.listener import Listener
+from aihwkit_dspt.stages.reference import Reference
+from aihwkit_dspt.stages.schedule import TransferSchedule
+from aihwkit_dspt.stages.timing import TransferTiming
+from aihwkit_dspt.stages.transfer import TransferStages
+from aihwkit_dspt.stages.uninterrupted import in_one_go
+from aihwkit_dspt.tiles.counters import OperationCounters
+from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.learning_rates import TransferLearningRate
+from aihwkit_dspt.tiles.lines import LineAccess
+
+LARGEST = 2**30
+"""Numbers of events stay below this: a GPU kernel notes them as 32-bit integers."""
+
+
+class Link:
+    r"""Reads an array line by line and transfers what it learned to the next slower one.
+
+    At a transfer event (paper Algorithms 2 and 3):
+
+    1. a line of the array :math:`P` is read;
+    2. BUFFER: :math:`H \leftarrow H + \beta\, c\, (P - \tilde Q)` with :math:`\tilde Q` as it
+       was before this read (18b);
+    3. ESTIMATE: :math:`Q \leftarrow (1-\eta)\, Q + \eta\, P` (12);
+    4. SLOW: whole steps of :math:`H` go as pulses to the slower array :math:`W` (11b);
+    5. where the chopper flips (17), :math:`\tilde Q \leftarrow Q`.
+
+    aihwkit's C++ compound copies :math:`\tilde Q \leftarrow Q` one sweep later, at the next read
+    of the line. Neither changes in between, so all that follows is equal; here it is done at
+    once, because :math:`\bar W` uses it.
+
+    Args:
+        source: the array that is read.
+        target: the next slower array.
+        lines: access to the lines of both.
+        schedule: when, and which line.
+        chopper: the signs :math:`c`.
+        buffer: holds :math:`H`.
+        estimator: holds :math:`Q`.
+        reference: holds :math:`\tilde Q`.
+        rate: :math:`\beta`.
+        timing: what happens in which sweep.
+        tracks: whether reads go into :math:`Q`, and :math:`Q` into :math:`\tilde Q`.
+        syncs_every_read: whether the reference follows each read, not only flips.
+        fuses: whether fused passes are used.
+
+    Attributes:
+        write_lr: weight units per step to the slower array.
+        event: the event that is under way, ``None`` between events.
+    """
+
+    def __init__(
+        self,
+        source: Crossbar,
+        target: Crossbar,
+        *,
+        lines: LineAccess,
+        schedule: TransferSchedule,
+        chopper: Chopper,
+        buffer: TransferBuffer,
+        estimator: SymmetricPointEstimator,
+        reference: Reference,
+        rate: TransferLearningRate,
+        timing: TransferTiming,
+        tracks: bool,
+        syncs_every_read: bool,
+        fuses: bool,
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.lines = lines
+        self.schedule = schedule
+        self.chopper = chopper
+        self.buffer = buffer
+        self.estimator = estimator
+        self.reference = reference
+        self.rate = rate
+        self.timing = timing
+        self.tracks = tracks
+        self.syncs_every_read = syncs_every_read
+        self.transfer_stages = TransferStages(chopper, buffer, estimator, reference, tracks, fuses)
+        self.everything = slice(0, schedule.in_size)
+        self.write_lr = 0.0
+        self.event: Optional[TransferEvent] = None
+
+    def named_stages(self) -> Dict[str, Module]:
+        """Return the stages that hold tensors, by name."""
+        return {
+            "chopper": self.chopper,
+            "estimator": self.estimator,
+            "reference": self.reference,
+            "buffer": self.buffer,
+        }
+
+    def modulate(self, x_vectors: Tensor, d_vectors: Tensor) -> Sequence[Tensor]:
+        """CHOP: return ``[n, x_size]`` inputs and ``[n, d_size]`` errors with the signs."""
+        if self.lines.columns:
+            return self.chopper.modulate(x_vectors, d_vectors)
+        return self.chopper.modulate(d_vectors, x_vectors)[::-1]
+
+    def transfer(
+        self,
+        learning_rate: float,
+        source_lr: Any,
+        counters: OperationCounters,
+        listeners: List[Listener],
+    ) -> Optional[slice]:
+        """Do the transfer event that is due, or what is left of it.
+
+        Args:
+            learning_rate: learning rate of the SGD.
+            source_lr: learning rate that the pulses to the source had last.
+            counters: where pulses are counted.
+            listeners: who hears of it.
+
+        Returns:
+            the lines whose share of the mixed weight this changed, ``None`` for none.
+        """
+        event = self.event
+        if event is None:
+            if not self.rate.is_on(learning_rate):
+                in_one_go(self.schedule.finish(was_read=False))
+                return None
+            event = self.event = self._new_event(learning_rate, source_lr)
+        elif event.stage is Stage.STARTED and self.transfer_stages.was_taken(event):
+            event.stage = Stage.TAKEN
+        if event.stage is Stage.STARTED:
+            read = self.lines.read(self.source, event.lines)
+            self.transfer_stages.take(event, read, counters if event.writes else None)
+            for listener in listeners:
+                listener.on_read(event.lines, read)
+        was_sent = event.stage is Stage.TAKEN and self._send(event, counters)
+        changed = self._flip(event)
+        in_one_go(self.schedule.finish(), partial(setattr, self, "event", None))
+        for listener in listeners:
+            listener.on_event(event)
+        if was_sent and not self.target.updates_cells_independently:
+            return self.everything
+        return event.lines if was_sent and changed is None else changed
+
+    def _new_event(self, learning_rate: float, source_lr: Any) -> TransferEvent:
+        schedule = self.schedule
+        beta = self.rate(learning_rate, source_lr, schedule.sweep % self.chopper.period + 1)
+        number, writes = schedule.n_reads % LARGEST, self.timing.writes(schedule.sweep)
+        return TransferEvent(number, schedule.lines(), schedule.sweep, beta, writes)
+
+    def _send(self, event: TransferEvent, counters: OperationCounters) -> bool:
+        """SLOW: pulses on the slower array; return whether there were any."""
+        steps, n_pulses = event.steps, event.n_pulses
+        if not event.writes or steps is None:
+            event.stage = Stage.SENT
+            return False
+        if n_pulses is None:
+            n_pulses = steps.abs().sum(dtype=float64)
+        if not steps.is_cuda and not n_pulses:
+            event.stage = Stage.SENT
+            return False
+        self.lines.pulse(self.target, event.lines, steps, self.write_lr, event)
+        in_one_go(counters.count_slow_pulses(n_pulses), event.note(Stage.SENT))
+        return True
+
+    def _flip(self, event: TransferEvent) -> Optional[slice]:
+        """Flip what is due and sync the reference; return the lines that this changed."""
+        if event.flipped is None:
+            event.flipped = self.chopper.due(event.lines, event.sweep)
+        flipped, changed = event.flipped, None
+        if flipped or self.syncs_every_read:
+            changed = event.lines
+            if event.stage is Stage.SENT:
+                self.chopper.flip(flipped, event.note(Stage.FLIPPED))
+            if event.stage is Stage.FLIPPED and self.tracks:
+                self._sync_lines(event, flipped)
+        ends_sweep = event.lines.stop == self.schedule.in_size
+        if ends_sweep and self.chopper.has_output and self._flip_outputs(event):
+            changed = self.everything
+        return changed
+
+    def _sync_lines(self, event: TransferEvent, flipped: List[int]) -> None:
+        lines = event.lines
+        parts = [slice(line, line + 1) for line in flipped]
+        if self.syncs_every_read or len(flipped) == lines.stop - lines.start:
+            parts = [lines]
+        for number, part in enumerate(parts):
+            if number >= event.n_synced:
+                self.sync(part, None, partial(setattr, event, "n_synced", number + 1))
+
+    def _flip_outputs(self, event: TransferEvent) -> bool:
+        """Flip outputs at the end of a sweep and sync their reference; return if any flipped."""
+        if event.outputs is None:
+            event.outputs = self.chopper.outputs_due()
+        if not event.outputs:
+            return False
+        if event.stage < Stage.OUTPUTS_FLIPPED:
+            self.chopper.flip_outputs(event.outputs, event.note(Stage.OUTPUTS_FLIPPED))
+        if event.stage is Stage.OUTPUTS_FLIPPED and self.tracks:
+            self.sync(self.everything, event.outputs, event.note(Stage.OUTPUTS_SYNCED))
+        return True
+
+    def sync(self, lines: slice, numbers: Optional[List[int]] = None, *then: partial[Any]) -> None:
+        """Program the reference of the given lines (and outputs) to the estimate.
+
+        An analog reference is programmed towards the estimate from where it is, also when that is
+        done again after an interrupt.
+        """
+        outputs = None if numbers is None else as_index(numbers, self.reference.values)
+        cells = lines if outputs is None else (lines, outputs)
+        self.reference.sync(lines, outputs, self.estimator.sp_estimate[cells], *then)
