@@ -221,6 +221,9 @@ CHECKED_ELSEWHERE = {
     *("TrackingRPUConfig", "TrackingTransferCompound", "TrackingTile"),
     # Files: tests/test_checkpoint.py.
     *("load_checkpoint", "save_checkpoint"),
+    # Stages, which a configuration builds: tests/test_extending.py.
+    *("ESTIMATORS", "SymmetricPointEstimator", "LowPassFilter", "RunningMean"),
+    *("TransferBuffer", "Chopper", "Listener", "TransferEvent"),
 }
 
 

@@ -56,7 +56,7 @@ def states(layer: nn.Module) -> List[Dict[str, Any]]:
 def state(tile: TrackingTile) -> Dict[str, Any]:
     """Return all that a tile remembers, as copies."""
     extra = tile.tile.dump_extra()
-    for name in tile.tile.named_arrays():
+    for name in tile.tile.pipeline.named_arrays():
         del extra[name]["hidden_parameters"]  # below, by name
     return {
         "values": {name: getattr(tile, name) for name in PROPERTIES},

@@ -263,7 +263,7 @@ def test_tracking_tiles_keep_their_formula(gamma, method, what):
     tile = next(layer.analog_tiles())
     train(tile, 12)
     meant = {"tile": tile, "layer": layer, "simulator": tile.tile}
-    array = meant.get(what, getattr(tile.tile, what, None))
+    array = meant.get(what, getattr(tile.tile.pipeline, what, None))
     before = state_of(tile)
     estimate = zero_shift(array, 2000, method=method, store=False).estimate
     assert difference(before, state_of(tile)) is None
