@@ -7,6 +7,7 @@ precision, so the tolerance of 1e-6 (weights are of order 0.1) leaves only round
 
 from __future__ import annotations
 
+from copy import deepcopy
 from itertools import combinations, product
 from random import Random
 from typing import Any, Dict, Iterator, List, Tuple
@@ -249,7 +250,7 @@ def test_scale_fast_lr(reference: ReferenceType) -> None:
     """``scale_fast_lr`` multiplies: fast_lr=5 at learning rate 0.1 is fast_lr=0.5 without it."""
     torch.manual_seed(5)
     theirs, _ = deterministic_pair(reference, {"fast_lr": 0.5})
-    config = deterministic_pair(reference, {"fast_lr": 5.0})[1].rpu_config
+    config = deepcopy(deterministic_pair(reference, {"fast_lr": 5.0})[1].rpu_config)
     config.device.scale_fast_lr = True
     ours = TrackingTile(4, 6, config)
     ours.set_weights(theirs.get_weights()[0])
@@ -275,7 +276,7 @@ def test_automatic_transfer_happens_once(reference: ReferenceType, fast: str) ->
     # C++ repeats it by the number of states of the slow device.
     devices = [quiet_devices.ALL[fast](), quiet_devices.ALL[fast]()]
     theirs, ours = deterministic_pair(reference, {**case, "devices": devices})
-    once = ours.tile._transfer
+    once = ours.tile.pipeline._transfer
 
     def twice() -> None:
         line = ours.tile.pipeline.link.schedule.line
@@ -283,7 +284,7 @@ def test_automatic_transfer_happens_once(reference: ReferenceType, fast: str) ->
         ours.tile.pipeline.link.schedule.line = line
         once()
 
-    ours.tile._transfer = twice
+    ours.tile.pipeline._transfer = twice
     assert_equal_training(theirs, ours, case, N_UPDATES // 2)
 
 

@@ -190,7 +190,7 @@ def _without_noise(tile: TrackingTile) -> Any:
     """Return a copy of the simulator tile that is read without non-idealities."""
     config = deepcopy(tile.rpu_config)
     config.forward = config.backward = perfect()
-    copied = tile._recreate_simulator_tile(*reversed(tile.tile.sizes()), config)
+    copied = tile._recreate_simulator_tile(*reversed(tile.tile.pipeline.sizes()), config)
     copied.load_extra(tile.tile.dump_extra())
     return copied
 

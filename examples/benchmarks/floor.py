@@ -73,16 +73,16 @@ def floor_parts(training: Training, input_gradient: bool) -> Dict[str, Callable[
     from aihwkit_dspt import TrackingTile
 
     (tile,) = (item for item in training.model.modules() if isinstance(item, TrackingTile))
-    arrays, io = tile.tile, io_parameters()
-    weight, fast_lr = arrays.get_weights(as_ref=True), float(arrays.fast_lr.current)
-    gamma, stored, mixed = arrays.device_config.gamma, weight.clone(), torch.empty_like(weight)
+    pipeline, io = tile.tile.pipeline, io_parameters()
+    weight, fast_lr = pipeline.read.weights, float(pipeline.fast_lr.current)
+    gamma, stored, mixed = pipeline.config.gamma, weight.clone(), torch.empty_like(weight)
     batches = cycle([(x.detach(), error) for x, error in training.data])
     x, error = next(batches)
     parts = {
-        "gradient pulses (C++)": lambda: arrays.fast.pulse(*next(batches), fast_lr),
+        "gradient pulses (C++)": lambda: pipeline.fast.pulse(*next(batches), fast_lr),
         "forward product": product(x, weight, io, manage_bounds=True),
         "multiply-add over the weight": lambda: torch.add(
-            stored, arrays.fast.weights, alpha=gamma, out=mixed
+            stored, pipeline.fast.weights, alpha=gamma, out=mixed
         ),
     }
     if input_gradient:

@@ -22,7 +22,16 @@ from aihwkit.simulator.tiles.analog import AnalogTile
 from aihwkit.simulator.tiles.array import TileModuleArray
 from aihwkit.simulator.tiles.transfer import TorchTransferTile
 
-from aihwkit_dspt import ReadMode, ReferenceSync, ReferenceType, TransferScope
+from aihwkit_dspt import (
+    ESTIMATORS,
+    Chopper,
+    ReadMode,
+    ReferenceSync,
+    ReferenceType,
+    SymmetricPointEstimator,
+    TransferBuffer,
+    TransferScope,
+)
 from tests.fuzz.plan import Table
 
 Values = Tuple[Sequence[Any], Sequence[Any]]
@@ -171,6 +180,9 @@ COMPOUND: Table = {
     "experimental_correct_accumulation": BOOLEAN,
     "buffer_cap": number([0.0, 2.0], -1.0),
     "tail_weightening": number([5.0, 1.0], 0.0, -1.0),
+    "estimator": (list(ESTIMATORS.values()), [None, "low-pass", SymmetricPointEstimator, Chopper]),
+    "buffer": ([TransferBuffer], [None, Chopper]),
+    "chopper": ([Chopper], [None, "regular"]),
     "reference": (list(ReferenceType), [None, "Dynamic"]),
     "reference_sync": (list(ReferenceSync), [None, "EveryRead"]),
     "eta": number([0.05, 1.0], 0.0, 2.0),

@@ -280,7 +280,7 @@ def test_other_devices_have_other_points(how: str, tmp_path: Path, computed: Lis
         else:
             for tile, source in zip(model.analog_tiles(), other.analog_tiles()):
                 if how == "copied arrays":
-                    tile.tile.pipeline.copy_arrays(source.tile)
+                    tile.tile.pipeline.copy_arrays(source.tile.pipeline)
                     tile.tile.pipeline.refresh_weights()
                 else:
                     tile.tile.set_hidden_parameters(source.tile.get_hidden_parameters())

@@ -133,7 +133,7 @@ def main(name: str) -> None:
         if found:
             print(f"{name} {pulse.name}: {found}")
         if name in CALIBRATED and pulse is not PulseType.NONE_WITH_DEVICE:
-            zero_shift(tile.tile.fast, n_pulses=20, method="pulses")
+            zero_shift(tile.tile.pipeline.fast, n_pulses=20, method="pulses")
             train(deepcopy(deepcopy(tile)), 3)
 
 

@@ -120,7 +120,7 @@ def test_zero_has_no_array() -> None:
 
 def reference_cells(tile: Any) -> torch.Tensor:
     """Return the parameters of the cells that hold the reference."""
-    cells: torch.Tensor = tile.tile.reference_array.crossbar.hidden_parameters()
+    cells: torch.Tensor = tile.tile.pipeline.reference_array.crossbar.hidden_parameters()
     return cells
 
 
@@ -137,7 +137,7 @@ def test_construction_seed_draws_the_reference() -> None:
     assert torch.equal(reference_cells(first), reference_cells(second))
     for tile in (other, unseeded):
         assert not torch.equal(reference_cells(first), reference_cells(tile))
-    for array in (first.tile.fast, first.tile.slow):
+    for array in (first.tile.pipeline.fast, first.tile.pipeline.slow):
         assert not torch.equal(reference_cells(first), array.hidden_parameters())
 
 

@@ -101,7 +101,7 @@ def test_weights_of_the_array_alone(name: str) -> None:
     hidden["slow_weights"] = hidden["slow_weights"] + 0.05
     tile.set_hidden_parameters(hidden)
     after = tile.slow_weights
-    array = tile.tile.slow
+    array = tile.tile.pipeline.slow
     total = array.sum_of_cells(array.hidden_parameters())
     assert total is not None
     assert torch.allclose(total, after, atol=TOLERANCE)
