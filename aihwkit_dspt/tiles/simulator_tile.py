@@ -11,10 +11,12 @@ from aihwkit.simulator.tiles.base import SimulatorTile
 from torch import Tensor, cat, empty
 from torch import device as torch_device
 
+from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.enums import ReferenceType
 from aihwkit_dspt.configs.tensor_checks import require_numbers
 from aihwkit_dspt.tiles import state
 from aihwkit_dspt.tiles.build import build_pipeline
+from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.pipeline import settled
 from aihwkit_dspt.tiles.vectors import as_vectors, gather_indexed
 
@@ -49,6 +51,21 @@ class TrackingSimulatorTile(SimulatorTile):
         self.pipeline = build_pipeline(x_size, d_size, rpu_config, data_type)
         self.indices: Optional[Tensor] = None
         self._was_set = False
+
+    @property
+    def fast(self) -> Crossbar:
+        """The array that takes the gradient pulses."""
+        return self.pipeline.fast
+
+    @property
+    def slow(self) -> Crossbar:
+        """The array that takes the transfers."""
+        return self.pipeline.slow
+
+    @property
+    def device_config(self) -> TrackingTransferCompound:
+        """The compound that the tile simulates."""
+        return self.pipeline.config
 
     # -- forward and backward ---------------------------------------------------------------
 
