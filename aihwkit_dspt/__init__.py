@@ -66,6 +66,7 @@ from aihwkit_dspt.monitor import (  # noqa: E402
     filter_spectra,
     record_reads,
 )
+from aihwkit_dspt.reads.executors import ReadExecutors, read_executors  # noqa: E402
 from aihwkit_dspt.slow_array import at_slow_weights  # noqa: E402
 from aihwkit_dspt.stages.buffer import TransferBuffer  # noqa: E402
 from aihwkit_dspt.stages.chopper import Chopper  # noqa: E402
@@ -121,6 +122,7 @@ __all__ = [
     "RIDERReRamArrayOMPreset",
     "RIDERReRamESPreset",
     "RIDERReRamSBPreset",
+    "ReadExecutors",
     "ReadMode",
     "RecordedReads",
     "ReferenceSync",
@@ -149,6 +151,7 @@ __all__ = [
     "n_states",
     "operation_counts",
     "pulse_budget",
+    "read_executors",
     "record_reads",
     "response",
     "save_checkpoint",

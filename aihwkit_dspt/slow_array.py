@@ -47,7 +47,7 @@ def at_slow_weights(model: ModuleT) -> Iterator[ModuleT]:
     cycles = [pipeline.counters.update_cycles for pipeline in pipelines]
     with no_grad():
         for pipeline in pipelines:
-            pipeline.read.weights.copy_(pipeline.slow.weights)
+            pipeline.mixed_array.weights.copy_(pipeline.slow.weights)
     try:
         yield model
     finally:

@@ -28,6 +28,7 @@ from aihwkit_dspt import (
     n_states,
     operation_counts,
     pulse_budget,
+    read_executors,
     record_reads,
     response,
     symmetric_points,
@@ -100,6 +101,9 @@ ROWS: List[Row] = [
         lambda _, x: training_pulses(1, 10, 2, 5, x),
         [*WHOLE, None, -1],
     ),
+    ("read_executors tile", lambda _, x: read_executors(x, 1), MODEL),
+    ("read_executors n_vectors", read_executors, [*WHOLE, None, 0, -1]),
+    ("read_executors layout", lambda t, x: read_executors(t, 1, x), WORD),
     ("n_states", lambda _, x: n_states(x), [*DEVICE, SoftBoundsDevice, SoftBoundsDevice(dw_min=0)]),
     ("DeviceDefaults.of", lambda _, x: DeviceDefaults.of(x), [*DEVICE, SoftBoundsDevice]),
     ("dw_min_for_states device", lambda _, x: dw_min_for_states(x, 10), DEVICE),
@@ -212,7 +216,7 @@ def test_wrong_arguments_are_refused(tile: Any, case: str) -> None:
 
 RESULTS = {
     *("FilterSpectra", "ModelCounts", "OperationCounts", "PulseBudget", "RecordedReads"),
-    *("TileSymmetricPoints", "ZeroShiftResult"),
+    *("ReadExecutors", "TileSymmetricPoints", "ZeroShiftResult"),
 }
 """What functions return."""
 CHECKED_ELSEWHERE = {

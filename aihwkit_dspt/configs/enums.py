@@ -42,13 +42,16 @@ class ReadMode(Enum):
 
     AUTO = "Auto"
     """A batch as one matrix product where that equals aihwkit's C++ tile in distribution and is
-    faster (for most read parameters on the CPU, for the usual ones on a GPU; ``repr(tile)`` tells),
-    else aihwkit's tile. A line as one compiled pass, by the same rule."""
+    faster (for most read parameters on the CPU, for the usual ones on a GPU), else aihwkit's tile,
+    which on the CPU takes single vectors in any case. A line as one compiled pass, by the same
+    rule. ``repr(tile)`` and :func:`~aihwkit_dspt.read_executors` say which it is."""
 
     TORCH = "Torch"
-    """Plain torch operations, the same for all batch sizes, for everything that they cover; they
-    are the definition of the faster forms. For debugging, and to repeat a run: all random numbers
-    of reads come from torch's generator."""
+    """Plain torch operations for batches of any size, single vectors and lines; they are the
+    definition of the faster forms. For debugging, and to repeat reads: all of their random numbers
+    come from torch's generator (aihwkit's pulses are seeded by the clock). Read parameters that
+    plain torch does not cover are refused, by a ``ConfigError`` at construction that names the
+    field."""
 
     CPP = "Cpp"
     """Always aihwkit's C++ or CUDA tile."""

@@ -1,4 +1,4 @@
-"""All fused passes, and which one stages take."""
+"""All fused forms, and which one stages take."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from typing import TYPE_CHECKING, Optional, Tuple, Type
 
 import torch
 
+from aihwkit_dspt.fused.few_cpu import NumbaFew
+from aihwkit_dspt.fused.line_cpu import NumbaLine
+from aihwkit_dspt.fused.read import FusedLine, FusedProduct
+from aihwkit_dspt.fused.read_cpu import NumbaConverters
+from aihwkit_dspt.fused.read_gpu import TritonConverters, TritonLine, TritonProduct
 from aihwkit_dspt.fused.transfer import FusedTransfer
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
 from aihwkit_dspt.fused.transfer_gpu import GpuTransfer
@@ -15,6 +20,17 @@ if TYPE_CHECKING:
 
 FUSED_TRANSFERS: Tuple[Type[FusedTransfer], ...] = (CpuTransfer, GpuTransfer)
 """Passes of BUFFER and ESTIMATE."""
+
+FUSED_PRODUCTS: Tuple[Type[FusedProduct], ...] = (
+    NumbaFew,
+    NumbaConverters,
+    TritonProduct,
+    TritonConverters,
+)
+"""Products of vectors with an array; the first one that suits is taken."""
+
+FUSED_LINES: Tuple[Type[FusedLine], ...] = (NumbaLine, TritonLine)
+"""Reads of one line of an array."""
 
 
 def fused_transfer(stages: TransferStages, device: torch.device) -> Optional[FusedTransfer]:

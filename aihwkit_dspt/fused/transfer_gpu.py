@@ -7,10 +7,10 @@ from typing import Any, Optional
 import torch
 from torch import Tensor
 
+from aihwkit_dspt.fused.gpu.support import gpu_kernels
 from aihwkit_dspt.fused.transfer import USUAL, FusedTransfer
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.tiles.counters import OperationCounters
-from aihwkit_dspt.tiles.gpu.support import gpu_kernels
 
 
 class GpuTransfer(FusedTransfer):

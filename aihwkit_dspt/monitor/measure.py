@@ -49,7 +49,7 @@ def look(pipeline: Pipeline, truth: GroundTruth) -> Tensor:
         none if truth.slow is None else truth.slow.n_saturated(slow),
         pipeline.link.chopper.in_sign.mean(),
         pipeline.link.chopper.out_sign.mean(),
-        torch.linalg.vector_norm(working(pipeline.read.weights)),
+        torch.linalg.vector_norm(working(pipeline.mixed_array.weights)),
     )
     device = truth.points.device
     return torch.stack([torch.as_tensor(x, dtype=torch.double, device=device) for x in numbers])

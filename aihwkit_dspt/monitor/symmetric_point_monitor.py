@@ -107,7 +107,7 @@ class SymmetricPointMonitor:
         # One wait for each GPU, not one for each number.
         numbers = torch.stack([numbers.to(looks[0].device) for numbers in looks]).tolist()
         measured = {
-            name: finish(row, truth.spread, len(truth.points), pipeline.read.weights.numel())
+            name: finish(row, truth.spread, len(truth.points), pipeline.mixed_array.weights.numel())
             for name, row, truth, pipeline in zip(self._tiles, numbers, truths, pipelines)
         }
         if self.history["step"][-1:] == [step]:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, add, addcmul, float32, float64
 
 from aihwkit_dspt.fused.compiled import compiled
+from aihwkit_dspt.fused.gpu.support import gpu_kernels
 from aihwkit_dspt.stages.chopper import Chopper
-from aihwkit_dspt.tiles.gpu.support import gpu_kernels
 
 COMPILED = (float32, float64)
 """Data types for which there is a compiled pass."""

@@ -15,11 +15,12 @@ from aihwkit_dspt.configs.built import mark_built
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
+from aihwkit_dspt.reads.array import ArrayReads
+from aihwkit_dspt.reads.line import LineReads
 from aihwkit_dspt.stages.estimators import LowPassFilter
 from aihwkit_dspt.stages.reference import AnalogReference, Reference
 from aihwkit_dspt.stages.schedule import TransferSchedule
 from aihwkit_dspt.stages.timing import TransferTiming
-from aihwkit_dspt.tiles.compiled_line_reader import CompiledLineReader
 from aihwkit_dspt.tiles.construction import (
     chopper_seed,
     draw_seeded_devices,
@@ -29,11 +30,9 @@ from aihwkit_dspt.tiles.construction import (
 )
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.learning_rates import FastLearningRate, TransferLearningRate
-from aihwkit_dspt.tiles.line_reader import LineReader
 from aihwkit_dspt.tiles.lines import LineAccess
 from aihwkit_dspt.tiles.link import Link
 from aihwkit_dspt.tiles.pipeline import Pipeline
-from aihwkit_dspt.tiles.read_stage import ReadStage
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
 
 Sizes = Tuple[int, int]
@@ -68,18 +67,19 @@ def build_pipeline(
     slow.program(zeros)
     # Forward and backward go through an array of their own that holds the mixed weight, or
     # through the slow array where there is nothing to mix.
-    read = slow
+    mixed_array = slow
     if config.gamma > 0.0:
-        read = Crossbar(*sizes, IdealDevice(), *model_io, data_type=data_type)
-    lines = _line_access(config, sizes, data_type)
+        mixed_array = Crossbar(*sizes, IdealDevice(), *model_io, data_type=data_type)
+    lines = LineAccess(sizes[0 if config.transfer_columns else 1], config.transfer_columns)
+    line_reads = LineReads(fast, lines, read_io, config.read_mode)
     reference_array: Optional[ReferenceArray] = None
     if config.reference_device is not None:
         seed = reference_seed(config)
         reference_array = ReferenceArray(*sizes, config.reference_device, lines, data_type, seed)
-    link = _link(config, fast, slow, lines, reference_array)
+    link = _link(config, fast, slow, lines, line_reads, reference_array)
     fast_lr = FastLearningRate(config, fast.granularity, rpu_config.update.desired_bl)
-    read_stage = ReadStage(read, *model_io, config.read_mode)
-    return Pipeline(config, [slow, fast], [link], fast_lr, read, read_stage, reference_array)
+    reads = ArrayReads(mixed_array, *model_io, config.read_mode)
+    return Pipeline(config, [slow, fast], [link], fast_lr, mixed_array, reads, reference_array)
 
 
 def _checked(rpu_config: UnitCellRPUConfig, data_type: RPUDataType) -> TrackingTransferCompound:
@@ -107,23 +107,12 @@ def _checked(rpu_config: UnitCellRPUConfig, data_type: RPUDataType) -> TrackingT
     return config
 
 
-def _line_access(
-    config: TrackingTransferCompound, sizes: Sizes, data_type: RPUDataType
-) -> LineAccess:
-    columns, read_io = config.transfer_columns, transfer_read_parameters(config)
-    in_size, out_size = sizes if columns else sizes[::-1]
-    reader = LineReader.build(out_size, columns, read_io, data_type)
-    compiled = None
-    if config.read_mode is ReadMode.AUTO:
-        compiled = CompiledLineReader.build(reader, columns, read_io, data_type)
-    return LineAccess(in_size, columns, compiled or reader)
-
-
 def _link(
     config: TrackingTransferCompound,
     source: Crossbar,
     target: Crossbar,
     lines: LineAccess,
+    line_reads: LineReads,
     reference_array: Optional[ReferenceArray],
 ) -> Link:
     """Return the link between two arrays, with new stages."""
@@ -176,6 +165,7 @@ def _link(
         source,
         target,
         lines=lines,
+        line_reads=line_reads,
         schedule=schedule,
         chopper=chopper,
         buffer=buffer,

@@ -1,19 +1,15 @@
-"""Reading and pulsing single lines (columns or rows) of an array with one-hot inputs."""
+"""One-hot inputs for the lines (columns or rows) of an array, and pulses on these."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Dict, List, Optional, Tuple
 
-from torch import Tensor, cat, zeros
+from torch import Tensor, zeros
 
+from aihwkit_dspt.reads.thresholds import LINES_AT_ONCE
 from aihwkit_dspt.stages.event import TransferEvent
-from aihwkit_dspt.tiles.compiled_line_reader import CompiledLineReader
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from aihwkit_dspt.tiles.line_reader import LineReader
-
-MAX_LINES = 256
-"""Most lines that are driven in one call, to bound the size of the one-hot inputs."""
 
 
 class LineAccess:
@@ -22,18 +18,13 @@ class LineAccess:
     Args:
         in_size: number of lines.
         columns: whether a line is a column; else it is a row.
-        reader: reads a single line, ``None`` if that takes the whole array.
+        most: most lines that are driven in one call.
     """
 
-    def __init__(
-        self,
-        in_size: int,
-        columns: bool,
-        reader: Union[LineReader, CompiledLineReader, None] = None,
-    ) -> None:
+    def __init__(self, in_size: int, columns: bool, most: int = LINES_AT_ONCE) -> None:
+        self.most = most
         self.in_size = in_size
         self.columns = columns
-        self.reader = reader
         self._impulse = zeros(0)
         self._windows: Dict[Tuple[int, float], Tensor] = {}
 
@@ -63,15 +54,6 @@ class LineAccess:
             self._windows[lines.start, height] = window
         return window
 
-    def read(self, crossbar: Crossbar, lines: slice) -> Tensor:
-        """Return the ``[n_lines, out_size]`` analog read of the given lines."""
-        weights = crossbar.weights
-        if self.reader is not None and lines.stop - lines.start == 1:
-            return self.reader.read(weights, lines)
-        read = crossbar.read_columns if self.columns else crossbar.read_rows
-        parts = [read(self.one_hot(part, weights)) for part in _parts(lines)]
-        return parts[0] if len(parts) == 1 else cat(parts)
-
     def pulse(
         self,
         crossbar: Crossbar,
@@ -89,7 +71,7 @@ class LineAccess:
             learning_rate: weight units per unit of ``values``.
             event: keeps count of the parts that are sent; those that it has are left out.
         """
-        for number, part in enumerate(_parts(lines)):
+        for number, part in enumerate(self.parts(lines)):
             if event is not None and number < event.n_sent:
                 continue
             # A positive learning rate decreases weights, as in SGD.
@@ -103,7 +85,7 @@ class LineAccess:
             else:
                 crossbar.pulse(*pair, learning_rate, partial(setattr, event, "n_sent", number + 1))
 
-
-def _parts(lines: slice) -> List[slice]:
-    starts = range(lines.start, lines.stop, MAX_LINES)
-    return [slice(start, min(start + MAX_LINES, lines.stop)) for start in starts]
+    def parts(self, lines: slice) -> List[slice]:
+        """Return lines in parts that are driven in one call each."""
+        starts = range(lines.start, lines.stop, self.most)
+        return [slice(start, min(start + self.most, lines.stop)) for start in starts]

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional, Sequence
 from torch import Tensor, float64
 from torch.nn import Module
 
+from aihwkit_dspt.reads.line import LineReads
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper, as_index
 from aihwkit_dspt.stages.estimators import SymmetricPointEstimator
@@ -47,6 +48,7 @@ class Link:
         source: the array that is read.
         target: the next slower array.
         lines: access to the lines of both.
+        line_reads: reads the lines of the source.
         schedule: when, and which line.
         chopper: the signs :math:`c`.
         buffer: holds :math:`H`.
@@ -69,6 +71,7 @@ class Link:
         target: Crossbar,
         *,
         lines: LineAccess,
+        line_reads: LineReads,
         schedule: TransferSchedule,
         chopper: Chopper,
         buffer: TransferBuffer,
@@ -83,6 +86,7 @@ class Link:
         self.source = source
         self.target = target
         self.lines = lines
+        self.line_reads = line_reads
         self.schedule = schedule
         self.chopper = chopper
         self.buffer = buffer
@@ -139,7 +143,7 @@ class Link:
         elif event.stage is Stage.STARTED and self.transfer_stages.was_taken(event):
             event.stage = Stage.TAKEN
         if event.stage is Stage.STARTED:
-            read = self.lines.read(self.source, event.lines)
+            read = self.line_reads.read(event.lines)
             self.transfer_stages.take(event, read, counters if event.writes else None)
             for listener in listeners:
                 listener.on_read(event.lines, read)

@@ -13,13 +13,13 @@ from torch.nn import Module
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.enums import ReferenceType
+from aihwkit_dspt.reads.array import ArrayReads
 from aihwkit_dspt.stages.listener import Listener
 from aihwkit_dspt.stages.mixer import MixedWeight
 from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.learning_rates import FastLearningRate
 from aihwkit_dspt.tiles.link import Link
-from aihwkit_dspt.tiles.read_stage import ReadStage
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
 
 
@@ -39,8 +39,8 @@ class Pipeline:
         arrays: the arrays, slowest first: :math:`W`, :math:`P`.
         links: ``links[n]`` joins ``arrays[n + 1]`` to ``arrays[n]``.
         fast_lr: :math:`\alpha`.
-        read: the array that forward and backward use, ``arrays[0]`` where nothing is mixed.
-        read_stage: multiplies with it.
+        mixed_array: the array that forward and backward use, ``arrays[0]`` where nothing is mixed.
+        reads: multiplies with it.
         reference_array: the array that holds the reference, ``None`` for a register.
 
     Attributes:
@@ -55,8 +55,8 @@ class Pipeline:
         arrays: List[Crossbar],
         links: List[Link],
         fast_lr: FastLearningRate,
-        read: Crossbar,
-        read_stage: ReadStage,
+        mixed_array: Crossbar,
+        reads: ArrayReads,
         reference_array: Optional[ReferenceArray],
     ) -> None:
         self.config = config
@@ -65,8 +65,8 @@ class Pipeline:
         self.slow, self.fast = arrays[0], arrays[-1]
         self.link = links[-1]
         self.fast_lr = fast_lr
-        self.read = read
-        self.read_stage = read_stage
+        self.mixed_array = mixed_array
+        self.reads = reads
         self.reference_array = reference_array
         self.x_size, self.d_size = self.fast.x_size, self.fast.d_size
         self.learning_rate = 0.1
@@ -168,10 +168,10 @@ class Pipeline:
     # -- the mixed weight -------------------------------------------------------------------------
 
     def _mixed_weight(self) -> Optional[MixedWeight]:
-        if self.read is self.slow:
+        if self.mixed_array is self.slow:
             return None
         return MixedWeight(
-            self.read.weights,
+            self.mixed_array.weights,
             self.config.gamma,
             self.config.transfer_columns,
             self.config.reference is not ReferenceType.ZERO,
@@ -228,8 +228,8 @@ class Pipeline:
     def named_arrays(self) -> Dict[str, Crossbar]:
         """Return all arrays by name, the one for forward and backward included."""
         arrays = dict(zip(("fast", "slow", "reference_array"), self.device_arrays()))
-        if self.read is not self.slow:
-            arrays["read"] = self.read
+        if self.mixed_array is not self.slow:
+            arrays["mixed_array"] = self.mixed_array
         return arrays
 
     def named_stages(self) -> Dict[str, Module]:
@@ -273,8 +273,6 @@ class Pipeline:
         for stage in self.named_stages().values():
             stage.to(device)
         self.counters.to(device)
-        if self.link.lines.reader is not None:
-            self.link.lines.reader = self.link.lines.reader.cuda(device)
         self.mixed = self._mixed_weight()
 
 

@@ -11,7 +11,7 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from torch import Tensor
 
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from aihwkit_dspt.tiles.lines import MAX_LINES, LineAccess
+from aihwkit_dspt.tiles.lines import LineAccess
 
 LONGEST_TRAIN = 10_000
 """Most pulses that a cell gets in one call."""
@@ -92,7 +92,7 @@ class ReferenceArray:
 
     def _piece(self, n_lines: int) -> int:
         """Return how many pulses a cell gets in one call."""
-        n_cells = min(n_lines, MAX_LINES) * self._out_size
+        n_cells = min(n_lines, self.lines.most) * self._out_size
         return max(min(self.train_length, MOST_IN_A_CALL // n_cells), 1)
 
     def _send(self, lines: slice, pulses: Tensor) -> None:

@@ -81,7 +81,7 @@ class TrackingSimulatorTile(SimulatorTile):
         """Return the analog product of the mixed weight with ``[*, x_size]`` inputs."""
         self._require_type(x_input, "x_input")
         self.pipeline.settle()
-        output = self.pipeline.read_stage.forward(x_input, bias, in_trans, out_trans, is_test)
+        output = self.pipeline.reads.forward(x_input, bias, in_trans, out_trans, is_test)
         self.pipeline.counters.forward_mvms += x_input.numel() // (self.x_size - int(bias))
         return output
 
@@ -96,7 +96,7 @@ class TrackingSimulatorTile(SimulatorTile):
         """Return the analog transposed product of the mixed weight with errors."""
         self._require_type(d_input, "d_input")
         self.pipeline.settle()
-        output = self.pipeline.read_stage.backward(d_input, bias, in_trans, out_trans)
+        output = self.pipeline.reads.backward(d_input, bias, in_trans, out_trans)
         self.pipeline.counters.backward_mvms += d_input.numel() // self.d_size
         return output
 
@@ -106,7 +106,8 @@ class TrackingSimulatorTile(SimulatorTile):
         """Forward pass of a convolution with the index matrix that was set."""
         self._require_type(x_input, "x_input")
         self.pipeline.settle()
-        output: Tensor = self.pipeline.read.tile.forward_indexed(x_input, d_tensor, is_test, True)
+        reads = self.pipeline.reads
+        output = reads.forward_indexed(x_input, d_tensor, self.indices, is_test)
         self.pipeline.counters.forward_mvms += d_tensor.numel() // self.d_size
         return output
 
@@ -116,7 +117,7 @@ class TrackingSimulatorTile(SimulatorTile):
         """Backward pass of a convolution with the index matrix that was set."""
         self._require_type(d_input, "d_input")
         self.pipeline.settle()
-        output: Tensor = self.pipeline.read.tile.backward_indexed(d_input, x_tensor, True)
+        output = self.pipeline.reads.backward_indexed(d_input, x_tensor, self.indices)
         self.pipeline.counters.backward_mvms += d_input.numel() // self.d_size
         return output
 
@@ -132,7 +133,7 @@ class TrackingSimulatorTile(SimulatorTile):
     def set_matrix_indices(self, indices: Tensor) -> None:
         """Set the index matrix of convolutions."""
         self.indices = indices
-        self.pipeline.read.tile.set_matrix_indices(indices)
+        self.pipeline.mixed_array.tile.set_matrix_indices(indices)
 
     def has_matrix_indices(self) -> bool:
         """Return whether the index matrix of convolutions has been set."""
@@ -209,8 +210,8 @@ class TrackingSimulatorTile(SimulatorTile):
         """
         self.pipeline.settle()
         if as_ref:
-            return self.pipeline.read.weights
-        return self.pipeline.read.weights.detach().cpu().clone().contiguous()
+            return self.pipeline.mixed_array.weights
+        return self.pipeline.mixed_array.weights.detach().cpu().clone().contiguous()
 
     @settled
     def set_weights(self, weight: Tensor) -> None:
@@ -225,7 +226,7 @@ class TrackingSimulatorTile(SimulatorTile):
             TileError: for a wrong shape or, once weights have been set, values that are not finite;
                 the tile is left as it was.
         """
-        weight = weight.detach().to(self.pipeline.read.weights)
+        weight = weight.detach().to(self.pipeline.mixed_array.weights)
         if weight.shape != (self.d_size, self.x_size):
             raise TileError(
                 f"weight has shape {list(weight.shape)}: pass [{self.d_size}, {self.x_size}]"
@@ -263,7 +264,7 @@ class TrackingSimulatorTile(SimulatorTile):
                 "reference=ReferenceType.STATIC"
             )
         reference = require_numbers("reference", reference, self.pipeline.sizes(), TileError)
-        reference = reference.to(self.pipeline.read.weights)
+        reference = reference.to(self.pipeline.mixed_array.weights)
         self.pipeline.link.estimator.sp_estimate.copy_(self.pipeline.oriented(reference))
         self.pipeline.link.sync(self.pipeline.link.everything)
         self.pipeline.refresh_weights()
@@ -326,19 +327,24 @@ class TrackingSimulatorTile(SimulatorTile):
 
     # -- inspection -----------------------------------------------------------------------------
 
-    def get_brief_info(self) -> str:
-        """Return a short description."""
-        config = self.pipeline.config
+    def get_brief_info(self, bias: bool = False) -> str:
+        """Return a short description.
+
+        Args:
+            bias: whether the vectors of forward and backward have an analog bias.
+        """
+        config, link = self.pipeline.config, self.pipeline.link
         names = " -> ".join(type(device).__name__ for device in config.unit_cell_devices)
         return (
             f"TrackingSimulatorTile<{self.data_type.value}>({self.x_size},{self.d_size}): "
             f"{names}, reference={config.reference.value}, gamma={config.gamma}, "
-            f"read={self.pipeline.read_stage.describe()}"
+            f"{self.pipeline.reads.describe(bias, self.has_matrix_indices())}, "
+            f"line={link.line_reads.executor_name(link.schedule.lines_per_event)}"
         )
 
     def get_meta_parameters(self) -> Any:
         """Return the meta parameters that were configured: forward, backward and update."""
-        parameters = self.pipeline.read.tile.get_meta_parameters()
+        parameters = self.pipeline.mixed_array.tile.get_meta_parameters()
         parameters.update = self.pipeline.fast.tile.get_meta_parameters().update
         return parameters
 

@@ -19,7 +19,7 @@ Format 1, of version 0.1.0, is read, too, see :func:`from_format_1`.
 """
 
 # Its weights are recomputed from the others, so that a state fits with and without gamma.
-DERIVED = "read"
+DERIVED = "mixed_array"
 
 SAME_WEIGHT = 1e-6
 """Weights of a unit cell and of its devices that differ by less are the same but for rounding."""
@@ -77,7 +77,7 @@ def set_hidden_parameters(pipeline: Pipeline, params: Tensor) -> None:
     if not bool(params.isfinite().all()):
         raise TileError("hidden parameters have values that are not finite: pass finite values")
     values = dict(zip(names, params))
-    signs = pipeline.oriented(values["chopper"].to(pipeline.read.weights))
+    signs = pipeline.oriented(values["chopper"].to(pipeline.mixed_array.weights))
     in_sign, out_sign = _split_signs(signs, pipeline.link.chopper.has_output)
     start = 0
     given = values["fast_weights"], values["slow_weights"], None
@@ -153,6 +153,8 @@ def load_state(pipeline: Pipeline, state: Dict[str, Any]) -> None:
             meaning, of another size or of another format; the tile is left as it was.
     """
     require_format(state)
+    if "read" in state:  # its name in version 0.1.0
+        state = {DERIVED if key == "read" else key: value for key, value in state.items()}
     if state["format"] == [1]:
         state = from_format_1(state, pipeline.config)
     require_method(state, pipeline.config)

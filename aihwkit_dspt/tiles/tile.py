@@ -17,8 +17,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from aihwkit_dspt._host import follow_device, is_frozen
 from aihwkit_dspt.plain import plain
+from aihwkit_dspt.reads.output_bound import outputs_at_bound, without
 from aihwkit_dspt.stages.listener import Listener
-from aihwkit_dspt.tiles.output_bound import outputs_at_bound, without
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_hidden_parameters import TileHiddenParameters
@@ -287,7 +287,7 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
 
     def _get_extra_parameters(self, pre_key: str, full_key: bool = False) -> Tuple[Any, Any]:
         """Return the parameters of the array that is read, and all of its state."""
-        extra = self.tile.pipeline.read.tile.dump_extra()
+        extra = self.tile.pipeline.mixed_array.tile.dump_extra()
         found = {key: tensor(value) for key, value in extra.items() if pre_key in key}
         names = {key: key.split(pre_key)[-1] for key in found}
         if full_key:
@@ -305,8 +305,8 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
                     f"{name} has {len(value)} values: pass {len(extra[keys[name]])} of them"
                 )
         extra.update({keys[name]: value.tolist() for name, value in dic.items()})
-        self.tile.pipeline.read.tile.load_extra(extra, False)
+        self.tile.pipeline.mixed_array.tile.load_extra(extra, False)
 
     def extra_repr(self) -> str:
         """Return the description that is printed with the module."""
-        return str(self.tile.get_brief_info())
+        return str(self.tile.get_brief_info(self.analog_bias))

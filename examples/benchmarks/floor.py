@@ -74,7 +74,7 @@ def floor_parts(training: Training, input_gradient: bool) -> Dict[str, Callable[
 
     (tile,) = (item for item in training.model.modules() if isinstance(item, TrackingTile))
     pipeline, io = tile.tile.pipeline, io_parameters()
-    weight, fast_lr = pipeline.read.weights, float(pipeline.fast_lr.current)
+    weight, fast_lr = pipeline.mixed_array.weights, float(pipeline.fast_lr.current)
     gamma, stored, mixed = pipeline.config.gamma, weight.clone(), torch.empty_like(weight)
     batches = cycle([(x.detach(), error) for x, error in training.data])
     x, error = next(batches)

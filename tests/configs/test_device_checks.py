@@ -193,8 +193,5 @@ def test_any_product_is_read_or_refused(mv_type: AnalogMVType) -> None:
             TrackingTile(2, 3, config)
         return
     tile = TrackingTile(2, 3, config)
-    assert (
-        tile.tile.pipeline.read.read_columns(tile.tile.pipeline.read.weights.new_ones(1, 3))
-        .isfinite()
-        .all()
-    )
+    array = tile.tile.pipeline.mixed_array
+    assert array.read_columns(array.weights.new_ones(1, 3)).isfinite().all()

@@ -41,7 +41,7 @@ class Tally:
         self.slow_pulses = self.reads = self.events = self.cells = 0.0
         simulator = tile.tile
         self._wrap(simulator.pipeline.link.lines, "pulse", self.on_pulse)
-        self._wrap(simulator.pipeline.link.lines, "read", self.on_read)
+        self._wrap(simulator.pipeline.link.line_reads, "read", self.on_read)
         self._wrap(simulator.pipeline.link.reference, "sync", self.on_sync)
         self.slow = simulator.pipeline.slow
 
@@ -59,7 +59,7 @@ class Tally:
         assert crossbar is self.slow
         self.slow_pulses += values.abs().sum().item()
 
-    def on_read(self, _crossbar: Any, lines: slice) -> None:
+    def on_read(self, lines: slice) -> None:
         self.reads += lines.stop - lines.start
 
     def on_sync(self, _lines: Any, _outputs: Any, values: Tensor, *_: Any) -> None:

@@ -83,7 +83,7 @@ def same(found: Optional[Tensor], expected: Optional[Tensor]) -> bool:
 def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Triton's interpreter run the kernel of lines where there is no GPU."""
     pytest.importorskip("triton")
-    from aihwkit_dspt.tiles.gpu import line_kernels
+    from aihwkit_dspt.fused.gpu import line_kernels
 
     monkeypatch.setattr(line_kernels, "CELLS", 16)  # several programs for a line
     monkeypatch.setattr(transfer_gpu, "gpu_kernels", lambda: line_kernels)

@@ -41,7 +41,7 @@ def check(layer: nn.Module) -> None:
         scale = max(1.0, *(float(values[name].abs().max()) for name in PROPERTIES[:3]))
         for name, used in (
             ("weight in use", tile.tile.get_weights()),
-            ("weight of the C++ tile", tile.tile.pipeline.read.tile.get_weights()),
+            ("weight of the C++ tile", tile.tile.pipeline.mixed_array.tile.get_weights()),
         ):
             off = float((used - expected).abs().max())
             if not off <= TOLERANCE * scale:

@@ -1,4 +1,4 @@
-"""The Triton kernels against the torch operations that they replace, bit by bit.
+"""The Triton kernels of lines against the torch operations that they replace, bit by bit.
 
 Without a GPU Triton's interpreter runs them on the CPU.
 """
@@ -8,35 +8,27 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
 from typing import Any, Dict
 
 import pytest
 import torch
-from aihwkit.simulator.parameters.enums import BoundManagementType
-from aihwkit.simulator.parameters.io import IOParameters
-from packaging.version import Version
 from torch import Tensor
 
-from aihwkit_dspt.tiles.batched_read import BatchedRead, OneHotRead
+from aihwkit_dspt.reads.one_hot import LineLaw
 from tests.fused.test_transfer import IN_SIZE, OUT_SIZE, same
 from tests.gpu.device import HAS_GPU
 
 triton = pytest.importorskip("triton")
 
-from aihwkit_dspt.tiles.gpu import converter_kernels, line_kernels, product_kernel  # noqa: E402
-from aihwkit_dspt.tiles.gpu import read as gpu_read  # noqa: E402
+from aihwkit_dspt.fused.gpu import line_kernels  # noqa: E402
 
 DEVICE = "cuda" if HAS_GPU else "cpu"
 
 
 @pytest.fixture(autouse=True)
 def small_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give a line several programs, and let the stages find the kernels without a GPU."""
-    for module in (line_kernels, converter_kernels):
-        monkeypatch.setattr(module, "CELLS", 16)
-    modules = SimpleNamespace(converters=converter_kernels, product=product_kernel)
-    monkeypatch.setattr(gpu_read, "gpu_modules", lambda: modules)
+    """Give a line several programs."""
+    monkeypatch.setattr(line_kernels, "CELLS", 16)
 
 
 @pytest.mark.parametrize("columns", [True, False])
@@ -44,7 +36,7 @@ def small_programs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_read(columns: bool, rounds: bool) -> None:
     """Gain, rounding to even, limits and unit, for lines that are columns or rows."""
     torch.manual_seed(1)
-    law = OneHotRead(gain=3.5, noise=0.0, rounds=rounds, bound=4.0, factor=0.3)
+    law = LineLaw(gain=3.5, noise=0.0, rounds=rounds, bound=4.0, factor=0.3)
     array = torch.randn(5, OUT_SIZE, device=DEVICE)
     array[2, :4] = torch.tensor([0.5, 1.5, -0.5, torch.nan]) / law.gain
     for line in range(len(array)):
@@ -60,7 +52,7 @@ def test_read(columns: bool, rounds: bool) -> None:
 def test_noise_of_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Normal numbers of the right size that torch's seed fixes; each read has its own."""
     monkeypatch.setattr(line_kernels, "CELLS", 1024)
-    law = OneHotRead(gain=2.0, noise=0.5, rounds=False, bound=100.0, factor=1.0)
+    law = LineLaw(gain=2.0, noise=0.5, rounds=False, bound=100.0, factor=1.0)
     array, reads = torch.zeros(1, 4000, device=DEVICE), torch.empty(2, 2, 4000, device=DEVICE)
     for again in range(2):
         torch.manual_seed(2)
@@ -95,88 +87,12 @@ def test_store(columns: bool) -> None:
         assert torch.equal(stored, expected)
 
 
-LOOPS = pytest.mark.skipif(
-    not HAS_GPU and Version(triton.__version__) < Version("3.7"),
-    reason="the interpreter of this Triton cannot loop with a recent NumPy",
-)
-
-
-@LOOPS
-@pytest.mark.parametrize("fused", [True, False])
-@pytest.mark.parametrize("backward", [False, True])
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"bound_management": BoundManagementType.NONE, "out_bound": 3.0},
-        {"out_bound": 3.0},
-        {"out_bound": 2.0, "max_bm_factor": 4},
-        {"nm_thres": 0.5},
-        {"inp_res": -1.0},
-        {"out_res": -1.0, "out_bound": 3.0},
-    ],
-    ids=str,
-)
-def test_products(
-    monkeypatch: pytest.MonkeyPatch, settings: Dict[str, Any], backward: bool, fused: bool
-) -> None:
-    """Batched products without noise against those on the CPU, with vectors of zeros and nan."""
-    monkeypatch.setattr(gpu_read, "FUSED_INPUTS", 10**9 if fused else 0)
-    torch.manual_seed(5)
-    read = BatchedRead(IOParameters(out_noise=0.0, **settings), backward)
-    on_gpu = gpu_read.GpuRead.build(read)
-    assert on_gpu is not None
-    if not on_gpu.covers(20, 70, 45):
-        assert read.manages_bounds
-        assert not fused
-        return
-    matrix, vectors = torch.randn(70, 45) * 0.4, torch.randn(4, 5, 70)
-    vectors[0, 1] = 0.0
-    vectors[1, 2, 7] = torch.nan
-    vectors[2] *= 0.01
-    expected = read(matrix, vectors.view(-1, 70)).view(4, 5, 45)
-    found = on_gpu(matrix.to(DEVICE), vectors.to(DEVICE)).cpu()
-    if HAS_GPU or fused:
-        # Sums in another order may round to the next step.
-        close = torch.isclose(found, expected, rtol=1e-4, atol=1e-5, equal_nan=True)
-        assert close.sum() >= 0.99 * close.numel()
-    else:
-        assert same(found, expected)
-
-
-@LOOPS
-def test_noise_of_products() -> None:
-    """Reads that bound management repeats have noise of their own; torch's seed fixes all of it.
-
-    512 reads of one vector, whose means differ by 6 % of their spread (standard error; tolerance
-    five and a half) and whose spread, in which that of the number of repetitions is most, by 2 %
-    (seen over six seeds; tolerance six times).
-    """
-    torch.manual_seed(6)
-    read = BatchedRead(IOParameters(out_noise=0.3, out_bound=2.0))
-    matrix, vectors = torch.randn(70, 40) * 0.4, torch.randn(70).repeat(64, 1)
-    on_gpu = gpu_read.GpuRead.build(read)
-    assert on_gpu is not None
-    there = matrix.to(DEVICE), vectors.to(DEVICE)
-    reads = []
-    for n_reads in (1, 8):
-        torch.manual_seed(7)
-        reads.append(torch.cat([on_gpu(*there).cpu() for _ in range(n_reads)]))
-    found, expected = reads[1], torch.cat([read(matrix, vectors) for _ in range(8)])
-    assert torch.equal(reads[0], found[:64])
-    largest = vectors.abs().max() * read.out_bound
-    assert found.abs().max() > 1.5 * largest  # most reads are repetitions
-    spread = expected.std(0)
-    assert abs(found.std(0).mean() / spread.mean() - 1.0) < 0.12
-    assert ((found.mean(0) - expected.mean(0)) / spread).abs().max() < 0.35
-
-
 COMPILE = """
 from triton import compile
-from aihwkit_dspt.tiles.gpu.launch import EXACT, Kernel
+from aihwkit_dspt.fused.gpu.launch import EXACT, Kernel
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from aihwkit_dspt.tiles.gpu import converter_kernels, line_kernels, product_kernel
+from aihwkit_dspt.fused.gpu import converter_kernels, line_kernels, product_kernel
 OPTIONS = {"CELLS": 512, "ROWS": 16, "COLS": 32, "INNER": 64}
 INTEGERS = ("seed", "line", "first", "size", "line_stride", "cell_stride", "n_vectors",
             "in_size", "out_size", "in_stride", "out_stride", "n_blocks", "number")

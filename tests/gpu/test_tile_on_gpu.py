@@ -24,6 +24,7 @@ from aihwkit_dspt import (
     TrackingTile,
     estimate_coincidences,
     operation_counts,
+    read_executors,
 )
 from tests.gpu.device import needs_gpu
 from tests.helpers import PROPERTIES, draw_batch, quiet_device, quiet_tile
@@ -181,9 +182,10 @@ def test_products(settings: Dict[str, Any], backward: bool) -> None:
         config.forward = IOParameters(out_noise=noise, **settings)
         config.backward = IOParameters(out_noise=noise, **settings)
         tile = TrackingTile(40, 60, config).cuda()
-        tile.tile.pipeline.read.program(weights)
-        stage, cpp = tile.tile.pipeline.read_stage, tile.tile.pipeline.read.tile
-        assert stage.describe() == "batched"
+        tile.tile.pipeline.mixed_array.program(weights)
+        stage, cpp = tile.tile.pipeline.reads, tile.tile.pipeline.mixed_array.tile
+        names = read_executors(tile, len(vectors))
+        assert names[backward] == ("torch" if "is_perfect" in settings else "triton-product")
         for _ in range(1 if noise == 0.0 else 50):
             if backward:
                 found = stage.backward(vectors, False, False, False)

@@ -83,7 +83,7 @@ def test_variation_of_reads(method: str, variation: str, way: str) -> None:
     layer = make()
     copied = WAYS[way](layer, make())
     drawn, found = (
-        one.analog_module.tile.pipeline.read.tile.dump_extra() for one in (layer, copied)
+        one.analog_module.tile.pipeline.mixed_array.tile.dump_extra() for one in (layer, copied)
     )
     names = [name for name in drawn if "fb_pass" in name]
     assert any(len(drawn[name]) for name in names)

@@ -28,7 +28,7 @@ def record(tile: TrackingTile, monkeypatch: pytest.MonkeyPatch) -> List[str]:
     simulator = tile.tile
     for owner, method, name in (
         (simulator.pipeline.fast, "pulse", "FAST"),
-        (simulator.pipeline.link.lines, "read", "read"),
+        (simulator.pipeline.link.line_reads, "read", "read"),
         (simulator.pipeline.link.transfer_stages, "take", "BUFFER, ESTIMATE"),
         (simulator.pipeline.link.lines, "pulse", "SLOW"),
         (simulator.pipeline.link.chopper, "due", "flip"),
@@ -123,10 +123,10 @@ def test_arrays(method: str) -> None:
     """gamma=0 reads the slow array itself, everything else an ideal copy of the mixed weight."""
     simulator = quiet_tile(**METHODS[method]).tile
     if METHODS[method].get("gamma", 0.0) == 0.0:
-        assert simulator.pipeline.read is simulator.pipeline.slow
+        assert simulator.pipeline.mixed_array is simulator.pipeline.slow
         assert simulator.pipeline.mixed is None
     else:
-        assert isinstance(simulator.pipeline.read.device_config, IdealDevice)
+        assert isinstance(simulator.pipeline.mixed_array.device_config, IdealDevice)
     assert (simulator.get_x_size(), simulator.get_d_size()) == (6, 4)
 
 

@@ -9,6 +9,8 @@ from warnings import warn
 
 import torch
 
+from aihwkit_dspt.reads.one_hot import LineLaw
+
 
 @cache
 def gpu_kernels() -> Any:
@@ -20,9 +22,9 @@ def gpu_kernels() -> Any:
     """
     try:
         # pylint: disable-next=import-outside-toplevel
-        from aihwkit_dspt.tiles.gpu import line_kernels
+        from aihwkit_dspt.fused.gpu import line_kernels
 
-        law = SimpleNamespace(gain=1.0, noise=0.0, rounds=False, bound=1.0, factor=1.0)
+        law = LineLaw(gain=1.0, noise=0.0, rounds=False, bound=1.0, factor=1.0)
         array = torch.full((1, 1), 0.5, device="cuda")
         read = torch.empty_like(array)
         line_kernels.read_line(array, 0, read, law)
@@ -39,11 +41,12 @@ def gpu_kernels() -> Any:
     return line_kernels
 
 
+@cache
 def gpu_modules() -> Any:
     """Return the modules with the kernels of products; see :func:`gpu_kernels`."""
     if gpu_kernels() is None:
         return None
     # pylint: disable-next=import-outside-toplevel
-    from aihwkit_dspt.tiles.gpu import converter_kernels, product_kernel
+    from aihwkit_dspt.fused.gpu import converter_kernels, product_kernel
 
     return SimpleNamespace(converters=converter_kernels, product=product_kernel)

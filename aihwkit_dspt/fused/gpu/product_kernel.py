@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any
 
 import triton.language as tl
 from torch import Tensor
 
-from aihwkit_dspt.tiles.gpu.arithmetic import TINY, clip, new_seed, rint
-from aihwkit_dspt.tiles.gpu.launch import Kernel
+from aihwkit_dspt.fused.gpu.arithmetic import TINY, clip, new_seed, rint
+from aihwkit_dspt.fused.gpu.launch import Kernel
+from aihwkit_dspt.reads.law import ReadLaw
 
 ROWS, COLS, INNER = 16, 32, 64
 """Vectors and outputs that are computed at once, and inputs of a step; powers of two."""
@@ -102,33 +102,33 @@ def _product_kernel(
             seed += 1
 
 
-def product(vectors: Tensor, matrix: Tensor, output: Tensor, read: Any) -> None:
+def product(vectors: Tensor, matrix: Tensor, output: Tensor, law: ReadLaw) -> None:
     """Multiply vectors, with bound management where the read has it.
 
     Args:
         vectors: ``[n, in_size]`` inputs, contiguous.
         matrix: ``[in_size, out_size]`` weights.
         output: ``[n, out_size]``, written.
-        read: the :class:`~aihwkit_dspt.tiles.batched_read.BatchedRead`.
+        law: the read law.
     """
     n_vectors, in_size = vectors.shape
     out_size = matrix.shape[1]
     blocks = -(-out_size // COLS)
-    is_noisy = read.out_noise > 0.0
-    manages = read.manages_bounds
+    is_noisy = law.out_noise > 0.0
+    manages = law.manages_bounds
     _product_kernel(
         (-(-n_vectors // ROWS), 1 if manages else blocks),
         *(vectors, matrix, output, new_seed() if is_noisy else 0, n_vectors, in_size, out_size),
         *(*matrix.stride(), blocks if manages else 1),
-        *(read.nm_thres, read.inp_res, read.inp_limit, read.gain, read.out_noise),
-        *(read.out_limit, read.largest_factor if manages else -inf),
-        *(read.out_bound / read.out_unit, read.out_unit * read.out_scale),
+        *(law.nm_thres, law.inp_res, law.inp_limit, law.gain, law.out_noise),
+        *(law.out_limit, law.largest_factor if manages else -inf),
+        *(law.bound, law.factor),
         MANAGES=manages,
-        HAS_THRESHOLD=read.nm_thres > 0.0,
-        IN_ROUNDS=read.inp_res > 0.0,
-        CLIPS=read.clips_inputs,
+        HAS_THRESHOLD=law.nm_thres > 0.0,
+        IN_ROUNDS=law.inp_res > 0.0,
+        CLIPS=law.clips_inputs,
         IS_NOISY=is_noisy,
-        OUT_ROUNDS=read.out_res > 0.0,
+        OUT_ROUNDS=law.out_res > 0.0,
         ROWS=ROWS,
         COLS=COLS,
         INNER=INNER,

@@ -180,21 +180,6 @@ def replace_outputs(output: Values, rows: Rows, again: Values, limit: float, rou
     return left[:n_left]
 
 
-@compiled
-def all_within(values: Values, bound: float) -> bool:
-    """Return whether all magnitudes are smaller than a bound; not where one is not a number.
-
-    Args:
-        values: ``[n]`` values.
-        bound: the bound.
-    """
-    limit = np.float32(bound)
-    within = True
-    for cell in range(values.shape[0]):
-        within &= -limit < values[cell] < limit
-    return within
-
-
 # -- products of a few vectors --------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The batched product equals aihwkit's C++ tile: exactly without noise, in distribution with it."""
+"""The plain product equals aihwkit's C++ tile: exactly without noise, in distribution with it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from aihwkit.simulator.presets.utils import PresetIOParameters
 from scipy.stats import ks_2samp
 from torch import Tensor
 
-from aihwkit_dspt.tiles.batched_read import BatchedRead
+from aihwkit_dspt.reads.coverage import obstacle
+from aihwkit_dspt.reads.law import ReadLaw
+from aihwkit_dspt.reads.product import PlainProduct
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from aihwkit_dspt.tiles.read_support import obstacle
 
 NM, BM = NoiseManagementType, BoundManagementType
 SIZES = {"in_size": 23, "out_size": 11}
@@ -122,11 +123,16 @@ def correlations(outputs: Tensor) -> Tuple[Tensor, Tensor]:
     return values.t() @ values / READS, squares.t() @ squares / READS**2
 
 
+def plain(io: IOParameters, backward: bool = False) -> PlainProduct:
+    """Return the plain product."""
+    return PlainProduct(ReadLaw.of(io, backward))
+
+
 def both(io: IOParameters, weights: Tensor, vectors: Tensor, backward: bool) -> Any:
     """Return the products by C++ and by the batch."""
     if backward:
-        return cpp(io, weights.t()).read_rows(vectors), BatchedRead(io, True)(weights.t(), vectors)
-    return cpp(io, weights).read_columns(vectors), BatchedRead(io)(weights.t(), vectors)
+        return cpp(io, weights.t()).read_rows(vectors), plain(io, True)(weights.t(), vectors)
+    return cpp(io, weights).read_columns(vectors), plain(io)(weights.t(), vectors)
 
 
 @pytest.mark.parametrize("backward", [False, True])
@@ -146,42 +152,12 @@ def test_equal_without_noise(name: str, backward: bool) -> None:
     assert torch.equal(vectors, before)
     close = torch.isclose(found, expected, rtol=1e-5, atol=1e-5)
     assert close.float().mean() > 0.99, (found - expected).abs().max()
-    read = BatchedRead(io, backward)
-    if not read.ideal:
-        step = vectors.abs().amax(1, keepdim=True).clamp(min=2.0) * read.out_unit * 2**10
+    law = ReadLaw.of(io, backward)
+    if not law.ideal:
+        step = vectors.abs().amax(1, keepdim=True).clamp(min=2.0) * law.out_unit * 2**10
         assert ((found - expected).abs() <= step).all()
     assert (found[150] == 0.0).all() or io.noise_management is NM.NONE
     assert found.std() > 0.0
-
-
-USUAL: Dict[str, Dict[str, Any]] = {
-    "paper": NOISY["paper"],
-    "bounds": NOISY["bounds"],
-    "no-bound-management": {"bound_management": BM.NONE, "out_bound": 1.5},
-    "threshold": {"nm_thres": 0.6, "inp_bound": 0.8},
-    "no-converters": NOISY["no-converters"],
-    "no-bounds": {"inp_bound": -1.0, "out_bound": -1.0},
-    "asymmetry": {"out_noise": 0.3, "out_asymmetry": 0.5},
-}
-
-
-@pytest.mark.parametrize("backward", [False, True])
-@pytest.mark.parametrize("name", USUAL)
-def test_compiled_converters_round_as_torch(name: str, backward: bool) -> None:
-    """In the usual settings, where compiled passes convert, all bits are those of torch."""
-    read = BatchedRead(IOParameters(**USUAL[name]), backward)
-    assert read.is_usual
-    weights, vectors = case(3, 50)
-    vectors[7, 2] = torch.nan
-    vectors[8, 3] = -torch.inf
-    vectors[9] *= 1e-42  # inputs below the smallest normal number
-    torch.manual_seed(4)
-    found = read(weights.t(), vectors)
-    read.is_usual = False
-    torch.manual_seed(4)
-    expected = read(weights.t(), vectors)
-    assert torch.equal(found.nan_to_num(1e9), expected.nan_to_num(1e9))
-    assert found.isfinite().sum() >= 48 * len(weights)
 
 
 def test_bound_management_has_work_to_do() -> None:
@@ -195,7 +171,7 @@ def test_bound_management_has_work_to_do() -> None:
     factors = {}
     for name in ("bounds", "bounds-many-rounds", "bounds-factor", "bounds-resolution"):
         io = IOParameters(**{**QUIET, **NOISE_FREE[name]})
-        output = BatchedRead(io)(weights.t(), vectors)
+        output = plain(io)(weights.t(), vectors)
         factors[name] = ((output / largest).abs().max() / io.out_bound).item()
     assert 2.0 < factors["bounds"] <= 8.0
     assert 8.0 < factors["bounds-many-rounds"] <= 16.01  # the inputs have 126 steps: 32 > 126 / 8
@@ -223,7 +199,7 @@ def test_equal_in_distribution(name: str, backward: bool, is_test: bool) -> None
             expected = cpp(io, weights.t()).read_rows(many)
         else:
             expected = cpp(io, weights).read_columns(many, is_test)
-        found = BatchedRead(io, backward)(weights.t(), many)
+        found = plain(io, backward)(weights.t(), many)
         assert found.std(0).max() > 0.0
         for own, theirs in zip(found.t(), expected.t()):
             assert same_law(own, theirs)
@@ -249,7 +225,7 @@ def test_distribution_test_notices(change: Dict[str, Any]) -> None:
     weights, vectors = case(2, 4)
     many = vectors[0].repeat(READS, 1)
     expected = cpp(IOParameters(**NOISY["paper"]), weights).read_columns(many)
-    found = BatchedRead(IOParameters(**{**NOISY["paper"], **change}))(weights.t(), many)
+    found = plain(IOParameters(**{**NOISY["paper"], **change}))(weights.t(), many)
     assert not all(map(same_law, found.t(), expected.t()))
 
 
@@ -258,9 +234,9 @@ def test_columns_equal_rows(name: str) -> None:
     """Vectors along the second dimension give the same products."""
     io = IOParameters(**{**QUIET, **NOISE_FREE[name]})
     weights, vectors = case(5, 60)
-    rows = BatchedRead(io)(weights.t(), vectors)
+    rows = plain(io)(weights.t(), vectors)
     columns = vectors.view(3, 20, -1).transpose(1, 2).contiguous()
-    found = BatchedRead(io)(weights, columns, dim=-2)
+    found = plain(io)(weights, columns, dim=-2)
     close = torch.isclose(found.transpose(1, 2).reshape(60, -1), rows, rtol=1e-5, atol=1e-5)
     assert close.float().mean() > 0.99
 
@@ -268,14 +244,14 @@ def test_columns_equal_rows(name: str) -> None:
 def test_empty_batch() -> None:
     """No vectors, no outputs."""
     for settings in NOISE_FREE.values():
-        read = BatchedRead(IOParameters(**settings))
+        read = plain(IOParameters(**settings))
         assert read(torch.ones(3, 2), torch.ones(0, 3)).shape == (0, 2)
         assert read(torch.ones(2, 3), torch.ones(0, 3, 5), dim=-2).shape == (0, 2, 5)
 
 
 def test_seed() -> None:
     """The noise follows torch's seed."""
-    read, x, matrix = BatchedRead(IOParameters()), torch.rand(5, 3), torch.rand(3, 4)
+    read, x, matrix = plain(IOParameters()), torch.rand(5, 3), torch.rand(3, 4)
     torch.manual_seed(7)
     first = read(matrix, x)
     assert not torch.equal(read(matrix, x), first)

@@ -1,18 +1,17 @@
 """The converters of a batched product on a GPU, one Triton kernel each.
 
-On the CPU Numba compiles them (``read_kernels.py``). A program has one vector.
+On the CPU Numba compiles them (``read_kernels_cpu.py``). A program has one vector.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from aihwkit_dspt.tiles.gpu.arithmetic import TINY, clip, new_seed, rint
-from aihwkit_dspt.tiles.gpu.launch import Kernel
+from aihwkit_dspt.fused.gpu.arithmetic import TINY, clip, new_seed, rint
+from aihwkit_dspt.fused.gpu.launch import Kernel
+from aihwkit_dspt.reads.law import ReadLaw
 
 CELLS = 1024
 """Cells that a program treats at once; a power of two."""
@@ -58,24 +57,24 @@ def _inputs_kernel(
         tl.store(inputs + row * size + cells, value, mask=inside)
 
 
-def convert_inputs(vectors: Tensor, inputs: Tensor, scales: Tensor, read: Any) -> None:
+def convert_inputs(vectors: Tensor, inputs: Tensor, scales: Tensor, law: ReadLaw) -> None:
     """Divide each vector by its scale and round it to steps.
 
-    See :func:`~aihwkit_dspt.tiles.read_kernels.convert_inputs`.
+    See :func:`~aihwkit_dspt.fused.read_kernels_cpu.convert_inputs`.
 
     Args:
         vectors: ``[n, in_size]`` inputs.
         inputs: ``[n, in_size]``, written.
         scales: ``[n]``, written.
-        read: the :class:`~aihwkit_dspt.tiles.batched_read.BatchedRead`.
+        law: the read law.
     """
     n_vectors, size = vectors.shape
     _inputs_kernel(
         (n_vectors, 1),
-        *(vectors, inputs, scales, size, read.nm_thres, read.inp_res, read.inp_limit),
-        HAS_THRESHOLD=read.nm_thres > 0.0,
-        ROUNDS=read.inp_res > 0.0,
-        CLIPS=read.clips_inputs,
+        *(vectors, inputs, scales, size, law.nm_thres, law.inp_res, law.inp_limit),
+        HAS_THRESHOLD=law.nm_thres > 0.0,
+        ROUNDS=law.inp_res > 0.0,
+        CLIPS=law.clips_inputs,
         CELLS=_block(size),
     )
 
@@ -106,23 +105,23 @@ def _outputs_kernel(
         tl.store(output + row * size + cells, clip(value, bound) * scale, mask=inside)
 
 
-def convert_outputs(output: Tensor, scales: Tensor, read: Any) -> None:
+def convert_outputs(output: Tensor, scales: Tensor, law: ReadLaw) -> None:
     """Add noise to outputs, round, clip and rescale them, in place.
 
-    See :func:`~aihwkit_dspt.tiles.read_kernels.convert_outputs`.
+    See :func:`~aihwkit_dspt.fused.read_kernels_cpu.convert_outputs`.
 
     Args:
         output: ``[n, out_size]`` products, in steps.
         scales: ``[n]`` scales.
-        read: the :class:`~aihwkit_dspt.tiles.batched_read.BatchedRead`.
+        law: the read law.
     """
     n_vectors, size = output.shape
-    is_noisy = read.out_noise > 0.0
+    is_noisy = law.out_noise > 0.0
     _outputs_kernel(
         (n_vectors, 1),
-        *(output, scales, new_seed() if is_noisy else 0, size, read.out_noise),
-        *(read.out_bound / read.out_unit, read.out_unit * read.out_scale),
+        *(output, scales, new_seed() if is_noisy else 0, size, law.out_noise),
+        *(law.bound, law.factor),
         IS_NOISY=is_noisy,
-        ROUNDS=read.out_res > 0.0,
+        ROUNDS=law.out_res > 0.0,
         CELLS=_block(size),
     )

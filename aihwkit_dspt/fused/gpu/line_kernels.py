@@ -1,18 +1,19 @@
 """The passes over single lines of an array, one Triton kernel each.
 
-On the CPU Numba compiles the same passes (``line_kernel.py``, ``compiled_line_reader.py``,
-``effective.py``). A line has some hundred cells: what counts is the number of kernels.
+On the CPU Numba compiles the same passes (``transfer_cpu.py``, ``line_cpu.py``,
+``mixer.py``). A line has some hundred cells: what counts is the number of kernels.
 """
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Optional, Tuple
 
 import triton.language as tl
 from torch import Tensor
 
-from aihwkit_dspt.tiles.gpu.arithmetic import clip, new_seed, rint
-from aihwkit_dspt.tiles.gpu.launch import Kernel
+from aihwkit_dspt.fused.gpu.arithmetic import clip, new_seed, rint
+from aihwkit_dspt.fused.gpu.launch import Kernel
+from aihwkit_dspt.reads.one_hot import LineLaw
 
 CELLS = 1024
 """Cells of one program; a power of two."""
@@ -49,8 +50,8 @@ def _read_kernel(
     tl.store(output + cells, clip(value, bound) * factor, mask=inside)
 
 
-def read_line(array: Tensor, line: int, output: Tensor, law: Any) -> None:
-    """Read a line; see :class:`~aihwkit_dspt.tiles.batched_read.OneHotRead`.
+def read_line(array: Tensor, line: int, output: Tensor, law: LineLaw) -> None:
+    """Read a line; see :class:`~aihwkit_dspt.reads.one_hot.LineLaw`.
 
     Args:
         array: ``[in_size, out_size]`` weights.

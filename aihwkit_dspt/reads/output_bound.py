@@ -5,9 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Tuple
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, device, dtype, float32, where, zeros
 
-from aihwkit_dspt.tiles.read_kernels import all_within
+from aihwkit_dspt.fused.compiled import compiled
+
+Values = NDArray[np.float32]
 
 
 def outputs_at_bound(output: Tensor, bound: float) -> Tuple[Tensor, ...]:
@@ -43,3 +47,18 @@ def _reaches(output: Tensor, bound: float) -> bool:
 @cache
 def _zero(place: device, data_type: dtype) -> Tensor:
     return zeros((), device=place, dtype=data_type)
+
+
+@compiled
+def all_within(values: Values, bound: float) -> bool:
+    """Return whether all magnitudes are smaller than a bound; not where one is not a number.
+
+    Args:
+        values: ``[n]`` values.
+        bound: the bound.
+    """
+    limit = np.float32(bound)
+    within = True
+    for cell in range(values.shape[0]):
+        within &= -limit < values[cell] < limit
+    return within

@@ -1,0 +1,113 @@
+"""What fused forms of reads are."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from enum import IntEnum
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from aihwkit_dspt.reads.coverage import Form
+from aihwkit_dspt.reads.law import ReadLaw
+from aihwkit_dspt.reads.one_hot import LineLaw
+from aihwkit_dspt.reads.thresholds import Thresholds
+
+
+class Layout(IntEnum):
+    """How the vectors of a product lie in their tensor."""
+
+    MATRIX = 0
+    """``[n, size]``, as they are."""
+    ROWS = 1
+    """``[*, size]`` of another shape, or with a bias input."""
+    UNFOLDED = 2
+    """``[n, m, size]``, in memory ``[n, size, m]``: what layers pass for images on the CPU."""
+    TRANSPOSED = 3
+    """``[size, *]``."""
+    MIXED = 4
+    """Inputs are transposed and outputs are not, or the other way round."""
+
+
+class ProductSize(NamedTuple):
+    """What the choice of an executor depends on."""
+
+    n_vectors: int
+    in_size: int
+    """Length of the vectors, the bias input included."""
+    out_size: int
+    layout: Layout
+    n_threads: int
+    """Threads of torch."""
+
+
+class FusedProduct(ABC):
+    """Does for vectors what :class:`~aihwkit_dspt.reads.product.PlainProduct` does, in less time.
+
+    Outputs equal those of the plain product in distribution, without noise but for the order of
+    the sums.
+
+    Args:
+        law: the read law, of read parameters that :attr:`FORM` covers; not that of an ideal read.
+        backward: whether vectors are errors of rows.
+    """
+
+    NAME: str
+    """The name by which a tile tells that this is used."""
+
+    FORM: Form
+    """Says which read parameters it covers."""
+
+    DEVICE: str
+    """Type of the devices on which it works."""
+
+    def __init__(self, law: ReadLaw, backward: bool) -> None:
+        self.law = law
+        self.backward = backward
+
+    @classmethod
+    def works_on(cls, device: torch.device) -> bool:
+        """Return whether it works on a device of this machine."""
+        return device.type == cls.DEVICE
+
+    @abstractmethod
+    def suits(self, size: ProductSize, thresholds: Thresholds) -> bool:
+        """Return whether it takes vectors of this layout and is the faster way."""
+
+    @abstractmethod
+    def __call__(self, matrix: Tensor, vectors: Tensor) -> Tensor:
+        """Return ``[n, out_size]`` analog products.
+
+        Args:
+            matrix: ``[in_size, out_size]`` weights.
+            vectors: ``[n, in_size]`` inputs.
+        """
+
+
+class FusedLine(ABC):
+    """Reads one line of an array in single precision.
+
+    Reads equal those of the plain product of a one-hot vector in distribution.
+
+    Args:
+        law: the law of a line.
+    """
+
+    NAME: str
+    """See :class:`FusedProduct`."""
+
+    DEVICE: str
+    """See :class:`FusedProduct`."""
+
+    def __init__(self, law: LineLaw) -> None:
+        self.law = law
+
+    @classmethod
+    def works_on(cls, device: torch.device) -> bool:
+        """Return whether it works on a device of this machine."""
+        return device.type == cls.DEVICE
+
+    @abstractmethod
+    def __call__(self, matrix: Tensor, line: int) -> Tensor:
+        """Return the ``[1, out_size]`` read of a line of ``[in_size, out_size]`` weights."""

@@ -1,0 +1,49 @@
+"""Products of vectors in the layouts that layers pass."""
+
+from __future__ import annotations
+
+from typing import Union
+
+from torch import Tensor, cat, ones_like
+
+from aihwkit_dspt.fused.read import FusedProduct, Layout
+from aihwkit_dspt.reads.product import PlainProduct
+
+Product = Union[PlainProduct, FusedProduct]
+
+
+def layout_of(vectors: Tensor, bias: bool, in_trans: bool, out_trans: bool) -> Layout:
+    """Return how vectors lie in their tensor; see :class:`~aihwkit_dspt.fused.read.Layout`."""
+    if in_trans or out_trans:
+        return Layout.TRANSPOSED if in_trans and out_trans else Layout.MIXED
+    if vectors.dim() == 2:
+        return Layout.ROWS if bias else Layout.MATRIX
+    if vectors.dim() == 3 and vectors.stride(1) == 1 and not vectors.is_contiguous():
+        return Layout.UNFOLDED
+    return Layout.ROWS
+
+
+def with_ones(vectors: Tensor, dim: int) -> Tensor:
+    """Return vectors with a bias input of one, the last along their dimension."""
+    return cat([vectors, ones_like(vectors.narrow(dim, 0, 1))], dim)
+
+
+def multiply(product: Product, matrix: Tensor, vectors: Tensor, layout: Layout) -> Tensor:
+    """Return analog products in the layout of the vectors.
+
+    Args:
+        product: what multiplies; one that takes this layout.
+        matrix: ``[in_size, out_size]`` weights.
+        vectors: ``[*, in_size]`` vectors, ``[in_size, *]`` if transposed.
+        layout: their layout.
+    """
+    if isinstance(product, PlainProduct):
+        if layout is Layout.TRANSPOSED:
+            columns = vectors.reshape(1, len(vectors), -1)
+            output = product(matrix.t(), columns, dim=-2)
+            return output.view(matrix.shape[1], *vectors.shape[1:])
+        if layout is Layout.UNFOLDED and vectors.stride(1) == 1:
+            # No copy: the patches lie one after the other in memory.
+            return product(matrix.t(), vectors.transpose(1, 2), dim=-2).transpose(1, 2)
+    rows = product(matrix, vectors.reshape(-1, vectors.shape[-1]))
+    return rows.view(*vectors.shape[:-1], matrix.shape[1])

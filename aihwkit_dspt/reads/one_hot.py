@@ -1,0 +1,46 @@
+"""What the read of a single line is, which a one-hot input selects."""
+
+from __future__ import annotations
+
+from math import hypot, inf
+from typing import NamedTuple
+
+import torch
+
+from aihwkit_dspt.reads.law import ReadLaw
+from aihwkit_dspt.reads.product import PlainProduct
+
+
+class LineLaw(NamedTuple):
+    r"""The read of the weights :math:`w` of one line.
+
+    .. math:: y = \mathrm{factor}\; \mathrm{clip}\big(\mathrm{round}(
+              \mathrm{gain}\, w + \mathrm{noise}\, \xi), \pm\mathrm{bound}\big)
+    """
+
+    gain: float
+    noise: float
+    rounds: bool
+    bound: float
+    factor: float
+
+    @classmethod
+    def of(cls, law: ReadLaw) -> LineLaw:
+        """Return the law of a line of an array.
+
+        Args:
+            law: that of the array, of read parameters that
+                :attr:`~aihwkit_dspt.reads.coverage.Form.LINE_ONE_PASS` covers.
+        """
+        if law.ideal:
+            return cls(1.0, 0.0, False, inf, law.out_scale)
+        plain, one = PlainProduct(law), torch.ones(1, 1)
+        scale = plain.noise_scale(one, -1)
+        value = plain.prepare(one, scale, -1).item()
+        return cls(
+            gain=law.gain * value,
+            noise=hypot(law.out_noise, law.w_noise * value),
+            rounds=law.out_res > 0.0,
+            bound=law.bound,
+            factor=(1.0 if scale is None else scale.item()) * law.out_unit * law.out_scale,
+        )
