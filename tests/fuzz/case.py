@@ -126,7 +126,8 @@ def _settle(config: Plan, layer: Layer) -> str:
             compound["reference_sync"] = ReferenceSync.EVERY_READ
             compound.setdefault("eta", 0.05)
     else:
-        for name in ("eta", "reference_sync", "experimental_correct_accumulation"):
+        names = "eta", "estimator", "reference_sync", "experimental_correct_accumulation"
+        for name in names:
             compound.pop(name, None)
         if compound["reference"] is ReferenceType.ZERO:
             compound.pop("reference_device", None)

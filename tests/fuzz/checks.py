@@ -96,7 +96,7 @@ def differ(first: Any, second: Any) -> str:
 def _difference(first: Any, second: Any, path: str) -> Optional[str]:
     """Return where two nested states differ, and by how much."""
     if isinstance(first, Tensor) and isinstance(second, Tensor) and first.shape == second.shape:
-        if torch.equal(first, second):
+        if torch.allclose(first, second, rtol=0.0, atol=0.0, equal_nan=True):
             return None
         return f"{path} differs by {float((first - second).abs().max()):.3g}"
     if isinstance(first, dict) and isinstance(second, dict) and list(first) == list(second):

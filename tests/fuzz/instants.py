@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import signal
 import sys
 from pathlib import Path
@@ -16,13 +17,24 @@ PLACES = tuple(str(Path(module.__file__).parent) for module in (aihwkit, aihwkit
 """Folders of the code in which an interrupt is raised: what runs within a training step."""
 
 
+def _leaves_a_context(frame: FrameType) -> bool:
+    """Return whether the line may be a ``with`` that is left.
+
+    Python then calls ``__exit__`` and looks for no signal before that; an error of a tracing
+    function would skip the call.
+    """
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+    return line.lstrip().startswith("with ")
+
+
 def run_until_line(
     call: Callable[[], object], number: int, error: Type[BaseException] = KeyboardInterrupt
 ) -> bool:
     """Run a call and raise in it before the line with the given number is executed.
 
     Lines of this package and of aihwkit are counted from 0, in the order in which they are
-    executed. So every instant of a step can be tried, one after the other.
+    executed. So every instant of a step can be tried, one after the other. In place of a ``with``
+    it is the line after that.
 
     Args:
         call: what is run.
@@ -40,7 +52,7 @@ def run_until_line(
             return None
         if event == "line":
             left -= 1
-            if left < 0:
+            if left < 0 and not _leaves_a_context(frame):
                 sys.settrace(None)
                 raise error("raised by the test")
         return trace

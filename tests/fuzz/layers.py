@@ -34,7 +34,9 @@ class TransposedTile(AnalogLayerBase, nn.Module):
         super().__init__()
         self.in_trans, self.out_trans = in_trans, out_trans
         self.analog_module = config.tile_class(4, 5, config, bias, in_trans, out_trans)
-        self.analog_module.set_weights(torch.empty(4, 5).uniform_(-0.2, 0.2))
+        self.analog_module.set_weights(
+            torch.empty(4, 5).uniform_(-0.2, 0.2), torch.zeros(4) if bias else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``[n, 4]`` outputs of ``[n, 5]`` inputs."""

@@ -19,9 +19,7 @@ from aihwkit_dspt import (
     read_executors,
 )
 from aihwkit_dspt.reads.array import ArrayReads
-from aihwkit_dspt.reads.line import LineReads
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from aihwkit_dspt.tiles.lines import LineAccess
 from tests.helpers import perfect, quiet_config, quiet_tile
 
 
@@ -153,8 +151,6 @@ def test_other_data_types_are_refused() -> None:
         ArrayReads(array, io, io, ReadMode.TORCH)
     auto = ArrayReads(array, io, io, ReadMode.AUTO)
     assert auto.describe() == "forward=backward=cpp(torch.float64)"
-    lines = LineReads(array, LineAccess(4, True), io, ReadMode.AUTO)
-    assert lines.executor_name() == "cpp-line"
 
 
 def test_wrong_mode_is_refused() -> None:
