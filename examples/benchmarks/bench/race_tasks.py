@@ -1,0 +1,171 @@
+"""What is learned in the race: networks with their data, batches and scores."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional, Tuple
+
+import torch
+from aihwkit.nn.conversion import convert_to_analog
+from common.character_models import CharacterGPT, CharacterLSTM
+from common.characters import Text, load_text
+from common.colour_images import generate, load_cifar, normalised
+from common.data import ENVIRONMENT, Images, load_digits, load_images
+from common.networks import fcn, lenet5
+from common.resnet_small import small_resnet
+from common.train import accuracy
+from torch import Tensor, nn
+
+N_TEST = 1000
+LENGTH = {"lstm": 32, "gpt": 64}
+"""Characters of a sequence."""
+
+N_WINDOWS = 64
+"""Sequences of a validation."""
+
+Batch = Tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A network and what it learns.
+
+    Attributes:
+        data: name of the data.
+        make: makes the model with an RPU configuration, or without one.
+        batch: draws inputs and targets.
+        score: accuracy in percent, or loss.
+        is_loss: whether a low score is good.
+    """
+
+    data: str
+    make: Callable[[Optional[Any]], nn.Module]
+    batch: Callable[[torch.Generator], Batch]
+    score: Callable[[nn.Module], float]
+    is_loss: bool = False
+
+
+STEPS: Dict[str, int] = {
+    "digits": 1200,
+    "table2": 1500,
+    "lenet5": 1500,
+    "lstm": 330,
+    "gpt": 330,
+    "resnet": 300,
+}
+"""Network -> steps of a full budget."""
+
+
+def converted(network: nn.Module, config: Optional[Any]) -> nn.Module:
+    """Return the network, analog if there is a configuration."""
+    if config is None:
+        return network
+    analog: nn.Module = convert_to_analog(network, config)
+    return analog
+
+
+def _images(images: Images, network: Callable[[], nn.Module], batch_size: int) -> Task:
+    test = images.test_x[:N_TEST], images.test_y[:N_TEST]
+
+    def batch(generator: torch.Generator) -> Batch:
+        index = torch.randint(len(images.train_y), (batch_size,), generator=generator)
+        return images.train_x[index], images.train_y[index]
+
+    def score(model: nn.Module) -> float:
+        return accuracy(model, *test)
+
+    return Task(images.name, lambda config: converted(network(), config), batch, score)
+
+
+@torch.no_grad()
+def validation_loss(model: nn.Module, x: Tensor, y: Tensor) -> float:
+    """Return the mean loss of ``[n, time]`` characters, in nats."""
+    model.eval()
+    logits = model(x)
+    model.train()
+    return nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten()).item()
+
+
+def _characters(
+    text: Text, make: Callable[[Optional[Any]], nn.Module], length: int, batch_size: int
+) -> Task:
+    validation = text.validation_windows(length, N_WINDOWS)
+
+    def batch(generator: torch.Generator) -> Batch:
+        return text.windows(length, batch_size, generator)
+
+    def score(model: nn.Module) -> float:
+        return validation_loss(model, *validation)
+
+    return Task(text.name, make, batch, score, is_loss=True)
+
+
+def _lstm(data_root: Optional[str]) -> Task:
+    text = load_text(data_root)
+
+    def make(config: Optional[Any]) -> nn.Module:
+        return CharacterLSTM(len(text.alphabet), config)
+
+    return _characters(text, make, LENGTH["lstm"], 16)
+
+
+def _gpt(data_root: Optional[str]) -> Task:
+    text = load_text(data_root)
+
+    def make(config: Optional[Any]) -> nn.Module:
+        return converted(CharacterGPT(len(text.alphabet), LENGTH["gpt"]), config)
+
+    return _characters(text, make, LENGTH["gpt"], 8)
+
+
+def _digits(_: Optional[str]) -> Task:
+    images = load_digits()
+
+    def network() -> nn.Module:
+        return nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(images.size, 32),
+            nn.ReLU(),
+            nn.Linear(32, 10),
+            nn.LogSoftmax(dim=1),
+        )
+
+    return _images(images, network, 8)
+
+
+def _table2(data_root: Optional[str]) -> Task:
+    images = load_images(data_root)
+    return _images(images, lambda: fcn(images.size), 10)
+
+
+def _lenet5(data_root: Optional[str]) -> Task:
+    return _images(load_images(data_root).resized(28), lenet5, 8)
+
+
+def _resnet(data_root: Optional[str]) -> Task:
+    root = data_root or os.environ.get(ENVIRONMENT)
+    if root:
+        images = load_cifar(Path(root), "CIFAR-10")
+    else:
+        torch.manual_seed(1)
+        images = generate(2000, N_TEST)
+    return _images(normalised(images), small_resnet, 16)
+
+
+TASKS: Dict[str, Callable[[Optional[str]], Task]] = {
+    "digits": _digits,
+    "table2": _table2,
+    "lenet5": _lenet5,
+    "lstm": _lstm,
+    "gpt": _gpt,
+    "resnet": _resnet,
+}
+
+
+@lru_cache(maxsize=1)
+def task(network: str, data_root: Optional[str]) -> Task:
+    """Return a task; the last one is kept, since its data take long to load."""
+    return TASKS[network](data_root)
