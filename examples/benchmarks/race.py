@@ -41,6 +41,9 @@ from bench.race_tasks import STEPS
 from common.results import Results
 from core.cluster import BACKENDS, connected
 
+FEWEST_STEPS = 5
+"""With fewer steps, 10, 30 and 100 % of them are not different."""
+
 
 def setting(text: str) -> List[Any]:
     """Return name and value of ``NAME=VALUE``; what is no Python value is a string."""
@@ -76,7 +79,10 @@ def parse_arguments(arguments: Optional[List[str]] = None) -> argparse.Namespace
     parser.add_argument("--out", type=Path, help="JSON file for the numbers")
     parser.add_argument("--picture", type=Path, help="PNG file")
     parser.add_argument("--table", action="store_true", help="only show what is in --out")
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if args.steps is not None and args.steps < FEWEST_STEPS:
+        parser.error(f"--steps {args.steps} is not valid: pass at least {FEWEST_STEPS}")
+    return args
 
 
 def chosen_runs(args: argparse.Namespace) -> List[RaceRun]:

@@ -20,6 +20,12 @@ from common.train import accuracy
 from torch import Tensor, nn
 
 N_TEST = 1000
+N_TEST_COLOUR = 400
+"""Images of a test; a convolution multiplies a vector at each of their pixels."""
+
+COLOUR_SIDE = 16
+"""Pixels on a side to which colour images are averaged."""
+
 LENGTH = {"lstm": 32, "gpt": 64}
 """Characters of a sequence."""
 
@@ -67,8 +73,10 @@ def converted(network: nn.Module, config: Optional[Any]) -> nn.Module:
     return analog
 
 
-def _images(images: Images, network: Callable[[], nn.Module], batch_size: int) -> Task:
-    test = images.test_x[:N_TEST], images.test_y[:N_TEST]
+def _images(images: Images, network: Callable[[], nn.Module], batch_size: int, n_test: int) -> Task:
+    # At equal distances: files may be sorted by class.
+    chosen = torch.linspace(0, len(images.test_y) - 1, min(n_test, len(images.test_y))).long()
+    test = images.test_x[chosen], images.test_y[chosen]
 
     def batch(generator: torch.Generator) -> Batch:
         index = torch.randint(len(images.train_y), (batch_size,), generator=generator)
@@ -133,26 +141,26 @@ def _digits(_: Optional[str]) -> Task:
             nn.LogSoftmax(dim=1),
         )
 
-    return _images(images, network, 8)
+    return _images(images, network, 8, N_TEST)
 
 
 def _table2(data_root: Optional[str]) -> Task:
     images = load_images(data_root)
-    return _images(images, lambda: fcn(images.size), 10)
+    return _images(images, lambda: fcn(images.size), 10, N_TEST)
 
 
 def _lenet5(data_root: Optional[str]) -> Task:
-    return _images(load_images(data_root).resized(28), lenet5, 8)
+    return _images(load_images(data_root).resized(28), lenet5, 8, N_TEST)
 
 
 def _resnet(data_root: Optional[str]) -> Task:
     root = data_root or os.environ.get(ENVIRONMENT)
     if root:
-        images = load_cifar(Path(root), "CIFAR-10")
+        images = load_cifar(Path(root), "CIFAR-10").resized(COLOUR_SIDE)
     else:
         torch.manual_seed(1)
-        images = generate(2000, N_TEST)
-    return _images(normalised(images), small_resnet, 16)
+        images = generate(2000, N_TEST_COLOUR, COLOUR_SIDE)
+    return _images(normalised(images), small_resnet, 16, N_TEST_COLOUR)
 
 
 TASKS: Dict[str, Callable[[Optional[str]], Task]] = {
