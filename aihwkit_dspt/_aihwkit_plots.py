@@ -22,13 +22,10 @@ MODULE = "aihwkit.utils.visualization"
 
 
 def plotted_tile(out_size: int, in_size: int, rpu_config: Any) -> AnalogTile:
-    """Return the tile that aihwkit plots.
+    """Return the tile of ``out_size`` traces that aihwkit plots.
 
-    Args:
-        out_size: number of traces.
-        in_size: 1.
-        rpu_config: aihwkit's copy of the configuration; with a tracking compound as device it may
-            be of any class, as ``plot_device`` and its like make it.
+    With a tracking compound as device aihwkit's copy of the configuration may be of any class, as
+    ``plot_device`` and its like make it.
     """
     compound = rpu_config.device
     if not isinstance(compound, TrackingTransferCompound):

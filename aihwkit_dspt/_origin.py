@@ -22,14 +22,11 @@ class Origin(Enum):
 
 
 def origin_of(installed: Optional[Distribution]) -> Origin:
-    """Return where an installed distribution comes from.
+    """Return where an installed distribution comes from; ``None`` is a source tree on the path.
 
     A wheel for PyPI has to bring the libraries along that it was linked with. On Linux auditwheel
     puts them into ``aihwkit.libs``, on macOS delocate into ``.dylibs``. A build of one's own has
     neither, whether pip made it from the sdist, from a folder or from a repository.
-
-    Args:
-        installed: the distribution; ``None`` for a source tree on the path, which has none.
     """
     if installed is None:
         return Origin.SELF_BUILT

@@ -17,10 +17,10 @@ from aihwkit.optim.context import AnalogContext
 from aihwkit.simulator.tiles.module import TileModule
 from torch import nn
 
-from aihwkit_dspt._host import attributes, put_back
 from aihwkit_dspt.loadable import write_loadable
 from aihwkit_dspt.plain import restored, storable
 from aihwkit_dspt.seal import has_intact_members, is_intact, seal
+from aihwkit_dspt.tiles.undo import TileBefore
 from aihwkit_dspt.whole_file import whole_file
 
 CHECKPOINT_FORMAT = 2
@@ -217,10 +217,8 @@ def _undo_all(
         if part is not None:
             state = deepcopy(part.state_dict())
             steps.append(partial(part.load_state_dict, state))
-    # A loaded tile gets new arrays; the old ones are still whole.
-    for tile in model.modules():
-        if isinstance(tile, TileModule):
-            steps.append(partial(put_back, tile, attributes(tile)))
+    tiles = [tile for tile in model.modules() if isinstance(tile, TileModule)]
+    steps += [TileBefore(tile).put_back for tile in tiles]
     for tensor in (*model.parameters(), *model.buffers()):
         if not isinstance(tensor, AnalogContext):
             steps.append(partial(tensor.detach().copy_, tensor.detach().clone()))

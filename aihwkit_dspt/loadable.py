@@ -17,11 +17,9 @@ TENSORS = (Tensor, Parameter)
 
 
 def write_loadable(content: Any, file: IO[bytes]) -> None:
-    """Write a value with ``torch.save`` and read it back, but for the numbers in tensors.
+    """Write nested dicts, lists and tuples with ``torch.save``, and read them back.
 
-    Args:
-        content: nested dicts, lists and tuples.
-        file: an empty file that can be read, too.
+    Numbers in tensors are not compared. The file is empty and can be read, too.
 
     Raises:
         ArgumentError: naming the first value that cannot be saved and loaded again.

@@ -15,11 +15,9 @@ CHUNK = 1 << 20
 
 
 def seal(file: IO[bytes]) -> None:
-    """Append the checksum of all that has been written.
+    """Append the checksum of all that has been written to a file that can be read and written.
 
-    Args:
-        file: a file that can be read and written. What comes before stays as it is: torch and other
-            programs read a zip file as if nothing followed.
+    What comes before stays: torch and other programs read a zip file as if nothing followed.
     """
     file.flush()
     digest = _digest(file, file.seek(0, 2))

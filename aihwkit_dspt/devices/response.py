@@ -80,14 +80,7 @@ class Response(ABC):
         return self.w_min * (1.0 - fraction) + self.w_max * fraction
 
     def cells(self: ResponseT, index: Tensor) -> ResponseT:
-        """Return the response of selected cells only.
-
-        Args:
-            index: flat indices or flat mask ``[n]`` of the cells.
-
-        Returns:
-            the response whose per-cell values are vectors.
-        """
+        """Return the response of ``[n]`` cells, by flat indices or a flat mask, as vectors."""
         shape = self.w_min.shape
         chosen: dict[str, Any] = {
             field.name: value.flatten()[index]

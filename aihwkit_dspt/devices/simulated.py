@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, fields
 from math import inf
-from typing import Any, List
+from typing import Any, List, TypeVar
 
 from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.devices import PulsedDevice
@@ -12,6 +13,8 @@ from aihwkit.simulator.parameters.enums import RPUDataType
 from numpy import float32
 
 from aihwkit_dspt.configs.checks import require
+
+DeviceT = TypeVar("DeviceT")
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,16 @@ class SimulatedNumbers:
                 "pass a device with w_min < w_max and dw_min > 0",
             )
         return numbers
+
+
+def nominal(device: DeviceT) -> DeviceT:
+    """Return a copy of a device all of whose cells are the mean cell."""
+    mean: Any = deepcopy(device)
+    for item in fields(mean):
+        if item.name.endswith("_dtod") or item.name in ("reference_std", "corrupt_devices_prob"):
+            setattr(mean, item.name, 0.0)
+    copied: DeviceT = mean
+    return copied
 
 
 def _written(value: float) -> float:

@@ -16,12 +16,7 @@ from aihwkit_dspt.reads.thresholds import Thresholds
 
 
 class NumbaFew(FusedProduct):
-    """Converters, product and noise in one pass over the array.
-
-    Args:
-        law: the read law.
-        backward: whether vectors are errors of rows.
-    """
+    """Converters, product and noise in one pass over the array."""
 
     NAME = "numba-few"
     FORM = Form.ONE_PASS

@@ -14,11 +14,7 @@ Values = NDArray[np.float32]
 
 
 class NumbaLine(FusedLine):
-    """The compiled pass, with noise from torch's generator.
-
-    Args:
-        law: the law of a line.
-    """
+    """The compiled pass, with noise from torch's generator."""
 
     NAME = "numba-line"
     DEVICE = "cpu"
@@ -47,17 +43,10 @@ def read_line(
     bound: float,
     factor: float,
 ) -> None:
-    """Read a row of a matrix; see :class:`~aihwkit_dspt.reads.one_hot.LineLaw`.
+    """Read a row of ``[in_size, out_size]`` weights into ``[1, out_size]`` output.
 
-    Args:
-        matrix: ``[in_size, out_size]`` weights.
-        line: number of the row.
-        output: ``[1, out_size]``, written: the read. If there is noise, it holds normal numbers.
-        gain: see above.
-        noise: see above.
-        rounds: see above.
-        bound: see above.
-        factor: see above.
+    Where there is noise, the output holds normal numbers before. The other numbers are those of
+    :class:`~aihwkit_dspt.reads.one_hot.LineLaw`.
     """
     scale, spread = np.float32(gain), np.float32(noise)
     limit, unit = np.float32(bound), np.float32(factor)

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from enum import IntEnum
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
+from aihwkit_dspt.fused.form import FusedForm
 from aihwkit_dspt.reads.coverage import Form
 from aihwkit_dspt.reads.law import ReadLaw
 from aihwkit_dspt.reads.one_hot import LineLaw
@@ -42,7 +42,7 @@ class ProductSize(NamedTuple):
     """Threads of torch."""
 
 
-class FusedProduct(ABC):
+class FusedProduct(FusedForm, ABC):
     """Does for vectors what :class:`~aihwkit_dspt.reads.product.PlainProduct` does, in less time.
 
     Outputs equal those of the plain product in distribution, without noise but for the order of
@@ -53,23 +53,12 @@ class FusedProduct(ABC):
         backward: whether vectors are errors of rows.
     """
 
-    NAME: str
-    """The name by which a tile tells that this is used."""
-
     FORM: Form
     """Says which read parameters it covers."""
-
-    DEVICE: str
-    """Type of the devices on which it works."""
 
     def __init__(self, law: ReadLaw, backward: bool) -> None:
         self.law = law
         self.backward = backward
-
-    @classmethod
-    def works_on(cls, device: torch.device) -> bool:
-        """Return whether it works on a device of this machine."""
-        return device.type == cls.DEVICE
 
     @abstractmethod
     def suits(self, size: ProductSize, thresholds: Thresholds) -> bool:
@@ -77,15 +66,10 @@ class FusedProduct(ABC):
 
     @abstractmethod
     def __call__(self, matrix: Tensor, vectors: Tensor) -> Tensor:
-        """Return ``[n, out_size]`` analog products.
-
-        Args:
-            matrix: ``[in_size, out_size]`` weights.
-            vectors: ``[n, in_size]`` inputs.
-        """
+        """Return ``[n, out_size]`` products of ``[n, in_size]`` vectors."""
 
 
-class FusedLine(ABC):
+class FusedLine(FusedForm, ABC):
     """Reads one line of an array in single precision.
 
     Reads equal those of the plain product of a one-hot vector in distribution.
@@ -94,19 +78,8 @@ class FusedLine(ABC):
         law: the law of a line.
     """
 
-    NAME: str
-    """See :class:`FusedProduct`."""
-
-    DEVICE: str
-    """See :class:`FusedProduct`."""
-
     def __init__(self, law: LineLaw) -> None:
         self.law = law
-
-    @classmethod
-    def works_on(cls, device: torch.device) -> bool:
-        """Return whether it works on a device of this machine."""
-        return device.type == cls.DEVICE
 
     @abstractmethod
     def __call__(self, matrix: Tensor, line: int) -> Tensor:

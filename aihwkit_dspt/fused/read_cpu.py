@@ -24,12 +24,7 @@ from aihwkit_dspt.reads.thresholds import Thresholds
 
 
 class NumbaConverters(FusedProduct):
-    """The plain product, whose converters pass once over their values, with the same roundings.
-
-    Args:
-        law: the read law.
-        backward: whether vectors are errors of rows.
-    """
+    """The plain product, whose converters pass once over their values, with the same roundings."""
 
     NAME = "numba-converters"
     FORM = Form.CONVERTERS
@@ -77,12 +72,8 @@ def read_again(
 ) -> None:
     """Read vectors again whose outputs exceed the bound, clip and rescale all outputs.
 
-    Args:
-        law: the read law.
-        multiply: returns the products of ``[n, in_size]`` converted inputs with their noise.
-        vectors: ``[n, in_size]`` vectors.
-        output: ``[n, out_size]`` rounded outputs in steps, written.
-        scales: ``[n, 1]`` NumPy array of scales, written.
+    ``multiply`` returns the products of ``[n, in_size]`` converted inputs with their noise. The
+    ``[n, out_size]`` rounded outputs, in steps, and their ``[n, 1]`` scales are changed in place.
     """
     outputs = output.numpy()
     rows = rows_beyond(outputs, law.out_limit)

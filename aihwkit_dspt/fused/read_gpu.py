@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from aihwkit_dspt.fused.gpu.support import gpu_kernels, gpu_modules
+from aihwkit_dspt.fused.gpu.support import gpu_kernels
 from aihwkit_dspt.fused.read import FusedLine, FusedProduct, Layout, ProductSize
 from aihwkit_dspt.reads.coverage import Form
 from aihwkit_dspt.reads.thresholds import Thresholds
 
 
 class TritonProduct(FusedProduct):
-    """A small product with its converters in one kernel, which also manages the bounds.
-
-    Args:
-        law: the read law.
-        backward: whether vectors are errors of rows.
-    """
+    """A small product with its converters in one kernel, which also manages the bounds."""
 
     NAME = "triton-product"
     FORM = Form.ONE_PASS
     DEVICE = "cuda"
-
-    @classmethod
-    def works_on(cls, device: torch.device) -> bool:
-        """Return whether a device is a GPU for which Triton works."""
-        return device.type == cls.DEVICE and gpu_modules() is not None
 
     def suits(self, size: ProductSize, thresholds: Thresholds) -> bool:
         """Return whether vectors are few and short."""
@@ -39,7 +28,7 @@ class TritonProduct(FusedProduct):
     def __call__(self, matrix: Tensor, vectors: Tensor) -> Tensor:
         """Return ``[n, out_size]`` products."""
         output = vectors.new_empty(vectors.shape[0], matrix.shape[1])
-        gpu_modules().product.product(vectors.contiguous(), matrix, output, self.law)
+        gpu_kernels().product.product(vectors.contiguous(), matrix, output, self.law)
         return output
 
 
@@ -47,20 +36,11 @@ class TritonConverters(FusedProduct):
     """Three kernels, of which the second is cuBLAS's product.
 
     Without bound management, which had to wait for the outputs to know whether one is at the bound.
-
-    Args:
-        law: the read law.
-        backward: whether vectors are errors of rows.
     """
 
     NAME = "triton-converters"
     FORM = Form.ONE_PASS
     DEVICE = "cuda"
-
-    @classmethod
-    def works_on(cls, device: torch.device) -> bool:
-        """Return whether a device is a GPU for which Triton works."""
-        return device.type == cls.DEVICE and gpu_modules() is not None
 
     def suits(self, size: ProductSize, thresholds: Thresholds) -> bool:
         """Return whether no bounds are managed."""
@@ -69,7 +49,7 @@ class TritonConverters(FusedProduct):
 
     def __call__(self, matrix: Tensor, vectors: Tensor) -> Tensor:
         """Return ``[n, out_size]`` products."""
-        law, kernels, vectors = self.law, gpu_modules().converters, vectors.contiguous()
+        law, kernels, vectors = self.law, gpu_kernels().converters, vectors.contiguous()
         n_vectors = vectors.shape[0]
         inputs, scales = vectors.new_empty(vectors.shape), vectors.new_empty(n_vectors)
         output = vectors.new_empty(n_vectors, matrix.shape[1])
@@ -80,22 +60,13 @@ class TritonConverters(FusedProduct):
 
 
 class TritonLine(FusedLine):
-    """Reads a line by one kernel, with noise of its own that torch's seed fixes.
-
-    Args:
-        law: the law of a line.
-    """
+    """Reads a line by one kernel, with noise of its own that torch's seed fixes."""
 
     NAME = "triton-line"
     DEVICE = "cuda"
 
-    @classmethod
-    def works_on(cls, device: torch.device) -> bool:
-        """Return whether a device is a GPU for which Triton works."""
-        return device.type == cls.DEVICE and gpu_kernels() is not None
-
     def __call__(self, matrix: Tensor, line: int) -> Tensor:
         """Return the ``[1, out_size]`` read of a line."""
         output = matrix.new_empty(1, matrix.shape[1])
-        gpu_kernels().read_line(matrix, line, output, self.law)
+        gpu_kernels().lines.read_line(matrix, line, output, self.law)
         return output

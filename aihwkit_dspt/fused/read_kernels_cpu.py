@@ -54,15 +54,9 @@ def convert_inputs(
 def convert_again(
     vectors: Values, rows: Rows, scales: Values, inputs: Values, step: float, bound: float
 ) -> None:
-    """Convert some vectors with twice their scale, as bound management does.
+    """Convert ``[n_rows]`` rows of the vectors with twice their scale, as bound management does.
 
-    Args:
-        vectors: ``[n, in_size]`` inputs.
-        rows: ``[n_rows]`` which of them.
-        scales: ``[n, 1]`` scales; those of the rows are doubled.
-        inputs: ``[n_rows, in_size]``, written: the converted inputs, in steps.
-        step: see :func:`convert_inputs`.
-        bound: see :func:`convert_inputs`.
+    The scales of these rows are doubled. See :func:`convert_inputs`.
     """
     for index in range(rows.shape[0]):
         scales[rows[index], 0] *= np.float32(2.0)
@@ -151,14 +145,7 @@ def rows_beyond(output: Values, limit: float) -> Rows:
 
 @compiled
 def replace_outputs(output: Values, rows: Rows, again: Values, limit: float, rounds: bool) -> Rows:
-    """Put outputs that were read again in their place, rounded.
-
-    Args:
-        output: ``[n, out_size]`` outputs, written.
-        rows: ``[n_rows]`` which rows.
-        again: ``[n_rows, out_size]`` their new values.
-        limit: see :func:`convert_outputs`.
-        rounds: whether outputs are rounded.
+    """Put ``[n_rows, out_size]`` outputs that were read again in their rows, rounded.
 
     Returns:
         the rows with an output that still exceeds the limit.
@@ -200,11 +187,7 @@ def read_few(
     factor: float,
     rounds: bool,
 ) -> bool:
-    """Do :func:`convert_inputs`, :func:`multiply_few` and :func:`convert_outputs` in one call.
-
-    Returns:
-        whether an output exceeded the limit.
-    """
+    """Do :func:`convert_inputs`, :func:`multiply_few` and :func:`convert_outputs` in one call."""
     inputs = np.empty_like(vectors)
     convert_inputs(vectors, inputs, scales, threshold, step, in_bound)
     multiply_few(inputs, weights, by_columns, output, gain, noise)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional, Tuple
 import torch
 from torch import Tensor
 
+from aihwkit_dspt.fused.form import FusedForm
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.stages.estimators import LowPassFilter
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from aihwkit_dspt.stages.transfer import TransferStages
 
 
-class FusedTransfer(ABC):
+class FusedTransfer(FusedForm, ABC):
     """One pass that does what :meth:`TransferStages.take_by_stages` does.
 
     Args:
@@ -44,11 +45,6 @@ class FusedTransfer(ABC):
             float(stages.estimator.eta),
             bool(stages.tracks),
         )
-
-    @staticmethod
-    @abstractmethod
-    def works_on(device: torch.device) -> bool:
-        """Return whether the pass works on a device of this machine."""
 
     @abstractmethod
     def take(

@@ -106,12 +106,10 @@ def transfer_lines(
 
 
 class CpuTransfer(FusedTransfer):
-    """The compiled pass. A line has some hundred cells: a torch operation is mostly the way there.
+    """The compiled pass: for the some hundred cells of a line torch is mostly overhead."""
 
-    Args:
-        stages: the stages.
-    """
-
+    NAME = "numba-transfer"
+    DEVICE = "cpu"
     STAGES = USUAL
     DATA_TYPES = (torch.float32, torch.float64)
 
@@ -119,11 +117,6 @@ class CpuTransfer(FusedTransfer):
         super().__init__(stages)
         self._tensors: Tuple[Optional[Tensor], ...] = (None,) * 5
         self._arrays: Tuple[Any, ...] = ()
-
-    @staticmethod
-    def works_on(device: torch.device) -> bool:
-        """Return whether a device is the CPU."""
-        return device.type == "cpu"
 
     def take(
         self, event: TransferEvent, read: Tensor, counters: Optional[OperationCounters]

@@ -14,23 +14,16 @@ from aihwkit_dspt.tiles.counters import OperationCounters
 
 
 class GpuTransfer(FusedTransfer):
-    """The Triton kernel, which also counts the pulses and notes the event: nothing waits for it.
+    """The Triton kernel, which also counts the pulses and notes the event: nothing waits for it."""
 
-    Args:
-        stages: the stages.
-    """
-
+    NAME = "triton-transfer"
+    DEVICE = "cuda"
     STAGES = USUAL
     DATA_TYPES = (torch.float32,)
 
     def __init__(self, stages: Any) -> None:
         super().__init__(stages)
         self._taken: Optional[Tensor] = None
-
-    @staticmethod
-    def works_on(device: torch.device) -> bool:
-        """Return whether a device is a GPU for which Triton works."""
-        return device.type == "cuda" and gpu_kernels() is not None
 
     def was_taken(self, event: TransferEvent) -> bool:
         """Return whether the kernel took the read of an event."""
@@ -46,5 +39,5 @@ class GpuTransfer(FusedTransfer):
         event.steps, event.n_pulses = torch.empty_like(read), 0.0  # the kernel counts
         noted = event.steps, count, self._taken, event.number
         arguments = event.lines.start, read, *self.tensors(), *noted, float(event.beta)
-        gpu_kernels().transfer_lines(*arguments, *self.options)
+        gpu_kernels().lines.transfer_lines(*arguments, *self.options)
         event.stage = Stage.TAKEN

@@ -76,9 +76,8 @@ def ground_truth(pipeline: Pipeline) -> GroundTruth:
     """
     every = torch.full(pipeline.sizes(), torch.nan, dtype=torch.double)
     if isinstance(pipeline.fast.device_config, PulsedDevice):
-        every = symmetric_points(
-            pipeline.fast.device_config, hidden_parameters(pipeline.fast)
-        ).values
+        parameters = pipeline.fast.device_parameters()
+        every = symmetric_points(pipeline.fast.device_config, parameters).values
     every = pipeline.oriented(every).flatten()
     index = (~every.isnan()).nonzero().flatten()
     points = every[index]
@@ -99,16 +98,11 @@ def working(values: Tensor) -> Tensor:
     return values.float() if values.dtype in (torch.half, torch.bfloat16) else values
 
 
-def hidden_parameters(array: Crossbar) -> dict[str, Tensor]:
-    """Return name to ``[d_size, x_size]`` device parameters of an array, on the CPU."""
-    return dict(zip(array.hidden_parameter_names(), array.hidden_parameters().cpu()))
-
-
 def cells_of(array: Crossbar) -> Optional[Response]:
     """Return the response and bounds of the cells, ``None`` for cells of several devices."""
     if not isinstance(array.device_config, PulsedDevice):
         return None
-    return response(array.device_config, hidden_parameters(array))
+    return response(array.device_config, array.device_parameters())
 
 
 def _unsaturated(array: Crossbar) -> Optional[Unsaturated]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Optional
 
 import torch
@@ -12,8 +11,8 @@ from aihwkit.simulator.configs.devices import PulsedDevice
 
 from aihwkit_dspt.devices.response import Response
 from aihwkit_dspt.devices.responses import response
+from aihwkit_dspt.devices.simulated import nominal
 from aihwkit_dspt.devices.symmetric_points import symmetric_points
-from aihwkit_dspt.monitor.ground_truth import hidden_parameters
 from aihwkit_dspt.plots.style import COLOURS, GREY, axes_or_new, finish, leave_room
 from aihwkit_dspt.tiles.crossbar import Crossbar
 
@@ -69,13 +68,14 @@ def response_curves(device: Any, ax: Optional[Axes] = None, n_cells: int = 8) ->
                 ax.plot(weights.tolist(), values, color=colour, alpha=0.3, linewidth=0.6)
         label = f"{n_cells} drawn cells, up and down"
         ax.plot([], [], color=GREY, linewidth=0.6, label=label)
-    (cell,) = _cells(_nominal(device), 1)
+    (cell,) = _cells(nominal(device), 1)
     weights = _range(cell)
     for (name, label, style), colour in zip(CURVES, COLOURS):
         values = getattr(cell, name)(weights).tolist()
         ax.plot(weights.tolist(), values, style, color=colour, linewidth=2, label=label)
-    point = _nominal_point(device)
-    if point is not None:
+    points = symmetric_points(nominal(device), Crossbar(1, 1, nominal(device)).device_parameters())
+    if not points.n_missing:
+        point = float(points.values)
         ax.axvline(point, color=GREY, linewidth=1)
         ax.plot([point], [0.0], "o", color="black", label=f"SP at {point:+.3g}", zorder=3)
     ax.axhline(0.0, color=GREY, linewidth=0.8)
@@ -89,31 +89,12 @@ def response_curves(device: Any, ax: Optional[Axes] = None, n_cells: int = 8) ->
     )
 
 
-def _nominal(device: Any) -> Any:
-    """Return a copy of a device all of whose cells are the mean cell."""
-    nominal = deepcopy(device)
-    for item in fields(nominal):
-        if item.name.endswith("_dtod") or item.name in ("reference_std", "corrupt_devices_prob"):
-            setattr(nominal, item.name, 0.0)
-    return nominal
-
-
-def _array(device: Any, n_cells: int) -> dict[str, torch.Tensor]:
-    return hidden_parameters(Crossbar(n_cells, 1, device))
-
-
 def _cells(device: Any, n_cells: int) -> list[Response]:
     """Return the response of each cell of an array of the device, as vectors ``[N_WEIGHTS]``."""
-    cells = response(device, _array(device, n_cells))
+    cells = response(device, Crossbar(n_cells, 1, device).device_parameters())
     return [cells.cells(torch.full((N_WEIGHTS,), index)) for index in range(n_cells)]
 
 
 def _range(cell: Response) -> torch.Tensor:
     """Return weights from one bound to the other."""
     return torch.lerp(cell.w_min, cell.w_max, torch.linspace(0, 1, N_WEIGHTS, dtype=torch.double))
-
-
-def _nominal_point(device: Any) -> Optional[float]:
-    nominal = _nominal(device)
-    points = symmetric_points(nominal, _array(nominal, 1))
-    return None if points.n_missing else float(points.values)

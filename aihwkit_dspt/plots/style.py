@@ -27,12 +27,7 @@ GREY = "#777777"
 
 
 def axes_or_new(ax: Optional[Any], width: float = 6.4, height: float = 4.4) -> Axes:
-    """Return the given axes, or those of a new figure that no window and no pyplot knows.
-
-    Args:
-        ax: a matplotlib ``Axes`` or ``None``.
-        width: width of a new figure in inches.
-        height: height of a new figure in inches.
+    """Return the given axes, or those of a new figure (inches) that no window and no pyplot knows.
 
     Raises:
         ImportError: if matplotlib is not installed.
@@ -59,14 +54,9 @@ def leave_room(ax: Axes, share: float = 0.25) -> None:
 
 
 def finish(ax: Axes, title: str, xlabel: str, ylabel: str, ncols: int = 0) -> Axes:
-    """Put title, labels, grid and legend on the axes and return them.
+    """Put title, labels with units, grid and legend on the axes and return them.
 
-    Args:
-        ax: the axes.
-        title: their title.
-        xlabel: what is on the horizontal axis, with its unit.
-        ylabel: what is on the vertical axis, with its unit.
-        ncols: columns of a legend at the upper end of the axes; 0 for one where there is room.
+    The legend has ``ncols`` columns at the upper end of the axes, or is where there is room (0).
     """
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     ax.grid(alpha=0.3, linewidth=0.6)

@@ -18,19 +18,11 @@ from aihwkit_dspt.tiles.crossbar import Crossbar
 class ArrayReads:
     """Forward and backward with the array that a layer is evaluated at.
 
-    Args:
-        crossbar: the array.
-        forward: read parameters by columns.
-        backward: read parameters by rows.
-        mode: which executors to choose from.
-        thresholds: sizes from which on which is the fastest.
+    ``forward`` returns ``[*, d_size]`` products of ``[*, x_size (-1)]`` inputs, ``backward``
+    ``[*, x_size (-1)]`` products of ``[*, d_size]`` errors; see :class:`DirectionReads`.
 
     Raises:
         ConfigError: if plain torch is asked for and does not cover the read parameters.
-
-    Attributes:
-        forward: returns ``[*, d_size]`` products of ``[*, x_size (-1)]`` inputs.
-        backward: returns ``[*, x_size (-1)]`` products of ``[*, d_size]`` errors.
     """
 
     def __init__(
@@ -47,19 +39,14 @@ class ArrayReads:
     def forward_indexed(
         self, x_input: Tensor, d_tensor: Tensor, indices: Optional[Tensor], is_test: bool
     ) -> Tensor:
-        """Return the outputs of a convolution with an index matrix; see aihwkit's tiles.
+        """Return the ``[n_images, d_size, *]`` outputs of a convolution with an index matrix.
 
-        Args:
-            x_input: ``[n_images, channels, *]`` images.
-            d_tensor: ``[n_images, d_size, *]``, of the shape of the outputs.
-            indices: the index matrix.
-            is_test: whether it is a test.
+        The inputs are ``[n_images, channels, *]``; ``d_tensor`` has the shape of the outputs. See
+        aihwkit's tiles.
         """
         reads = self.forward
         if reads.mode is not ReadMode.TORCH or indices is None:
-            tile = reads.crossbar.tile
-            output: Tensor = tile.forward_indexed(x_input, d_tensor, is_test, True)
-            return output
+            return reads.crossbar.read_images(x_input, d_tensor, is_test)
         # With an analog bias aihwkit appends more ones than there are patches.
         indices = indices[: reads.in_size * d_tensor[0, 0].numel()]
         return forward_indexed(self._forward_rows, x_input.detach(), indices, d_tensor)
@@ -67,17 +54,13 @@ class ArrayReads:
     def backward_indexed(
         self, d_input: Tensor, x_tensor: Tensor, indices: Optional[Tensor]
     ) -> Tensor:
-        """Return the input gradients of a convolution with an index matrix; see aihwkit's tiles.
+        """Return the ``[n_images, channels, *]`` input gradients of a convolution; see above.
 
-        Args:
-            d_input: ``[n_images, d_size, *]`` errors.
-            x_tensor: ``[n_images, channels, *]``, of the shape of the inputs.
-            indices: the index matrix.
+        The errors are ``[n_images, d_size, *]``; ``x_tensor`` has the shape of the inputs.
         """
         reads = self.backward
         if reads.mode is not ReadMode.TORCH or indices is None:
-            output: Tensor = reads.crossbar.tile.backward_indexed(d_input, x_tensor, True)
-            return output
+            return reads.crossbar.read_images_back(d_input, x_tensor)
         indices = indices[: reads.out_size * d_input[0, 0].numel()]
         return backward_indexed(self._backward_rows, d_input.detach(), indices, x_tensor)
 
@@ -95,28 +78,21 @@ class ArrayReads:
     ) -> str:
         """Return the name of what multiplies that many vectors now.
 
-        Args:
-            n_vectors: number of vectors.
-            backward: whether they are errors of rows.
-            layout: how they lie in memory.
-            indexed: whether they are patches of images that an index matrix tells.
+        ``indexed`` says that they are patches of images that an index matrix tells.
         """
         reads = self.backward if backward else self.forward
-        by_tile = self._by_tile(indexed)
-        return reads.tile_name if by_tile else reads.executor_name(n_vectors, layout)
+        if self._by_tile(indexed):
+            return reads.tile_name
+        return reads.executor_name(n_vectors, layout)
 
     def describe(self, bias: bool = False, indexed: bool = False) -> str:
         """Return the executors for all numbers of vectors, forward and backward.
 
-        Args:
-            bias: whether the vectors have an analog bias.
-            indexed: whether they are patches of images that an index matrix tells.
+        ``bias`` says that vectors have an analog bias, ``indexed`` that an index matrix makes them.
         """
         layout = Layout.ROWS if bias else Layout.MATRIX
         forward, backward = (
-            f"{one.tile_name}(indexed)"
-            if indexed and one.mode is not ReadMode.TORCH
-            else one.describe(layout)
+            f"{one.tile_name}(indexed)" if self._by_tile(indexed) else one.describe(layout)
             for one in (self.forward, self.backward)
         )
         if forward == backward:

@@ -27,14 +27,8 @@ class DirectionReads:
     """Products with an array in one direction, by the executor that is chosen for them.
 
     Executors are aihwkit's tile, the plain torch product and the fused forms of it
-    (:data:`~aihwkit_dspt.fused.table.FUSED_PRODUCTS`). All are equal in distribution.
-
-    Args:
-        crossbar: the array.
-        io: read parameters of the direction.
-        backward: whether vectors are errors of rows.
-        mode: which executors to choose from.
-        thresholds: sizes from which on which is the fastest.
+    (:data:`~aihwkit_dspt.fused.table.FUSED_PRODUCTS`). All are equal in distribution. Backward,
+    vectors are errors of rows.
 
     Raises:
         ConfigError: if plain torch is asked for and does not cover the read parameters.
@@ -83,13 +77,7 @@ class DirectionReads:
         self._chosen: Dict[Tuple[int, Layout, int], Optional[Product]] = {}
 
     def choose(self, n_vectors: int, layout: Layout, n_threads: int) -> Optional[Product]:
-        """Return what multiplies vectors, ``None`` for aihwkit's tile.
-
-        Args:
-            n_vectors: number of vectors.
-            layout: how they lie in memory.
-            n_threads: threads of torch.
-        """
+        """Return what multiplies vectors of this number and layout, ``None`` for aihwkit's tile."""
         plain, thresholds = self._plain, self.thresholds
         if plain is None or self.mode is TORCH:
             return plain
@@ -145,12 +133,9 @@ class DirectionReads:
     def _by_tile(
         self, vectors: Tensor, bias: bool, in_trans: bool, out_trans: bool, is_test: bool
     ) -> Tensor:
-        output: Tensor
         if self.backward:
-            output = self.crossbar.tile.backward(vectors, bias, in_trans, out_trans, True)
-        else:
-            output = self.crossbar.tile.forward(vectors, bias, in_trans, out_trans, is_test, True)
-        return output
+            return self.crossbar.read_rows(vectors, bias, in_trans, out_trans)
+        return self.crossbar.read_columns(vectors, bias, in_trans, out_trans, is_test)
 
     def _misfit(
         self, vectors: Tensor, bias: bool, in_trans: bool, out_trans: bool, is_test: bool
@@ -168,12 +153,7 @@ class DirectionReads:
     # -- what is chosen -------------------------------------------------------------------------
 
     def executor_name(self, n_vectors: int, layout: Layout = MATRIX) -> str:
-        """Return the name of what multiplies that many vectors now.
-
-        Args:
-            n_vectors: number of vectors.
-            layout: how they lie in memory.
-        """
+        """Return the name of what multiplies that many vectors now."""
         if self.crossbar.weights is not self._weights:
             self._follow(self.crossbar.weights)
         product = self.choose(n_vectors, layout, get_num_threads())
@@ -187,11 +167,7 @@ class DirectionReads:
         return "cuda" if self.crossbar.is_cuda else "cpp"
 
     def describe(self, layout: Layout = MATRIX) -> str:
-        """Return the executors for all numbers of vectors, and if only aihwkit's tile, why.
-
-        Args:
-            layout: how the vectors lie in memory.
-        """
+        """Return the executors for all numbers of vectors, and if only aihwkit's tile, why."""
         if self.obstacle is not None:
             return f"{self.executor_name(1)}({self.obstacle})"
         last = self.thresholds.last_change(self.in_size * self.out_size)
@@ -207,12 +183,9 @@ class DirectionReads:
 
 
 def require_plain(field: str, found: Optional[str], weights: Tensor) -> None:
-    """Raise ``ConfigError`` unless plain torch covers read parameters.
+    """Raise ``ConfigError`` unless plain torch covers the read parameters in a field.
 
-    Args:
-        field: name of the field that holds the parameters.
-        found: what :func:`~aihwkit_dspt.reads.coverage.obstacle` returned.
-        weights: weights of the array.
+    ``found`` is what :func:`~aihwkit_dspt.reads.coverage.obstacle` returned.
     """
     if found is None and weights.dtype is not float32:
         field, found = "runtime", f"data_type={weights.dtype}"

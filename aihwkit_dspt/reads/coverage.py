@@ -98,16 +98,7 @@ FORWARD_ONLY = {"bound_management", "bm_test_negative_bound"}
 
 
 def obstacle(io: IOParameters, backward: bool, form: Form = Form.PLAIN) -> Optional[str]:
-    """Return the first setting that a form does not cover, ``None`` if it covers all.
-
-    Args:
-        io: the read parameters.
-        backward: whether they are those of the backward direction.
-        form: the form.
-
-    Returns:
-        the setting as ``field=value``.
-    """
+    """Return the first setting, as ``field=value``, that a form does not cover, else ``None``."""
     if is_ideal(io):
         return None
     plain, rules = IOParameters(), COVERAGE[form]

@@ -12,14 +12,10 @@ Product = Callable[[Tensor], Tensor]
 
 
 def forward_indexed(product: Product, images: Tensor, indices: Tensor, output: Tensor) -> Tensor:
-    """Return the outputs of a convolution.
+    """Return the outputs of a convolution, in the shape ``[n_images, d_size, *]`` of ``output``.
 
-    Args:
-        product: returns ``[n, d_size]`` products of ``[n, x_size]`` vectors.
-        images: ``[n_images, channels, *]`` inputs.
-        indices: ``x_size * n_patches`` integers, see
-            :func:`~aihwkit_dspt.tiles.vectors.gather_indexed`.
-        output: ``[n_images, d_size, *]``, of the shape of the outputs.
+    ``product`` multiplies ``[n, x_size]`` vectors; images are ``[n_images, channels, *]``; the
+    ``x_size * n_patches`` indices are those of :func:`~aihwkit_dspt.tiles.vectors.gather_indexed`.
     """
     n_patches = output[0, 0].numel()
     x_size = indices.numel() // n_patches
@@ -28,13 +24,9 @@ def forward_indexed(product: Product, images: Tensor, indices: Tensor, output: T
 
 
 def backward_indexed(product: Product, errors: Tensor, indices: Tensor, images: Tensor) -> Tensor:
-    """Return the gradients of the inputs of a convolution.
+    """Return the gradients of the inputs of a convolution, in the shape of ``images``.
 
-    Args:
-        product: returns ``[n, x_size]`` products of ``[n, d_size]`` vectors.
-        errors: ``[n_images, d_size, *]`` errors.
-        indices: see :func:`forward_indexed`.
-        images: ``[n_images, channels, *]``, of the shape of the inputs.
+    ``product`` multiplies ``[n, d_size]`` vectors; errors are ``[n_images, d_size, *]``.
     """
     vectors = errors.flatten(2).transpose(1, 2).reshape(-1, errors.shape[1])
     return scatter_indexed(product(vectors), indices, images)

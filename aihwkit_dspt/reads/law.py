@@ -77,10 +77,7 @@ class ReadLaw:
     def of(cls, io: IOParameters, backward: bool = False) -> ReadLaw:
         """Return the law of read parameters; later changes of these have no effect.
 
-        Args:
-            io: the read parameters.
-            backward: whether this is the backward direction, where aihwkit manages no bounds and
-                returns zeros for errors of zero.
+        Backward, aihwkit manages no bounds and returns zeros for errors of zero.
         """
         ideal = is_ideal(io)
         inp_bound = io.inp_bound if io.inp_bound > 0.0 else inf

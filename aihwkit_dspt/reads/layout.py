@@ -29,13 +29,10 @@ def with_ones(vectors: Tensor, dim: int) -> Tensor:
 
 
 def multiply(product: Product, matrix: Tensor, vectors: Tensor, layout: Layout) -> Tensor:
-    """Return analog products in the layout of the vectors.
+    """Return the analog products of vectors in their layout.
 
-    Args:
-        product: what multiplies; one that takes this layout.
-        matrix: ``[in_size, out_size]`` weights.
-        vectors: ``[*, in_size]`` vectors, ``[in_size, *]`` if transposed.
-        layout: their layout.
+    Vectors are ``[*, in_size]``, or ``[in_size, *]`` if transposed; the matrix is
+    ``[in_size, out_size]``. The product is one that takes this layout.
     """
     if isinstance(product, PlainProduct):
         if layout is Layout.TRANSPOSED:

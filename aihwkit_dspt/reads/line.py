@@ -28,11 +28,6 @@ class LineAlone:
     tile that holds just that line gives the same outputs in law and saves the pass over the whole
     array, as long as the read parameters treat a line at zero as absent
     (:attr:`~aihwkit_dspt.reads.coverage.Form.LINE_ALONE`).
-
-    Args:
-        like: the array.
-        columns: whether a line is a column; else it is a row.
-        io: read parameters of the array.
     """
 
     def __init__(self, like: Crossbar, columns: bool, io: IOParameters) -> None:
@@ -57,12 +52,6 @@ class LineReads:
     What defines a read of a line is the product of a one-hot vector with the array, by aihwkit's
     tile or by plain torch. Single lines have faster forms: the compiled passes
     (:data:`~aihwkit_dspt.fused.table.FUSED_LINES`), else a tile of one line.
-
-    Args:
-        crossbar: the array.
-        lines: access to its lines.
-        io: read parameters.
-        mode: which executors to choose from.
 
     Raises:
         ConfigError: if plain torch is asked for and does not cover the read parameters.

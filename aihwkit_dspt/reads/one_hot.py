@@ -26,11 +26,9 @@ class LineLaw(NamedTuple):
 
     @classmethod
     def of(cls, law: ReadLaw) -> LineLaw:
-        """Return the law of a line of an array.
+        """Return the law of a line of an array with a law.
 
-        Args:
-            law: that of the array, of read parameters that
-                :attr:`~aihwkit_dspt.reads.coverage.Form.LINE_ONE_PASS` covers.
+        :attr:`~aihwkit_dspt.reads.coverage.Form.LINE_ONE_PASS` has to cover its read parameters.
         """
         if law.ideal:
             return cls(1.0, 0.0, False, inf, law.out_scale)

@@ -15,13 +15,9 @@ Values = NDArray[np.float32]
 
 
 def outputs_at_bound(output: Tensor, bound: float) -> Tuple[Tensor, ...]:
-    """Return the mask of the outputs at the bound, none where no output on the CPU is there.
+    """Return the mask of the ``[*, out_size]`` outputs at the bound, none on the CPU if no one is.
 
-    On a GPU there is always one: to find out would wait for it.
-
-    Args:
-        output: ``[*, out_size]`` outputs.
-        bound: the bound.
+    On a GPU there is always a mask: to find out would wait for it.
     """
     if output.is_cuda or _reaches(output, bound):
         return (output.abs() >= bound,)
@@ -51,12 +47,7 @@ def _zero(place: device, data_type: dtype) -> Tensor:
 
 @compiled
 def all_within(values: Values, bound: float) -> bool:
-    """Return whether all magnitudes are smaller than a bound; not where one is not a number.
-
-    Args:
-        values: ``[n]`` values.
-        bound: the bound.
-    """
+    """Return whether all magnitudes are smaller than a bound; not where one is not a number."""
     limit = np.float32(bound)
     within = True
     for cell in range(values.shape[0]):

@@ -19,9 +19,6 @@ class PlainProduct:
 
     aihwkit's C++ tile on the CPU multiplies vector by vector; this is equal to it in distribution.
     Random numbers come from torch's generator.
-
-    Args:
-        law: the read law of the direction.
     """
 
     NAME = "torch"

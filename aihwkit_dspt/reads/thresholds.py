@@ -51,21 +51,12 @@ class Thresholds:
     """The same for the outputs where bounds are managed: one program then has all of a vector."""
 
     def takes_batch(self, n_vectors: int, n_cells: int) -> bool:
-        """Return whether a matrix product is faster than aihwkit's tile on the CPU.
-
-        Args:
-            n_vectors: number of vectors.
-            n_cells: number of cells of the array.
-        """
+        """Return whether a matrix product is faster than aihwkit's tile on the CPU."""
         cells = n_vectors * (n_cells + self.cells_per_vector)
         return n_vectors >= self.batch_vectors and cells >= self.batch_cells
 
     def last_change(self, n_cells: int) -> int:
-        """Return a number of vectors from which on the executor stays the same.
-
-        Args:
-            n_cells: number of cells of the array.
-        """
+        """Return a number of vectors from which on the executor of an array stays the same."""
         batch = self.batch_cells // (n_cells + self.cells_per_vector) + 1
         most = self.few_forward, self.few_backward, self.batch_vectors - 1, self.gpu_vectors
         return max(batch, *(number + 1 for number in most))

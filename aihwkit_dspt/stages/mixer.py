@@ -82,10 +82,10 @@ class MixedWeight:
             stored, weights, held = self._shared_arrays(slow, reference)
             store_line(stored, weights, held, line, float(factor))
             return
-        if slow.is_cuda and slow.dtype is float32 and gpu_kernels() is not None:
+        if slow.is_cuda and slow.dtype is float32 and (kernels := gpu_kernels()) is not None:
             arrays = self.oriented(self.stored), self.oriented(slow), reference
             signs = chopper.in_sign, chopper.out_sign
-            gpu_kernels().store_lines(*arrays, *signs, lines, self.gamma)
+            kernels.lines.store_lines(*arrays, *signs, lines, self.gamma)
             return
         target = self.oriented(self.stored)[lines]
         target.copy_(self.oriented(slow)[lines])

@@ -1,4 +1,4 @@
-"""One analog array: the only place that touches aihwkit's C++/CUDA tiles."""
+"""One analog array: the place where the package touches the C++/CUDA tiles that it builds."""
 
 from __future__ import annotations
 
@@ -157,14 +157,36 @@ class Crossbar:
         self.tile.set_learning_rate(learning_rate)
         in_one_go(partial(self.tile.update, x_input, d_input, False, False, False, True), *then)
 
-    def read_columns(self, x_input: Tensor, is_test: bool = False) -> Tensor:
-        """Return the analog product of ``[n, x_size]`` inputs: ``[n, d_size]``."""
-        output: Tensor = self.tile.forward(x_input, False, False, False, is_test, True)
+    def read_columns(
+        self,
+        x_input: Tensor,
+        bias: bool = False,
+        in_trans: bool = False,
+        out_trans: bool = False,
+        is_test: bool = False,
+    ) -> Tensor:
+        """Return the analog product of ``[n, x_size]`` inputs: ``[n, d_size]``; see aihwkit."""
+        output: Tensor = self.tile.forward(x_input, bias, in_trans, out_trans, is_test, True)
         return output
 
-    def read_rows(self, d_input: Tensor) -> Tensor:
+    def read_rows(
+        self, d_input: Tensor, bias: bool = False, in_trans: bool = False, out_trans: bool = False
+    ) -> Tensor:
         """Return the analog transposed product of ``[n, d_size]`` inputs: ``[n, x_size]``."""
-        output: Tensor = self.tile.backward(d_input, False, False, False, True)
+        output: Tensor = self.tile.backward(d_input, bias, in_trans, out_trans, True)
+        return output
+
+    def read_images(self, x_input: Tensor, like: Tensor, is_test: bool) -> Tensor:
+        """Return the ``[n_images, d_size, *]`` outputs of a convolution, of the shape of ``like``.
+
+        The array has the index matrix that makes vectors of ``[n_images, channels, *]`` images.
+        """
+        output: Tensor = self.tile.forward_indexed(x_input, like, is_test, True)
+        return output
+
+    def read_images_back(self, d_input: Tensor, like: Tensor) -> Tensor:
+        """Return the input gradients of a convolution, of the shape of the images ``like``."""
+        output: Tensor = self.tile.backward_indexed(d_input, like, True)
         return output
 
     def program(self, weights: Tensor) -> None:
@@ -190,6 +212,10 @@ class Crossbar:
         """Return the ``[n_names, d_size, x_size]`` per-cell device parameters."""
         parameters: Tensor = self.tile.get_hidden_parameters()
         return parameters
+
+    def device_parameters(self) -> Dict[str, Tensor]:
+        """Return name -> ``[d_size, x_size]`` per-cell device parameters, on the CPU."""
+        return dict(zip(self.hidden_parameter_names(), self.hidden_parameters().cpu()))
 
     def sum_of_cells(self, parameters: Tensor) -> Optional[Tensor]:
         """Return the weights that device parameters make, ``None`` if the array has no unit cells.

@@ -15,10 +15,10 @@ from torch import device as torch_device
 from torch.autograd import no_grad
 from torch.nn.parallel import DistributedDataParallel
 
-from aihwkit_dspt._host import follow_device, is_frozen
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.reads.output_bound import outputs_at_bound, without
 from aihwkit_dspt.stages.listener import Listener
+from aihwkit_dspt.tiles.context import follow_device, is_frozen
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_hidden_parameters import TileHiddenParameters

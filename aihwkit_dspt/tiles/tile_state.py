@@ -10,7 +10,6 @@ from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.base import AnalogTileStateNames
 from torch import Tensor, empty, inference_mode
 
-from aihwkit_dspt._host import attributes, keep_context, put_back
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.tiles.compound_state import (
@@ -18,6 +17,7 @@ from aihwkit_dspt.tiles.compound_state import (
     is_compound,
     require_same_settings,
 )
+from aihwkit_dspt.tiles.context import keep_context
 from aihwkit_dspt.tiles.settings import (
     Difference,
     differences,
@@ -26,6 +26,7 @@ from aihwkit_dspt.tiles.settings import (
 )
 from aihwkit_dspt.tiles.state import DERIVED, require_format, require_method, require_settings
 from aihwkit_dspt.tiles.tile_settings import TileSettings
+from aihwkit_dspt.tiles.undo import TileBefore
 
 
 class _SavedOnce:
@@ -70,14 +71,15 @@ class TileState(TileSettings):
             self._keep_settings()
             return
         state = self._checked_state(state)
-        before = attributes(self)
+        before = TileBefore(self)
+        own = before.attributes
         try:
             super().__setstate__(state)
-            keep_context(self, before["_parameters"][AnalogTileStateNames.CONTEXT])
-            self.tile.pipeline.listeners = before["tile"].pipeline.listeners
+            keep_context(self, own["_parameters"][AnalogTileStateNames.CONTEXT])
+            self.tile.pipeline.listeners = own["tile"].pipeline.listeners
             self._keep_settings()
         except BaseException:
-            put_back(self, before)
+            before.put_back()
             raise
 
     def _checked_state(self, state: Dict[str, Any]) -> Dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 import torch
 from aihwkit.exceptions import ConfigError, TileError
@@ -109,106 +110,78 @@ def zero_shift(
     require_flag("progress", progress)
     require_generator(generator)
     target = PulsedArray(array, device)
-    result = _zero_shift(target, n_pulses, schedule, method, store, generator, progress)
+    order = _Order(target, n_pulses, schedule, store, generator, progress)
+    estimate, method = order.carry_out(method)
     if store:
         target.was_pulsed(n_pulses)
-    return result
-
-
-def _zero_shift(
-    target: PulsedArray,
-    n_pulses: int,
-    schedule: str,
-    method: str,
-    store: bool,
-    generator: Optional[torch.Generator],
-    progress: bool,
-) -> ZeroShiftResult:
-    missing = symmetric_points(target.device, target.hidden_parameters()).n_missing
-    if missing == target.cells.w_min.numel():
-        raise ConfigError(
-            f"device={type(target.device).__name__}: no cell of the array has a symmetric point "
-            "inside its bounds, so pulses do not come to rest. Pass an array of another device."
-        )
-    if method == "auto":
-        method = "closed-form" if isinstance(target.cells, LinearResponse) else "pulses"
-        if method == "closed-form":
-            try:
-                estimate = _computed(target, n_pulses, schedule, method, store, generator, progress)
-                return ZeroShiftResult(estimate, n_pulses, schedule, method)
-            except TileError:
-                method = "pulses"
-    if method == "pulses":
-        estimate = _pulsed(target, n_pulses, schedule, store, generator, progress)
-    else:
-        estimate = _computed(target, n_pulses, schedule, method, store, generator, progress)
     return ZeroShiftResult(estimate, n_pulses, schedule, method)
 
 
-def _bar(n_pulses: int, progress: bool) -> Any:
-    return tqdm(
-        total=n_pulses, unit="pulse", delay=PROGRESS_DELAY, leave=False, disable=not progress
-    )
+class _Order(NamedTuple):
+    """What to do with which array; see :func:`zero_shift`."""
 
+    target: PulsedArray
+    n_pulses: int
+    schedule: str
+    store: bool
+    generator: Optional[torch.Generator]
+    progress: bool
 
-def _pulsed(
-    target: PulsedArray,
-    n_pulses: int,
-    schedule: str,
-    store: bool,
-    generator: Optional[torch.Generator],
-    progress: bool,
-) -> Tensor:
-    """Send the pulses to the array, or to a copy of it."""
-    copy = target.copy()
-    with _bar(n_pulses, progress) as bar:
-        if not store:
-            send_pulses(copy, n_pulses, schedule, generator, bar.update)
-            weights: Tensor = copy.get_weights()
-            return weights
-        try:
-            send_pulses(target.cpp, n_pulses, schedule, generator, bar.update)
-        except BaseException:
-            target.restore(copy)
-            raise
-    return target.weights()
-
-
-def _computed(
-    target: PulsedArray,
-    n_pulses: int,
-    schedule: str,
-    method: str,
-    store: bool,
-    generator: Optional[torch.Generator],
-    progress: bool,
-) -> Tensor:
-    """Compute the weights after the pulses, then set them."""
-    start = target.persistent_weights()
-    if method == "closed-form":
-        persistent = closed_form(target.linear_cells, start, n_pulses, schedule, generator)
-    else:
-        with _bar(n_pulses, progress) as bar:
-            persistent = simulate_pulses(
-                target.cells, start, n_pulses, schedule, generator, bar.update
+    def carry_out(self, method: str) -> Tuple[Tensor, str]:
+        """Return the estimate ``[out_size, in_size]`` and the method that gave it."""
+        target = self.target
+        missing = symmetric_points(target.device, target.hidden_parameters()).n_missing
+        if missing == target.cells.w_min.numel():
+            raise ConfigError(
+                f"device={type(target.device).__name__}: no cell of the array has a symmetric "
+                "point inside its bounds, so pulses do not come to rest. Pass an array of another "
+                "device."
             )
-    persistent, visible = _rounded(target, persistent, generator)
-    if not store:
-        return visible
-    objection = target.why_not_storable(persistent)
-    if objection is not None:
-        raise TileError(
-            f"The result of method={method!r} cannot be stored: {objection}. Pass method='pulses', "
-            "or store=False for the estimate alone."
-        )
-    target.store(persistent, visible)
-    return target.weights()
+        if method == "auto":
+            method = "pulses"
+            if isinstance(target.cells, LinearResponse):
+                with suppress(TileError):
+                    return self._computed("closed-form"), "closed-form"
+        return self._pulsed() if method == "pulses" else self._computed(method), method
 
+    def _bar(self) -> Any:
+        options = {"delay": PROGRESS_DELAY, "leave": False, "disable": not self.progress}
+        return tqdm(total=self.n_pulses, unit="pulse", **options)
 
-def _rounded(
-    target: PulsedArray, persistent: Tensor, generator: Optional[torch.Generator]
-) -> Tuple[Tensor, Tensor]:
-    """Return persistent and visible weights in the data type of the array."""
-    dtype = target.weights().dtype
-    persistent = persistent.to(dtype)
-    return persistent, target.with_write_noise(persistent, generator)
+    def _pulsed(self) -> Tensor:
+        """Send the pulses to the array, or to a copy of it."""
+        copy = self.target.copy()
+        with self._bar() as bar:
+            settings = self.n_pulses, self.schedule, self.generator, bar.update
+            if not self.store:
+                send_pulses(copy, *settings)
+                weights: Tensor = copy.get_weights()
+                return weights
+            try:
+                send_pulses(self.target.cpp, *settings)
+            except BaseException:
+                self.target.restore(copy)
+                raise
+        return self.target.weights()
+
+    def _computed(self, method: str) -> Tensor:
+        """Compute the weights after the pulses, then set them."""
+        target, start = self.target, self.target.persistent_weights()
+        settings = self.n_pulses, self.schedule, self.generator
+        if method == "closed-form":
+            persistent = closed_form(target.linear_cells, start, *settings)
+        else:
+            with self._bar() as bar:
+                persistent = simulate_pulses(target.cells, start, *settings, bar.update)
+        persistent = persistent.to(target.weights().dtype)
+        visible = target.with_write_noise(persistent, self.generator)
+        if not self.store:
+            return visible
+        objection = target.why_not_storable(persistent)
+        if objection is not None:
+            raise TileError(
+                f"The result of method={method!r} cannot be stored: {objection}. Pass "
+                "method='pulses', or store=False for the estimate alone."
+            )
+        target.store(persistent, visible)
+        return target.weights()

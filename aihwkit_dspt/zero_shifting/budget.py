@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import ceil
 from typing import Any, Mapping, Optional, Tuple, Union
 
 import torch
 from aihwkit.exceptions import ArgumentError, ConfigError
-from aihwkit.simulator.configs.configs import SingleRPUConfig
 from aihwkit.simulator.configs.devices import PulsedDevice
 from torch import Tensor
 
 from aihwkit_dspt.configs.checks import require_argument, require_choice, require_whole
 from aihwkit_dspt.configs.tensor_checks import require_numbers
 from aihwkit_dspt.devices import Response, response, symmetric_points
+from aihwkit_dspt.devices.simulated import nominal
+from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.zero_shifting.algorithm import MOST_PULSES, SCHEDULES
 from aihwkit_dspt.zero_shifting.pulsed_array import PulsedArray
 
@@ -87,7 +87,8 @@ def pulse_budget(
     error = require_argument("error", error, low=0.0, low_open=True)
     quantile = require_argument("quantile", quantile, 0.0, 1.0, low_open=True)
     if isinstance(tile_or_device, PulsedDevice):
-        device, hidden = tile_or_device, nominal_parameters(tile_or_device)
+        device = tile_or_device
+        hidden: Mapping[str, Tensor] = Crossbar(1, 1, nominal(device)).device_parameters()
         start = torch.zeros_like(hidden["max_bound"])
     else:
         array = PulsedArray(tile_or_device, device)
@@ -146,24 +147,6 @@ def _constants(cells: Response, points: Tensor) -> Tuple[Tensor, Tensor]:
             moment = step(weights) ** 2 + noise(weights) ** 2
             second_moment = torch.maximum(second_moment, moment)
     return mu_q, second_moment.sqrt()
-
-
-def nominal_parameters(device: Any) -> Mapping[str, Tensor]:
-    """Return the hidden parameters of one cell without device-to-device variation.
-
-    Args:
-        device: configuration of a pulsed device; stays as it is.
-
-    Returns:
-        name to ``[1, 1]`` tensor, as from ``tile.get_hidden_parameters()``.
-    """
-    plain: Any = deepcopy(device)
-    for field in fields(plain):
-        if field.name.endswith("_dtod") or field.name in ("reference_std", "corrupt_devices_prob"):
-            setattr(plain, field.name, 0.0)
-    config = SingleRPUConfig(device=plain)
-    cpp = config.as_bindings().create_array(1, 1, plain.as_bindings(config.runtime.data_type))
-    return dict(zip(cpp.get_hidden_parameter_names(), cpp.get_hidden_parameters(), strict=True))
 
 
 def training_pulses(

@@ -84,19 +84,12 @@ def simulate_clipped(
 
 
 def remembered_pulses(cells: LinearResponse, n_pulses: int) -> Tensor:
-    r"""Return after how many pulses a cell has forgotten its start, at most ``n_pulses``.
+    r"""Return after how many pulses each cell has forgotten its start, from 1 to ``n_pulses``.
 
     Two weights approach each other by the rate :math:`-\log\sqrt{|A_+ A_-|}` per pulse, and by
     :math:`\pi^2 s^2 / (2 L^2)` through the bounds, at a distance :math:`L`, between which noise of
     the standard deviation :math:`s` per pulse spreads them (the spectral gaps of Bakry-Emery
     and of Payne-Weinberger).
-
-    Args:
-        cells: response of the cells.
-        n_pulses: number of pulses per cell.
-
-    Returns:
-        number of pulses, one value per cell, as a floating-point number of at least 1.
     """
     up, down = one_pulse(cells, upwards=True), one_pulse(cells, upwards=False)
     contraction = -torch.log((up.A * down.A).abs().sqrt())

@@ -77,13 +77,6 @@ def one_pulse(cells: LinearResponse, upwards: bool) -> AffineMoments:
     r"""Return the moments of one pulse.
 
     .. math:: w' = A w + B + \Delta w_{min} (\sigma_0 + \sigma_1 w)\, \xi
-
-    Args:
-        cells: response of the cells.
-        upwards: whether it is an up pulse.
-
-    Returns:
-        the map of its moments.
     """
     if upwards:
         step = (cells.up_0, cells.up_1)

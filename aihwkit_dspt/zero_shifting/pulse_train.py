@@ -8,6 +8,8 @@ import torch
 from aihwkit.exceptions import ConfigError
 from torch import Tensor
 
+from aihwkit_dspt.tiles.cpp_granularity import cpp_granularity
+
 # Pulses of one C++ call, over all cells: some 0.2 s, after which an interrupt is noticed.
 CELL_PULSES_PER_CALL = 2**24
 # Numbers in one input tensor of a C++ call, which bounds the memory.
@@ -19,7 +21,7 @@ Batch = Tuple[Tensor, Tensor, int]
 
 
 def learning_rate_for_one_pulse(cpp: Any) -> float:
-    r"""Return the learning rate at which inputs of :math:`\pm 1` give one pulse per cell.
+    r"""Return the learning rate, in weight units, at which inputs of :math:`\pm 1` give one pulse.
 
     aihwkit makes pulses from :math:`\Delta W = -\lambda\, d\, x^T`. With update bit-length
     management it sends ``BL = ceil(lambda * max|x| * max|d| / granularity)`` pulses, so
@@ -30,12 +32,6 @@ def learning_rate_for_one_pulse(cpp: Any) -> float:
     Stochastic bit lines fire if their probability *exceeds* a uniform number in [0, 1], so that
     a line skips a pulse with probability 3e-8 (single precision): a missing pulse in 17 million
     per cell.
-
-    Args:
-        cpp: the C++ tile.
-
-    Returns:
-        the learning rate, in weight units.
 
     Raises:
         ConfigError: if the update parameters of the tile do not allow exactly one pulse.
@@ -64,8 +60,7 @@ def learning_rate_for_one_pulse(cpp: Any) -> float:
             f"update.res={update.res} cannot represent a pulse probability of 1. Build the array "
             "with 1 / res a whole number, or res=0."
         )
-    extra = cpp.dump_extra()
-    return float(extra["rpu.rpu_device.weight_granularity"][0])
+    return cpp_granularity(cpp)
 
 
 def send_pulses(
@@ -81,17 +76,10 @@ def send_pulses(
     on all cells. Stochastic: rank one is not enough for independent signs, so a pulse takes one
     vector per row, which selects the row by a one-hot error and carries the signs of its cells
     on the inputs: about 2.5 times the time of a cyclic pulse, because each cell then draws its
-    own bit line. Both leave the tile's learning rate as it was.
+    own bit line (with deterministic pulse types, which visit all cells for each vector, the time
+    of ``out_size`` cyclic ones). Both leave the tile's learning rate as it was.
 
-    The deterministic pulse types visit every cell for every vector: there, a stochastic pulse
-    costs as much as ``out_size`` cyclic ones.
-
-    Args:
-        cpp: the C++ tile.
-        n_pulses: number of pulses per cell.
-        schedule: ``"cyclic"`` or ``"stochastic"``.
-        generator: source of the stochastic signs. aihwkit's own noise cannot be seeded.
-        progress: called with the number of pulses sent since the last call.
+    ``progress`` is called with the number of pulses sent since the last call.
 
     Raises:
         ConfigError: if the update parameters of the tile do not allow exactly one pulse.

@@ -146,12 +146,10 @@ class PulsedArray:
         return persistent.add(noise, alpha=std)
 
     def store(self, persistent: Tensor, visible: Tensor) -> None:
-        """Set weights for which :meth:`why_not_storable` has no objection.
+        """Set ``[out_size, in_size]`` weights for which :meth:`why_not_storable` has no objection.
 
-        Args:
-            persistent: weights ``[out_size, in_size]`` that pulses act on.
-            visible: weights ``[out_size, in_size]`` that are read. Without shared memory aihwkit
-                draws the write noise itself instead.
+        Pulses act on the persistent ones; the visible ones are read. Without shared memory aihwkit
+        draws the write noise itself instead.
         """
         if self.has_write_noise or self.shared is None:
             self.cpp.set_weights(persistent.float().contiguous())

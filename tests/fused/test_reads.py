@@ -72,9 +72,10 @@ def on_the_cpu(kind: Type[Any], monkeypatch: pytest.MonkeyPatch) -> str:
     pytest.importorskip("triton")
     from aihwkit_dspt.fused.gpu import converter_kernels, line_kernels, product_kernel
 
-    modules = SimpleNamespace(converters=converter_kernels, product=product_kernel)
-    monkeypatch.setattr(read_gpu, "gpu_modules", lambda: modules)
-    monkeypatch.setattr(read_gpu, "gpu_kernels", lambda: line_kernels)
+    modules = SimpleNamespace(
+        lines=line_kernels, converters=converter_kernels, product=product_kernel
+    )
+    monkeypatch.setattr(read_gpu, "gpu_kernels", lambda: modules)
     for module in (line_kernels, converter_kernels):
         monkeypatch.setattr(module, "CELLS", 16)  # several programs for a line
     return "cuda" if HAS_GPU else "cpu"

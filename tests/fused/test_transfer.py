@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from itertools import product
+from types import SimpleNamespace
 from typing import Any, Dict, List, Optional, Type
 
 import pytest
@@ -86,7 +87,8 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     from aihwkit_dspt.fused.gpu import line_kernels
 
     monkeypatch.setattr(line_kernels, "CELLS", 16)  # several programs for a line
-    monkeypatch.setattr(transfer_gpu, "gpu_kernels", lambda: line_kernels)
+    kernels = SimpleNamespace(lines=line_kernels)
+    monkeypatch.setattr(transfer_gpu, "gpu_kernels", lambda: kernels)
 
 
 CASES = [

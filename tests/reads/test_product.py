@@ -198,7 +198,7 @@ def test_equal_in_distribution(name: str, backward: bool, is_test: bool) -> None
         if backward:
             expected = cpp(io, weights.t()).read_rows(many)
         else:
-            expected = cpp(io, weights).read_columns(many, is_test)
+            expected = cpp(io, weights).read_columns(many, is_test=is_test)
         found = plain(io, backward)(weights.t(), many)
         assert found.std(0).max() > 0.0
         for own, theirs in zip(found.t(), expected.t()):

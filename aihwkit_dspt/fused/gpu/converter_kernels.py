@@ -58,15 +58,9 @@ def _inputs_kernel(
 
 
 def convert_inputs(vectors: Tensor, inputs: Tensor, scales: Tensor, law: ReadLaw) -> None:
-    """Divide each vector by its scale and round it to steps.
+    """Divide each of ``[n, in_size]`` vectors by its scale, written to ``[n]``, and round to steps.
 
     See :func:`~aihwkit_dspt.fused.read_kernels_cpu.convert_inputs`.
-
-    Args:
-        vectors: ``[n, in_size]`` inputs.
-        inputs: ``[n, in_size]``, written.
-        scales: ``[n]``, written.
-        law: the read law.
     """
     n_vectors, size = vectors.shape
     _inputs_kernel(
@@ -106,14 +100,9 @@ def _outputs_kernel(
 
 
 def convert_outputs(output: Tensor, scales: Tensor, law: ReadLaw) -> None:
-    """Add noise to outputs, round, clip and rescale them, in place.
+    """Add noise to ``[n, out_size]`` outputs, round, clip and rescale them by ``[n]``, in place.
 
     See :func:`~aihwkit_dspt.fused.read_kernels_cpu.convert_outputs`.
-
-    Args:
-        output: ``[n, out_size]`` products, in steps.
-        scales: ``[n]`` scales.
-        law: the read law.
     """
     n_vectors, size = output.shape
     is_noisy = law.out_noise > 0.0

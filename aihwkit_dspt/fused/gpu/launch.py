@@ -31,12 +31,10 @@ class Kernel:
         self._compiled: Dict[Tuple[Any, ...], Any] = {}
 
     def __call__(self, grid: Tuple[int, int], *arguments: Any, **constants: Any) -> None:
-        """Launch the kernel on the device of its first argument, on torch's current stream there.
+        """Launch a grid of programs on the device of the first argument, on torch's current stream.
 
-        Args:
-            grid: number of programs.
-            arguments: tensors on one device, integers and numbers in single precision.
-            constants: those that the code depends on, in the order of the kernel.
+        The arguments are tensors on one device, integers and numbers in single precision. The code
+        depends on the constants, which come in the order of the kernel.
         """
         index = arguments[0].get_device()
         if index < 0 or index == cuda.current_device():

@@ -51,13 +51,9 @@ def _read_kernel(
 
 
 def read_line(array: Tensor, line: int, output: Tensor, law: LineLaw) -> None:
-    """Read a line; see :class:`~aihwkit_dspt.reads.one_hot.LineLaw`.
+    """Read a line of ``[in_size, out_size]`` weights into ``[1, out_size]`` output.
 
-    Args:
-        array: ``[in_size, out_size]`` weights.
-        line: number of the line.
-        output: ``[1, out_size]``, written: the read.
-        law: the read of a line.
+    See :class:`~aihwkit_dspt.reads.one_hot.LineLaw`.
     """
     is_noisy = law.noise > 0.0
     _read_kernel(
@@ -204,14 +200,8 @@ def store_lines(
 ) -> None:
     r"""Write :math:`W - \gamma\, c \circ \tilde Q` of lines.
 
-    Args:
-        stored: ``[in_size, out_size]``, written; with the memory layout of ``slow``.
-        slow: ``[in_size, out_size]`` slow weights.
-        reference: ``[in_size, out_size]`` reference, contiguous.
-        in_sign: ``[in_size]`` chopper signs of lines.
-        out_sign: ``[out_size]`` chopper signs along a line.
-        lines: the lines.
-        gamma: :math:`\gamma`.
+    All arrays are ``[in_size, out_size]``, ``stored`` with the memory layout of ``slow``, and the
+    reference contiguous; the signs of the chopper are ``[in_size]`` and ``[out_size]``.
     """
     _store_kernel(
         (lines.stop - lines.start, _grid(slow)[1]),

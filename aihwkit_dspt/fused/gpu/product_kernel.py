@@ -103,13 +103,9 @@ def _product_kernel(
 
 
 def product(vectors: Tensor, matrix: Tensor, output: Tensor, law: ReadLaw) -> None:
-    """Multiply vectors, with bound management where the read has it.
+    """Multiply ``[n, in_size]`` vectors, contiguous, with ``[in_size, out_size]`` weights.
 
-    Args:
-        vectors: ``[n, in_size]`` inputs, contiguous.
-        matrix: ``[in_size, out_size]`` weights.
-        output: ``[n, out_size]``, written.
-        law: the read law.
+    The ``[n, out_size]`` output is written, with bound management where the law has it.
     """
     n_vectors, in_size = vectors.shape
     out_size = matrix.shape[1]

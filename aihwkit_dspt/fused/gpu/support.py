@@ -14,7 +14,9 @@ from aihwkit_dspt.reads.one_hot import LineLaw
 
 @cache
 def gpu_kernels() -> Any:
-    """Return the module with the kernels of lines, ``None`` with a warning where they do not work.
+    """Return the modules with kernels of lines, converters and products.
+
+    That is ``None``, with a warning, where they do not work.
 
     Triton comes with torch's CUDA wheels for Linux; to compile it may want a C compiler. Without it
     torch does the same operation by operation, in some thirty kernels instead of three, and
@@ -22,7 +24,7 @@ def gpu_kernels() -> Any:
     """
     try:
         # pylint: disable-next=import-outside-toplevel
-        from aihwkit_dspt.fused.gpu import line_kernels
+        from aihwkit_dspt.fused.gpu import converter_kernels, line_kernels, product_kernel
 
         law = LineLaw(gain=1.0, noise=0.0, rounds=False, bound=1.0, factor=1.0)
         array = torch.full((1, 1), 0.5, device="cuda")
@@ -38,15 +40,4 @@ def gpu_kernels() -> Any:
             stacklevel=2,
         )
         return None
-    return line_kernels
-
-
-@cache
-def gpu_modules() -> Any:
-    """Return the modules with the kernels of products; see :func:`gpu_kernels`."""
-    if gpu_kernels() is None:
-        return None
-    # pylint: disable-next=import-outside-toplevel
-    from aihwkit_dspt.fused.gpu import converter_kernels, product_kernel
-
-    return SimpleNamespace(converters=converter_kernels, product=product_kernel)
+    return SimpleNamespace(lines=line_kernels, converters=converter_kernels, product=product_kernel)

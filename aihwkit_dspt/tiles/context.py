@@ -1,4 +1,4 @@
-"""What differs between the versions of the host library."""
+"""The analog context of a tile, which differs between aihwkit 1.1 and 1.2."""
 
 from __future__ import annotations
 
@@ -57,21 +57,8 @@ def keep_context(tile: Any, context: Any) -> None:
     context.reset(tile)
 
 
-def put_back(tile: Any, before: Any) -> None:
-    """Give a tile the attributes back that it had before it was loaded.
-
-    aihwkit 1.2's analog context views the weights, so it has to follow.
-    """
-    vars(tile).clear()
-    vars(tile).update(before)
+def follow_attributes(tile: Any) -> None:
+    """Let the context of a tile belong to it, and view its weights where aihwkit's context does."""
     tile.analog_ctx.reset(tile)
     if hasattr(tile, "_sync_analog_ctx_weights"):
         tile._sync_analog_ctx_weights()
-
-
-def attributes(tile: Any) -> Any:
-    """Return a copy of the attributes of a tile for :func:`put_back`, while it is loaded."""
-    return {
-        name: value.copy() if isinstance(value, dict) else value
-        for name, value in vars(tile).items()
-    }

@@ -1,0 +1,28 @@
+"""Undoing a load that failed or was interrupted."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from aihwkit_dspt.tiles.context import follow_attributes
+
+
+class TileBefore:
+    """A tile as it is before a load, which gives it new arrays: the old ones stay whole.
+
+    Args:
+        tile: any of aihwkit's tile modules.
+    """
+
+    def __init__(self, tile: Any) -> None:
+        self.tile = tile
+        self.attributes: Dict[str, Any] = {
+            name: value.copy() if isinstance(value, dict) else value
+            for name, value in vars(tile).items()
+        }
+
+    def put_back(self) -> None:
+        """Give the tile the attributes back that it had."""
+        vars(self.tile).clear()
+        vars(self.tile).update(self.attributes)
+        follow_attributes(self.tile)
