@@ -46,9 +46,9 @@ def test_step_time(tmp_path: Path) -> None:
     assert cell["rounds"] == 2
     for name, numbers in cell["competitors"].items():
         assert f"| {name} |" in printed
-        assert numbers["median_ms"] > 0.0
-        assert numbers["first_step_ms"] > 0.0
-        assert len(numbers["ratio_quartiles"]) == len(numbers["erider_ratio_quartiles"]) == 2
+        for ratio in ("ratio", "erider_ratio"):
+            low, high = numbers[f"{ratio}_quartiles"]
+            assert low <= numbers[ratio] <= high
     assert cell["competitors"][names.BASELINE]["ratio"] == 1.0
     assert cell["competitors"][names.OURS]["erider_ratio"] == 1.0
     assert run("benchmarks/step_time.py", *arguments) == printed
@@ -137,7 +137,7 @@ def test_fit_uses_its_range() -> None:
 
 
 def test_floor(tmp_path: Path) -> None:
-    """The parts add up to the floor (as medians, nearly) and the overhead is beyond it."""
+    """The floor is the sum of the parts, and the overhead is what the step has beyond it."""
     path = tmp_path / "numbers.json"
     printed = run("benchmarks/floor.py", "--size", 64, *QUICK, "--out", path)
     result = results_of(path)
@@ -147,7 +147,10 @@ def test_floor(tmp_path: Path) -> None:
         "backward product",
         "multiply-add over the weight",
     }
-    assert result["overhead"] > -1.0
+    # Medians of sums and of ratios over two rounds: those of the rounds lie on both sides.
+    assert result["floor_ms"] == pytest.approx(sum(result["parts_ms"].values()))
+    low, high = result["overhead_quartiles"]
+    assert low <= result["overhead"] <= high
     assert "overhead beyond the floor" in printed
 
 
@@ -161,7 +164,7 @@ def test_profile(tmp_path: Path) -> None:
     assert step["calls"] == 1.0
     assert sum(row["own_us"] for row in result["tree"]) == pytest.approx(step["total_us"])
     assert sum(result["kinds"].values()) == pytest.approx(step["total_us"])
-    assert result["kinds"]["C++ update"] > 0.0
+    assert "C++ update" in result["kinds"]
     assert "| aten::" in printed
 
 
@@ -172,7 +175,8 @@ def test_training_time(tmp_path: Path) -> None:
     result = results_of(path)
     assert set(result) == {"TT-v2", "AGAD", "E-RIDER"}
     assert result["AGAD"]["ratio"] == 1.0
-    assert result["E-RIDER"]["median_ms"] > 0.0
+    low, high = result["E-RIDER"]["ratio_quartiles"]
+    assert low <= result["E-RIDER"]["ratio"] <= high
     assert "after 3 updates" in printed
 
 

@@ -34,6 +34,19 @@ def run(script: str, *arguments: Any) -> str:
     return result.stdout
 
 
+def few_images(folder: Path, n_images: int = 200) -> Path:
+    """Write some of scikit-learn's digits as MNIST's files, for short epochs; return the folder."""
+    digits = data.load_digits()
+    for name, images, labels in (
+        ("train", digits.train_x, digits.train_y),
+        ("t10k", digits.test_x, digits.test_y),
+    ):
+        scaled = torch.nn.functional.interpolate(images[:n_images], size=(28, 28)) * 255.0
+        write_idx(folder / f"{name}-images-idx3-ubyte", scaled.squeeze(1).to(torch.uint8))
+        write_idx(folder / f"{name}-labels-idx1-ubyte", labels[:n_images].to(torch.uint8))
+    return folder
+
+
 def test_quickstart(tmp_path: Path) -> None:
     """The table has all methods; the picture and the numbers are written."""
     printed = run("01_quickstart.py", "--epochs", 1, "--jobs", 1, "--out", tmp_path)
@@ -46,17 +59,19 @@ def test_quickstart(tmp_path: Path) -> None:
     assert runs[0]["sp_mean"][0] == pytest.approx(0.4, abs=0.02)
 
 
-def test_one_line_change() -> None:
+def test_one_line_change(tmp_path: Path) -> None:
     """The LeNet-style script trains."""
-    assert "epoch 1: loss" in run("02_one_line_change.py", "--epochs", 1)
+    arguments = ("--epochs", 1, "--data-root", few_images(tmp_path))
+    assert "epoch 1: loss" in run("02_one_line_change.py", *arguments)
 
 
 def test_checkpoint_and_resume(tmp_path: Path) -> None:
     """The second run goes on where the first one stopped."""
     script, path = "04_checkpoint_and_resume.py", tmp_path / "new" / "c.pt"
-    first = run(script, "--epochs", 1, "--checkpoint", path)
+    arguments = ("--data-root", few_images(tmp_path), "--checkpoint", path, "--epochs")
+    first = run(script, *arguments, 1)
     assert "epoch 1: accuracy" in first
-    second = run(script, "--epochs", 2, "--checkpoint", path)
+    second = run(script, *arguments, 2)
     assert "goes on after epoch 1" in second
     assert "epoch 1:" not in second
     columns = [int(text.split(" columns")[0].split()[-1]) for text in (first, second)]

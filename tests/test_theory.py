@@ -15,6 +15,7 @@ half, some 25 time constants :math:`2 / (\alpha \gamma)` of the loop, is average
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Optional
 
 import pytest
@@ -139,10 +140,22 @@ def trained(
     return train(tile, optimum), tile, optimum
 
 
+@cache
+def two_stage(n_calibration: int) -> tuple[Floor, TrackingTile]:
+    """Return the floor of the two-stage method and its tile."""
+    return trained(STATIC, n_calibration)[:2]
+
+
+@cache
+def e_rider() -> tuple[Floor, TrackingTile]:
+    """Return the floor of E-RIDER and its tile."""
+    return trained(E_RIDER)[:2]
+
+
 @pytest.fixture(name="best", scope="module")
 def _best() -> Floor:
     """Return the floor of a reference at the true symmetric point."""
-    return trained(STATIC, 20_000)[0]
+    return two_stage(20_000)[0]
 
 
 def predicted_bias(tile: TrackingTile, floor: Floor) -> Tensor:
@@ -160,7 +173,7 @@ def test_two_stage_floor(n_calibration: int) -> None:
     Tolerance: the mean over the 64 cells of the time average has a standard error below 0.0006
     (time averages spread by 0.004 per cell), and (*) is first order: 5 % more.
     """
-    floor, tile, _ = trained(STATIC, n_calibration)
+    floor, tile = two_stage(n_calibration)
     expected = predicted_bias(tile, floor).mean().item()
     assert floor.bias.mean().item() == pytest.approx(expected, rel=0.05, abs=0.002)
 
@@ -172,7 +185,7 @@ def test_floor_falls_with_calibration_pulses(best: Floor) -> None:
     which is subtracted as the floor of the true symmetric point; tolerance 20 % on the exponent
     for the change of the gradient's size with the bias.
     """
-    errors = {n: trained(STATIC, n)[0].error for n in (300, 600, 1200)}
+    errors = {n: two_stage(n)[0].error for n in (300, 600, 1200)}
     excess = {n: torch.tensor(error - best.error) for n, error in errors.items()}
     for n in (300, 600):
         rate = torch.log(excess[n] / excess[2 * n]).item() / n
@@ -194,7 +207,7 @@ def test_erider_reaches_the_floor_without_calibration(best: Floor) -> None:
     Tolerance: 0.02 on Q (twenty pulses; measured rms 0.008), 50 % on the floor, which holds the
     fluctuation of an estimate of 100 reads on top.
     """
-    floor, tile, _ = trained(E_RIDER)
+    floor, tile = e_rider()
     points = symmetric_points(tile).fast.values
     assert (floor.reference - points).square().mean().sqrt() < 0.02 < points.mean() / 10
     assert floor.rms_bias < 0.02
@@ -207,7 +220,8 @@ def test_floor_shrinks_with_the_pulse() -> None:
     At the finest device the step size sets the floor. Measured 2.1e-4, 3.2e-4 and 14e-4; repeated
     runs differ by less than 10 %, and the factors asked for leave more than that.
     """
-    floors = [trained(E_RIDER, dw_min=dw_min)[0].error for dw_min in (0.001, 0.016, 0.064)]
+    coarse = [trained(E_RIDER, dw_min=dw_min)[0].error for dw_min in (0.016, 0.064)]
+    floors = [e_rider()[0].error, *coarse]
     assert floors[1] > 1.2 * floors[0]
     assert floors[2] > 2.5 * floors[1]
     assert floors[2] < 64 * floors[0]
@@ -252,4 +266,4 @@ def test_rider_conserves_what_the_chopper_breaks(eta: float) -> None:
     slope = floor.gradient / 0.6
     expected = -slope / (ratio + slope) * (optimum - ratio * points)
     assert floor.rms_bias == pytest.approx(expected.square().mean().sqrt().item(), rel=0.15)
-    assert trained(E_RIDER)[0].rms_bias < floor.rms_bias / 3
+    assert e_rider()[0].rms_bias < floor.rms_bias / 3

@@ -7,12 +7,13 @@ from dataclasses import fields
 from typing import Any, Callable, Dict
 
 import pytest
+import torch
 from aihwkit.exceptions import ConfigError
 from aihwkit.nn import AnalogConv2d, AnalogLinear, AnalogLinearMapped
 from aihwkit.simulator.tiles.transfer import TorchTransferTile
 
 from aihwkit_dspt import TrackingRPUConfig, TrackingTile, TrackingTransferCompound
-from tests.helpers import quiet_config, snapshot
+from tests.helpers import PROPERTIES, mixed_weight, quiet_config, snapshot, train
 from tests.table import METHODS
 
 
@@ -90,6 +91,27 @@ def test_fields_of_aihwkits_parameters(message: str, way: str) -> None:
     }
     with pytest.raises(ConfigError, match=rf"rpu_config\.{message} was set"):
         ways[way]()
+
+
+def set_gamma(config: Any) -> None:
+    config.device.gamma = 0.4
+
+
+@pytest.mark.parametrize("change", [set_gamma, set_gradient_pulses, set_transfer_pulses, set_noise])
+def test_what_the_message_says_works(change: Callable[[Any], None]) -> None:
+    """A model of the changed configuration goes on from the state, by its own settings."""
+    model = layer()
+    train(model.analog_module, 23)
+    config = deepcopy(model.analog_module.rpu_config)
+    change(config)
+    other = AnalogLinear(6, 4, rpu_config=config)
+    tile = other.analog_module
+    other.load_state_dict(model.state_dict(), load_rpu_config=False)
+    assert tile.rpu_config == tile.tile.built_from == config
+    for name in PROPERTIES:
+        assert torch.equal(getattr(tile, name), getattr(model.analog_module, name)), name
+    train(tile, 23)
+    assert torch.allclose(tile.tile.get_weights(), mixed_weight(tile).float(), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def measured(run: Run = ERIDER) -> List[Dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA_ROOT, reason=f"{ENVIRONMENT} is not set: no MNIST")
 def test_first_epoch_is_as_stored() -> None:
     """Loss and accuracy of the stored cell that tells most are within its spread."""
