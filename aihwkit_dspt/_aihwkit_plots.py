@@ -12,6 +12,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, Optional, Sequence
 
+from aihwkit.simulator.parameters.base import RPUConfigBase
 from aihwkit.simulator.tiles.analog import AnalogTile
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
@@ -21,7 +22,7 @@ from aihwkit_dspt.tiles.tile import TrackingTile
 MODULE = "aihwkit.utils.visualization"
 
 
-def plotted_tile(out_size: int, in_size: int, rpu_config: Any) -> AnalogTile:
+def plotted_tile(out_size: int, in_size: int, rpu_config: RPUConfigBase) -> AnalogTile:
     """Return the tile of ``out_size`` traces that aihwkit plots.
 
     With a tracking compound as device aihwkit's copy of the configuration may be of any class, as

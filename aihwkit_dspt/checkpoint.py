@@ -16,6 +16,8 @@ from aihwkit.exceptions import ArgumentError
 from aihwkit.optim.context import AnalogContext
 from aihwkit.simulator.tiles.module import TileModule
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from aihwkit_dspt.loadable import write_loadable
 from aihwkit_dspt.plain import restored, storable
@@ -35,8 +37,8 @@ PARTS = ("model", "optimizer", "scheduler")
 def save_checkpoint(
     path: Union[str, Path],
     model: nn.Module,
-    optimizer: Optional[Any] = None,
-    scheduler: Optional[Any] = None,
+    optimizer: Optional[Optimizer] = None,
+    scheduler: Optional[LRScheduler] = None,
     **extra: Any,
 ) -> None:
     """Write all that a training needs to go on.
@@ -84,8 +86,8 @@ def save_checkpoint(
 def load_checkpoint(
     path: Union[str, Path],
     model: nn.Module,
-    optimizer: Optional[Any] = None,
-    scheduler: Optional[Any] = None,
+    optimizer: Optional[Optimizer] = None,
+    scheduler: Optional[LRScheduler] = None,
     map_location: Any = None,
     load_rpu_config: Optional[bool] = None,
 ) -> Dict[str, Any]:
@@ -209,10 +211,10 @@ def _set_random_states(states: Dict[str, Any]) -> None:
 
 
 def _undo_all(
-    model: nn.Module, optimizer: Optional[Any], scheduler: Optional[Any]
-) -> List[Callable[[], Any]]:
+    model: nn.Module, optimizer: Optional[Optimizer], scheduler: Optional[LRScheduler]
+) -> List[Callable[[], object]]:
     """Return what to call to put everything back as it is now."""
-    steps: List[Callable[[], Any]] = []
+    steps: List[Callable[[], object]] = []
     for part in (optimizer, scheduler):
         if part is not None:
             state = deepcopy(part.state_dict())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Dict, List
+from typing import Dict, List
 
 from aihwkit.exceptions import ConfigError, ModuleError
 from aihwkit.nn.modules.base import AnalogLayerBase
@@ -64,7 +64,7 @@ def to_inference(model: nn.Module, rpu_config: InferenceRPUConfig) -> nn.Module:
     _require_in_layers(model, layers)
     # deepcopy takes what it finds in the memo for a copy: every use of a layer gets the same new
     # one, and no training tile is copied.
-    memo: Dict[int, Any] = {id(layer): _convert(layer, rpu_config) for layer in layers}
+    memo: Dict[int, AnalogLayerBase] = {id(layer): _convert(layer, rpu_config) for layer in layers}
     converted: nn.Module = deepcopy(model, memo)
     for module in converted.modules():
         # aihwkit's cache of analog_tile_count(); the split may be another one now.
@@ -85,7 +85,7 @@ def _is_trained_layer(module: nn.Module) -> bool:
     )
 
 
-def _require_in_layers(model: nn.Module, layers: List[Any]) -> None:
+def _require_in_layers(model: nn.Module, layers: List[AnalogLayerBase]) -> None:
     reached = {id(tile) for layer in layers for tile in layer.analog_tiles()}
     for name, tile in model.named_modules():
         if isinstance(tile, TrackingTile) and id(tile) not in reached:
@@ -95,7 +95,7 @@ def _require_in_layers(model: nn.Module, layers: List[Any]) -> None:
             )
 
 
-def _convert(layer: Any, rpu_config: InferenceRPUConfig) -> Any:
+def _convert(layer: AnalogLayerBase, rpu_config: InferenceRPUConfig) -> AnalogLayerBase:
     """Return the layer on inference tiles."""
     # A copy of the configuration for each layer: program_weights() may change it.
     converted = type(layer).from_digital(layer.to_digital(layer), deepcopy(rpu_config))

@@ -8,6 +8,7 @@ from aihwkit.exceptions import TileError
 from aihwkit.optim.context import AnalogContext
 from aihwkit.simulator.tiles.analog import AnalogTile
 from aihwkit.simulator.tiles.floating_point import FloatingPointTile
+from aihwkit.simulator.tiles.module import TileModule
 from torch import Tensor, nn, stack
 from torch.autograd import no_grad
 
@@ -59,17 +60,17 @@ def export_to_aihwkit(model: nn.Module, aihwkit_model: nn.Module) -> None:
         target.copy_(source)
 
 
-def _is_cpp(tile: Any) -> bool:
+def _is_cpp(tile: TileModule) -> bool:
     """Whether a tile is all in C++, so that the parts of its state can be set one by one."""
     return isinstance(tile, (AnalogTile, FloatingPointTile))
 
 
-def _set_parameters(tile: Any, parameters: Tensor) -> None:
+def _set_parameters(tile: TileModule, parameters: Tensor) -> None:
     if parameters.numel() > 0:
         tile.tile.set_hidden_parameters(parameters)
 
 
-def _cpp_state(ours: Any, theirs: Any) -> Tuple[Tensor, Tensor, Dict[str, Any]]:
+def _cpp_state(ours: TileModule, theirs: TileModule) -> Tuple[Tensor, Tensor, Dict[str, Any]]:
     """Return weights, hidden parameters and extra state that a C++ tile is to have."""
     if not isinstance(ours, TrackingTile):
         tile = ours.tile
@@ -79,7 +80,7 @@ def _cpp_state(ours: Any, theirs: Any) -> Tuple[Tensor, Tensor, Dict[str, Any]]:
     return ours.slow_weights, stack(list(hidden.values())), extra
 
 
-def _tile_pairs(model: nn.Module, aihwkit_model: nn.Module) -> List[Tuple[Any, Any]]:
+def _tile_pairs(model: nn.Module, aihwkit_model: nn.Module) -> List[Tuple[TileModule, TileModule]]:
     """Return the tiles of both models in pairs, which fit each other."""
     tracking_tiles(model)
     ours, theirs = analog_tiles(model), analog_tiles(aihwkit_model)
@@ -107,13 +108,13 @@ def _tile_pairs(model: nn.Module, aihwkit_model: nn.Module) -> List[Tuple[Any, A
     return [(tile, theirs[name]) for name, tile in ours.items()]
 
 
-def _kind(tile: Any) -> str:
+def _kind(tile: TileModule) -> str:
     """Return class and device of a tile."""
     device = getattr(tile.rpu_config, "device", None)
     return f"{type(tile).__name__} with {type(device).__name__}"
 
 
-def _digital_pairs(model: nn.Module, aihwkit_model: nn.Module) -> List[Tuple[Any, Any]]:
+def _digital_pairs(model: nn.Module, aihwkit_model: nn.Module) -> List[Tuple[Tensor, Tensor]]:
     """Return all digital parameters and buffers of both models, in pairs."""
     values = []
     for source in (model, aihwkit_model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import reprlib
 from collections import OrderedDict
-from typing import IO, Any, Iterator, Optional, Tuple
+from typing import IO, Iterator, Optional, Tuple
 
 import torch
 from aihwkit.exceptions import ArgumentError
@@ -16,7 +16,7 @@ CONTAINERS = (list, tuple, dict, OrderedDict)
 TENSORS = (Tensor, Parameter)
 
 
-def write_loadable(content: Any, file: IO[bytes]) -> None:
+def write_loadable(content: object, file: IO[bytes]) -> None:
     """Write nested dicts, lists and tuples with ``torch.save``, and read them back.
 
     Numbers in tensors are not compared. The file is empty and can be read, too.
@@ -43,7 +43,7 @@ def write_loadable(content: Any, file: IO[bytes]) -> None:
         ) from error
 
 
-def first_unloadable(value: Any, path: str = "") -> Optional[Tuple[str, Any]]:
+def first_unloadable(value: object, path: str = "") -> Optional[Tuple[str, object]]:
     """Return path and value of the innermost part that cannot be saved and loaded again."""
     if type(value) in TENSORS:
         return None
@@ -56,7 +56,7 @@ def first_unloadable(value: Any, path: str = "") -> Optional[Tuple[str, Any]]:
     return None if type(value) in CONTAINERS else (path, value)
 
 
-def _parts(value: Any) -> Iterator[Tuple[str, Any]]:
+def _parts(value: object) -> Iterator[Tuple[str, object]]:
     """Yield the parts of a container or the attributes of an object, and how to get there."""
     if isinstance(value, dict):
         for key, item in value.items():
@@ -69,7 +69,7 @@ def _parts(value: Any) -> Iterator[Tuple[str, Any]]:
         yield from ((f".{name}", item) for name, item in getattr(value, "__dict__", {}).items())
 
 
-def _is_loadable(value: Any) -> bool:
+def _is_loadable(value: object) -> bool:
     file = io.BytesIO()
     try:
         torch.save(value, file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Dict
+from typing import Dict
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.module import TileModule
@@ -26,7 +26,7 @@ class TileSymmetricPoints:
     """Symmetric points of the array that holds the weight; the same for a single-device tile."""
 
 
-def symmetric_points(tile: Any) -> TileSymmetricPoints:
+def symmetric_points(tile: TileModule) -> TileSymmetricPoints:
     r"""Return the true symmetric points of the cells of a tile, from its hidden parameters.
 
     The simulator knows them, a lab does not: this is the ground truth that estimates are compared

@@ -57,17 +57,7 @@ def strict_fields(cls: Type[T]) -> Type[T]:
 
 
 def require(condition: bool, field: str, value: Any, remedy: str) -> None:
-    """Raise ``ConfigError`` unless ``condition`` holds.
-
-    Args:
-        condition: what must be true.
-        field: name of the field that is checked.
-        value: its value.
-        remedy: what to pass instead.
-
-    Raises:
-        ConfigError: if ``condition`` is false.
-    """
+    """Raise ``ConfigError``, which names field, value and remedy, unless ``condition`` holds."""
     if not condition:
         raise ConfigError(f"{field}={value!r} is not valid: {remedy}")
 
@@ -81,12 +71,7 @@ def require_argument(
 ) -> float:
     """Return a number that was passed to a function as a plain ``float``.
 
-    Args:
-        name: name of the argument.
-        value: its value; NumPy's numbers are numbers, tensors and arrays are not.
-        low: smallest value allowed.
-        high: largest value allowed.
-        low_open: whether ``low`` itself is not allowed.
+    NumPy's numbers are numbers; tensors and arrays are not. ``low_open`` bars ``low`` itself.
 
     Raises:
         ArgumentError: if the value is of another type, not finite or out of range.
@@ -119,11 +104,8 @@ MOST = 2**63 - 1
 def require_whole(name: str, value: Any, low: Optional[int] = None, high: int = MOST) -> int:
     """Return a whole number that was passed to a function as a plain ``int``.
 
-    Args:
-        name: name of the argument.
-        value: its value; NumPy's integers are whole numbers, floats and tensors are not.
-        low: smallest value allowed, ``None`` for the negative of the largest one.
-        high: largest value allowed.
+    NumPy's integers are whole numbers; floats and tensors are not. The smallest one is ``low``, or
+    the negative of the largest one.
 
     Raises:
         ArgumentError: if the value is of another type or out of range.
@@ -176,17 +158,9 @@ def require_number(
     high: float = math.inf,
     low_open: bool = False,
 ) -> None:
-    """Raise ``ConfigError`` unless ``value`` is a finite number in ``[low, high]``.
+    """Raise ``ConfigError`` unless the value of a field is a finite number in ``[low, high]``.
 
-    Args:
-        field: name of the field that is checked.
-        value: its value.
-        low: smallest value allowed.
-        high: largest value allowed.
-        low_open: whether ``low`` itself is not allowed.
-
-    Raises:
-        ConfigError: if the value is of another type, not finite or out of range.
+    ``low_open`` bars ``low`` itself.
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     bracket = "(" if low_open else "["

@@ -24,14 +24,10 @@ SINGLE_DEVICES = "an instance of one of aihwkit's pulsed devices, e.g. SoftBound
 def check_device(field: str, device: Any, with_cells: bool = True) -> None:
     """Check what an array can be made of: a pulsed device or a unit cell of pulsed devices.
 
-    Args:
-        field: name of the field that holds it.
-        device: its configuration.
-        with_cells: whether it may be a unit cell.
-
     Raises:
-        ConfigError: if it is something else (an ideal device, a compound with a learning rule of
-            its own), or has settings with which aihwkit raises or ends the process later on.
+        ConfigError: naming the field, if it is something else (an ideal device, a compound with a
+            learning rule of its own, a unit cell without ``with_cells``), or has settings with
+            which aihwkit raises or ends the process later on.
     """
     if with_cells and isinstance(device, UNIT_CELLS):
         _check_cell(field, device)

@@ -60,12 +60,9 @@ def check_update(field: str, update: Any) -> None:
 
 
 def check_io(field: str, parameters: Any, is_managed: bool = True) -> None:
-    """Check how an array is read.
+    """Check the parameters in a field, which say how an array is read.
 
-    Args:
-        field: name of the field that holds the parameters.
-        parameters: read parameters.
-        is_managed: whether their noise management is used.
+    ``is_managed`` says whether their noise management is used.
 
     Raises:
         ConfigError: if a number is not finite, or aihwkit refuses the settings or reads nan.

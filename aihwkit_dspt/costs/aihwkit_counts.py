@@ -41,13 +41,7 @@ def aihwkit_counts(tile: Any) -> OperationCounts:
 
 
 def with_reasons(known: Known, other: str, **reasons: str) -> OperationCounts:
-    """Return counts, with a reason for each that is ``None``.
-
-    Args:
-        known: name -> number, ``None`` where it cannot be told.
-        other: reason for all that have none of their own.
-        reasons: name -> reason for not having it.
-    """
+    """Return counts, with a reason for each that is ``None``: its own or the ``other`` one."""
     numbers = {name: known.get(name) for name in COUNTS}
     given = {"forward_mvms": PRODUCTS, "backward_mvms": PRODUCTS, **reasons}
     return OperationCounts(

@@ -40,20 +40,12 @@ def estimate_coincidences(model: nn.Module, enable: bool = True) -> None:
 
 
 def counted_pulses(cpp_tile: Any, devices: List[Any], is_cuda: bool) -> List[Optional[int]]:
-    """Return the pulses that aihwkit's counters have seen, for each device of a C++ tile.
+    """Return the pulses that aihwkit's counters have seen in all cells, for each device.
 
     aihwkit's CUDA devices with ``count_pulses=True`` count the coincidences of each cell,
     ``get_pulse_counters()`` returns ``[2 * n_devices, d_size, x_size]`` up and down pulses. Its CPU
-    devices do not count and return nothing. Source: ``PulsedRPUDeviceCuda::getPulseCounters`` and
-    ``VectorRPUDeviceCuda`` of aihwkit.
-
-    Args:
-        cpp_tile: aihwkit's simulator tile.
-        devices: the configurations of its devices, in order.
-        is_cuda: whether the tile lives on a GPU.
-
-    Returns:
-        the number of pulses of each device, in all cells; ``None`` where it does not count.
+    devices do not count and return nothing: ``None`` here. Source:
+    ``PulsedRPUDeviceCuda::getPulseCounters`` and ``VectorRPUDeviceCuda`` of aihwkit.
     """
     counts: List[Optional[int]] = [None] * len(devices)
     counting = [place for place, device in enumerate(devices) if getattr(device, "count_pulses", 0)]

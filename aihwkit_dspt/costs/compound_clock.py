@@ -51,12 +51,7 @@ class CompoundClock:
         )
 
     def transfer_reads(self, device: Any, in_size: int) -> Optional[int]:
-        """Return the lines that were read, ``None`` if the counters do not tell.
-
-        Args:
-            device: the compound.
-            in_size: number of lines.
-        """
+        """Return how many lines were read, ``None`` if the counters do not tell."""
         if device.transfer_lr == 0.0:
             return 0  # lines are counted through, but none is read
         if self.sweeps is not None:
@@ -68,12 +63,7 @@ class CompoundClock:
         return self.update_cycles // every if every > 0 else 0
 
     def programming_events(self, device: Any, in_size: int) -> Optional[int]:
-        """Return how often the reference of a line was set, ``None`` if nobody counted.
-
-        Args:
-            device: the compound.
-            in_size: number of lines.
-        """
+        """Return how often the reference of a line was set, ``None`` if nobody counted."""
         if not isinstance(device, DynamicTransferCompound):
             return 0
         if device.in_chop_random or self.sweeps is None or period(device, 1) is None:

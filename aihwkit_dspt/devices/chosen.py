@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from aihwkit.exceptions import ArgumentError, ConfigError
 from aihwkit.simulator.configs.devices import (
     PowStepReferenceDevice,
+    PulsedDevice,
     SoftBoundsPmaxDevice,
     SoftBoundsReferenceDevice,
 )
@@ -71,7 +72,7 @@ def with_symmetric_point(device: DeviceT, mean: float, std: float = 0.0) -> Devi
     return found
 
 
-def n_states(device: Any) -> float:
+def n_states(device: PulsedDevice) -> float:
     r"""Return the number of states of a device, as aihwkit counts them.
 
     .. math:: n = (w_{max} - w_{min}) / \delta
@@ -93,7 +94,7 @@ def n_states(device: Any) -> float:
     return sum(SimulatedNumbers.of(part).n_states for part in parts) / len(parts)
 
 
-def dw_min_for_states(device: Any, n_states: float) -> float:  # pylint: disable=redefined-outer-name
+def dw_min_for_states(device: PulsedDevice, n_states: float) -> float:  # pylint: disable=redefined-outer-name
     """Return the ``dw_min`` that gives a device a number of states on its range.
 
     The inverse of :func:`n_states`: ``replace(device, dw_min=dw_min_for_states(device, n))``.

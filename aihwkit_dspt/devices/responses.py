@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as AnyMapping
 from functools import singledispatch
-from typing import Any, Mapping, NamedTuple
+from typing import Mapping, NamedTuple
 
 import torch
 from aihwkit.exceptions import ConfigError
@@ -15,6 +15,7 @@ from aihwkit.simulator.configs.devices import (
     PiecewiseStepDevice,
     PowStepDevice,
     PowStepReferenceDevice,
+    PulsedDevice,
     SoftBoundsDevice,
     SoftBoundsReferenceDevice,
 )
@@ -41,7 +42,7 @@ class _Cells(NamedTuple):
 
 
 @singledispatch
-def response(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
+def response(device: PulsedDevice, hidden_parameters: Mapping[str, Tensor]) -> Response:
     r"""Return the response functions of every cell of an array (paper, section 1).
 
     Args:
@@ -63,7 +64,7 @@ def response(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
     )
 
 
-def _get(hidden_parameters: Mapping[str, Tensor], name: str, device: Any) -> Tensor:
+def _get(hidden_parameters: Mapping[str, Tensor], name: str, device: PulsedDevice) -> Tensor:
     if not isinstance(hidden_parameters, AnyMapping):
         raise ConfigError(
             f"hidden_parameters={shown(hidden_parameters)} is not valid: pass the dictionary that "
@@ -78,7 +79,9 @@ def _get(hidden_parameters: Mapping[str, Tensor], name: str, device: Any) -> Ten
     return require_numbers(f"hidden_parameters['{name}']", values, error=ConfigError).double()
 
 
-def _cells(device: Any, hidden: Mapping[str, Tensor], reference: Tensor | float = 0.0) -> _Cells:
+def _cells(
+    device: PulsedDevice, hidden: Mapping[str, Tensor], reference: Tensor | float = 0.0
+) -> _Cells:
     dw_min = SimulatedNumbers.of(device).dw_min
     return _Cells(
         dw_min,
@@ -90,7 +93,11 @@ def _cells(device: Any, hidden: Mapping[str, Tensor], reference: Tensor | float 
 
 
 def _linear(
-    device: Any, cells: _Cells, up: tuple[Tensor, Tensor], down: tuple[Tensor, Tensor], mult: bool
+    device: PulsedDevice,
+    cells: _Cells,
+    up: tuple[Tensor, Tensor],
+    down: tuple[Tensor, Tensor],
+    mult: bool,
 ) -> LinearResponse:
     none = torch.zeros_like(cells.w_min)
     std = device.dw_min_std
@@ -106,7 +113,7 @@ def _linear(
 
 
 @response.register(ConstantStepDevice)
-def _(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
+def _(device: ConstantStepDevice, hidden_parameters: Mapping[str, Tensor]) -> Response:
     cells = _cells(device, hidden_parameters)
     none = torch.zeros_like(cells.w_min)
     return _linear(device, cells, (cells.scale_up, none), (cells.scale_down, none), mult=True)
@@ -114,7 +121,7 @@ def _(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
 
 @response.register(LinearStepDevice)
 @response.register(SoftBoundsDevice)
-def _(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
+def _(device: PulsedDevice, hidden_parameters: Mapping[str, Tensor]) -> Response:
     cells = _cells(device, hidden_parameters)
     slope_up = _get(hidden_parameters, "slope_up", device) / cells.dw_min
     slope_down = _get(hidden_parameters, "slope_down", device) / cells.dw_min
@@ -123,7 +130,7 @@ def _(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
 
 
 @response.register(SoftBoundsReferenceDevice)
-def _(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
+def _(device: SoftBoundsReferenceDevice, hidden_parameters: Mapping[str, Tensor]) -> Response:
     reference = _get(hidden_parameters, "reference", device)
     cells = _cells(device, hidden_parameters, reference)
     w_max, w_min = cells.w_max + reference, cells.w_min + reference
@@ -136,7 +143,7 @@ def _(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
 
 
 @response.register(ExpStepDevice)
-def _(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
+def _(device: ExpStepDevice, hidden_parameters: Mapping[str, Tensor]) -> Response:
     return ExpResponse(
         *_cells(device, hidden_parameters),
         A_up=device.A_up,
@@ -153,7 +160,7 @@ def _(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
 
 @response.register(PowStepDevice)
 @response.register(PowStepReferenceDevice)
-def _(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
+def _(device: PulsedDevice, hidden_parameters: Mapping[str, Tensor]) -> Response:
     with_reference = isinstance(device, PowStepReferenceDevice)
     reference = _get(hidden_parameters, "reference", device) if with_reference else 0.0
     return PowResponse(
@@ -165,7 +172,7 @@ def _(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
 
 
 @response.register(PiecewiseStepDevice)
-def _(device: Any, hidden_parameters: Mapping[str, Tensor]) -> Response:
+def _(device: PiecewiseStepDevice, hidden_parameters: Mapping[str, Tensor]) -> Response:
     return PiecewiseResponse(
         *_cells(device, hidden_parameters),
         nodes_up=tuple(float(value) for value in device.piecewise_up),

@@ -49,7 +49,7 @@ class SimulatedNumbers:
         return self.weight_range / self.granularity
 
     @classmethod
-    def of(cls, device: Any) -> SimulatedNumbers:
+    def of(cls, device: PulsedDevice) -> SimulatedNumbers:
         """Return the numbers of a device configuration.
 
         Raises:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Mapping
 
 import numpy as np
 import torch
+from aihwkit.simulator.configs.devices import PulsedDevice
+from numpy.typing import NDArray
 from scipy.optimize.elementwise import find_root
 from torch import Tensor
 
 from aihwkit_dspt.devices.linear import LinearResponse
 from aihwkit_dspt.devices.response import Response
 from aihwkit_dspt.devices.responses import response
+
+Values = NDArray[np.double]
 
 # The hidden parameters are single precision: closer to a bound than this part of the range, a
 # zero of G cannot be told from the bound itself (a one-directional soft-bounds device has one).
@@ -32,7 +36,7 @@ class SymmetricPoints:
 
 
 def symmetric_points(
-    device: Any, hidden_parameters: Mapping[str, Tensor], start: float = 0.0
+    device: PulsedDevice, hidden_parameters: Mapping[str, Tensor], start: float = 0.0
 ) -> SymmetricPoints:
     r"""Return the symmetric point of every cell of an array (paper, Def. 1.1).
 
@@ -98,9 +102,10 @@ def _refine(cells: Response, near: Tensor, far: Tensor) -> Tensor:
     zeros = torch.full_like(far, torch.nan).flatten()
     if index.numel() > 0:
         # scipy drops the elements that have converged, hence their indices travel along.
-        def asymmetry(weights: Any, indices: Any) -> Any:
+        def asymmetry(weights: Values, indices: NDArray[np.int64]) -> Values:
             chosen = cells.cells(torch.from_numpy(np.asarray(indices, dtype=np.int64)))
-            return chosen.G(torch.from_numpy(np.asarray(weights))).numpy()
+            drift: Values = chosen.G(torch.from_numpy(np.asarray(weights))).numpy()
+            return drift
 
         bracket = (near.flatten()[index].numpy(), far.flatten()[index].numpy())
         found = find_root(asymmetry, bracket, args=(index.numpy(),))

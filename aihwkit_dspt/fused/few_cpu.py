@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 from torch import Tensor
 
 from aihwkit_dspt.fused.read import FusedProduct, Layout, ProductSize
 from aihwkit_dspt.fused.read_cpu import converter_settings, read_again
-from aihwkit_dspt.fused.read_kernels_cpu import multiply_few, read_few
+from aihwkit_dspt.fused.read_kernels_cpu import Values, multiply_few, read_few
 from aihwkit_dspt.reads.coverage import Form
 from aihwkit_dspt.reads.law import ReadLaw
 from aihwkit_dspt.reads.thresholds import Thresholds
@@ -28,7 +28,7 @@ class NumbaFew(FusedProduct):
         before, after = converter_settings(law)
         self._settings = *before, *self._noise, *after
         self._matrix: Optional[Tensor] = None
-        self._weights: Any = None
+        self._weights: Values = np.empty((0, 0), np.float32)
 
     def suits(self, size: ProductSize, thresholds: Thresholds) -> bool:
         """Return whether vectors are a matrix, few, with many multiplications."""

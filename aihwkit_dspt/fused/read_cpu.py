@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any, Callable, Tuple
+from typing import Callable, Tuple
 
 from numpy import empty, float32
+from numpy.typing import NDArray
 from torch import Tensor, empty_like
 
 from aihwkit_dspt.fused.read import FusedProduct, Layout, ProductSize
@@ -68,7 +69,7 @@ def read_again(
     multiply: Callable[[Tensor], Tensor],
     vectors: Tensor,
     output: Tensor,
-    scales: Any,
+    scales: NDArray[float32],
 ) -> None:
     """Read vectors again whose outputs exceed the bound, clip and rescale all outputs.
 

@@ -36,7 +36,7 @@ class FusedTransfer(FusedForm, ABC):
         self.stages = stages
         buffer = stages.buffer
         # Of one type each: Numba compiles once more for integers.
-        self.options: Tuple[Any, ...] = (
+        self.options: Tuple[float, ...] = (
             float(buffer.max_steps),
             float(buffer.momentum),
             float(buffer.capacity),

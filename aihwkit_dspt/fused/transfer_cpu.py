@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from operator import is_
-from typing import Any, Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from aihwkit_dspt.fused.transfer import USUAL, FusedTransfer
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 from aihwkit_dspt.tiles.counters import OperationCounters
+
+if TYPE_CHECKING:
+    from aihwkit_dspt.stages.transfer import TransferStages
 
 Values = NDArray[np.floating]
 
@@ -113,10 +116,10 @@ class CpuTransfer(FusedTransfer):
     STAGES = USUAL
     DATA_TYPES = (torch.float32, torch.float64)
 
-    def __init__(self, stages: Any) -> None:
+    def __init__(self, stages: TransferStages) -> None:
         super().__init__(stages)
         self._tensors: Tuple[Optional[Tensor], ...] = (None,) * 5
-        self._arrays: Tuple[Any, ...] = ()
+        self._arrays: Tuple[Values, ...] = ()
 
     def take(
         self, event: TransferEvent, read: Tensor, counters: Optional[OperationCounters]
@@ -129,7 +132,7 @@ class CpuTransfer(FusedTransfer):
         take = partial(transfer_lines, *arguments, *self.options)
         event.n_pulses = in_one_go(take, event.note(Stage.TAKEN))[0]
 
-    def _shared_arrays(self) -> Tuple[Any, ...]:
+    def _shared_arrays(self) -> Tuple[Values, ...]:
         """Return the tensors of the stages as arrays that share their memory."""
         tensors = self.tensors()
         if not all(map(is_, tensors, self._tensors)):

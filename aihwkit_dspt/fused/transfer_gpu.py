@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 import torch
 from torch import Tensor
@@ -11,6 +11,9 @@ from aihwkit_dspt.fused.gpu.support import gpu_kernels
 from aihwkit_dspt.fused.transfer import USUAL, FusedTransfer
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.tiles.counters import OperationCounters
+
+if TYPE_CHECKING:
+    from aihwkit_dspt.stages.transfer import TransferStages
 
 
 class GpuTransfer(FusedTransfer):
@@ -21,7 +24,7 @@ class GpuTransfer(FusedTransfer):
     STAGES = USUAL
     DATA_TYPES = (torch.float32,)
 
-    def __init__(self, stages: Any) -> None:
+    def __init__(self, stages: TransferStages) -> None:
         super().__init__(stages)
         self._taken: Optional[Tensor] = None
 

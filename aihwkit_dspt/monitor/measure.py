@@ -17,17 +17,11 @@ precision sums are good to about 1e-6."""
 
 
 def look(pipeline: Pipeline, truth: GroundTruth) -> Tensor:
-    """Return what :func:`finish` needs, without waiting for a GPU.
+    """Return the vector of sums that :func:`finish` needs, without waiting for a GPU.
 
-    It reads each array once and keeps within single precision and few temporaries: most of what a
-    record costs is memory, its own and what it drives out of the cache.
-
-    Args:
-        pipeline: the pipeline of a tracking tile; nothing of it is changed.
-        truth: its ground truth.
-
-    Returns:
-        vector of sums in double precision, on the device of the tile.
+    It is in double precision and on the device of the tile. Each array is read once, within single
+    precision and with few temporaries: most of what a record costs is memory, its own and what it
+    drives out of the cache.
     """
     fast, slow = pipeline.fast.weights, pipeline.slow.weights
     # The estimate is laid out line by line, so the fast weights are brought into that order once.

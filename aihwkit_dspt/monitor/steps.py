@@ -21,10 +21,6 @@ class StepListener:
     the tiles count anyway say whether a step was one of theirs. They are compared with those before
     the step: torch calls the hooks of ``AnalogSGD`` twice per step, from inside before the analog
     updates, once the process has used a plain ``SGD``.
-
-    Args:
-        tiles: the tiles.
-        on_step: the function.
     """
 
     def __init__(self, tiles: List[TrackingTile], on_step: Callable[[], None]) -> None:

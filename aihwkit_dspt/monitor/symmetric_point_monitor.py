@@ -127,20 +127,14 @@ class SymmetricPointMonitor:
     def to_csv(self, path: Union[str, Path]) -> None:
         """Write the history as comma-separated values, a line per record and tile.
 
-        An interrupted call leaves the file as it was.
-
-        Args:
-            path: the file; its folder has to exist.
+        The folder has to exist. An interrupted call leaves the file as it was.
         """
         self._write(path, as_csv(self.history))
 
     def to_json(self, path: Union[str, Path]) -> None:
         """Write the history as a JSON object with a list per column, ``null`` for ``nan``.
 
-        An interrupted call leaves the file as it was.
-
-        Args:
-            path: the file; its folder has to exist.
+        The folder has to exist. An interrupted call leaves the file as it was.
         """
         self._write(path, as_json(self.history))
 

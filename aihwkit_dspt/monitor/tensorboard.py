@@ -34,12 +34,7 @@ def write_histograms(
 ) -> None:
     r"""Add histograms of :math:`Q - W_{sp}`, :math:`P - W_{sp}` and :math:`P - \tilde Q`.
 
-    Args:
-        writer: what has ``add_histogram``; without it nothing happens.
-        name: name of the tile.
-        pipeline: its pipeline.
-        truth: its ground truth.
-        step: the step.
+    Nothing happens if the writer has no ``add_histogram``.
     """
     if not callable(getattr(writer, "add_histogram", None)):
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping, Optional
+from typing import TYPE_CHECKING, Mapping, Optional
 
 from aihwkit.exceptions import ArgumentError
 
@@ -10,6 +10,8 @@ from aihwkit_dspt.plots.style import COLOURS, axes_or_new, finish
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from aihwkit_dspt.costs import OperationCounts
 
 QUANTITIES = {
     "update_cycles": "update cycles\n[vectors]",
@@ -30,7 +32,7 @@ BOTTOM = 0.8
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
 
 
-def cost_bars(counts: Mapping[str, Any], ax: Optional[Axes] = None) -> Axes:
+def cost_bars(counts: Mapping[str, OperationCounts], ax: Optional[Axes] = None) -> Axes:
     """Draw the operations of several methods as bars on a logarithmic axis.
 
     Args:

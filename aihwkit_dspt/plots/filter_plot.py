@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 import torch
 from aihwkit.exceptions import ArgumentError
@@ -18,7 +18,7 @@ N_POINTS = 12
 """Frequencies at which the attenuation is marked."""
 
 
-def filter_spectrum(spectra: Any, ax: Optional[Axes] = None) -> Axes:
+def filter_spectrum(spectra: FilterSpectra, ax: Optional[Axes] = None) -> Axes:
     r"""Draw the measured spectra of P and Q and the attenuation between them.
 
     The spectra are relative to the strongest component of P; the attenuation is the ratio of the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 import torch
 from aihwkit.exceptions import ArgumentError, ConfigError
@@ -30,7 +30,7 @@ CURVES = (
 """Function of the response, label and line style."""
 
 
-def response_curves(device: Any, ax: Optional[Axes] = None, n_cells: int = 8) -> Axes:
+def response_curves(device: PulsedDevice, ax: Optional[Axes] = None, n_cells: int = 8) -> Axes:
     r"""Draw :math:`q_+`, :math:`q_-`, :math:`F`, :math:`G` and the symmetric point of a device.
 
     Thick lines are those of the cell without device-to-device variation, thin ones the up and down
@@ -89,7 +89,7 @@ def response_curves(device: Any, ax: Optional[Axes] = None, n_cells: int = 8) ->
     )
 
 
-def _cells(device: Any, n_cells: int) -> list[Response]:
+def _cells(device: PulsedDevice, n_cells: int) -> list[Response]:
     """Return the response of each cell of an array of the device, as vectors ``[N_WEIGHTS]``."""
     cells = response(device, Crossbar(n_cells, 1, device).device_parameters())
     return [cells.cells(torch.full((N_WEIGHTS,), index)) for index in range(n_cells)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 import torch
 from aihwkit.exceptions import TileError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def sp_scatter(tile: Any, ax: Optional[Axes] = None, max_cells: int = 1000) -> Axes:
+def sp_scatter(tile: TrackingTile, ax: Optional[Axes] = None, max_cells: int = 1000) -> Axes:
     r"""Draw Q against the true symmetric point of each cell of the fast array.
 
     Above and below each cell are its device bounds, in the units of the weight.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
 
 from aihwkit.exceptions import ArgumentError
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def sp_error_over_time(
-    monitor: Any, ax: Optional[Axes] = None, labels: Optional[Dict[str, str]] = None
+    monitor: Union[SymmetricPointMonitor, Dict[str, List[Any]]],
+    ax: Optional[Axes] = None,
+    labels: Optional[Dict[str, str]] = None,
 ) -> Axes:
     r"""Draw mean and root-mean-square of :math:`Q - W_{sp}` of each tile over the steps.
 
@@ -64,5 +66,5 @@ def _style(number: int, n_points: int) -> Dict[str, Any]:
     }
 
 
-def _drawable(values: List[Any]) -> List[float]:
+def _drawable(values: List[Optional[float]]) -> List[float]:
     return [float("nan") if value is None else value for value in values]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 from aihwkit.exceptions import ArgumentError
 
@@ -26,7 +26,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "#777777"
 
 
-def axes_or_new(ax: Optional[Any], width: float = 6.4, height: float = 4.4) -> Axes:
+def axes_or_new(ax: Optional[Axes], width: float = 6.4, height: float = 4.4) -> Axes:
     """Return the given axes, or those of a new figure (inches) that no window and no pyplot knows.
 
     Raises:

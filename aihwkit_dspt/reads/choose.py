@@ -46,8 +46,8 @@ class DirectionReads:
         self.backward = backward
         self.mode = mode
         self.thresholds = thresholds
-        sizes = crossbar.x_size, crossbar.d_size
-        self.in_size, self.out_size = sizes[::-1] if backward else sizes
+        sizes = crossbar.d_size, crossbar.x_size
+        self.out_size, self.in_size = sizes[::-1] if backward else sizes
         self.obstacle = obstacle(io, backward)
         if mode is TORCH:
             require_plain("backward" if backward else "forward", self.obstacle, crossbar.weights)

@@ -31,9 +31,9 @@ class LineAlone:
     """
 
     def __init__(self, like: Crossbar, columns: bool, io: IOParameters) -> None:
-        sizes = (1, like.d_size) if columns else (like.x_size, 1)
+        x_size, d_size = (1, like.d_size) if columns else (like.x_size, 1)
         data_type = DATA_TYPES[like.weights.dtype]
-        crossbar = Crossbar(*sizes, IdealDevice(), io, io, data_type=data_type)
+        crossbar = Crossbar(x_size, d_size, IdealDevice(), io, io, data_type=data_type)
         if like.is_cuda:
             crossbar.cuda(like.weights.device)
         self._read = crossbar.read_columns if columns else crossbar.read_rows

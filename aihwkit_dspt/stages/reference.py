@@ -79,13 +79,7 @@ class AnalogReference(Reference):
     r"""The reference :math:`\tilde Q` on an analog array of its own (``reference_device``).
 
     It is programmed towards a target from where it is, also when that is done again after an
-    interrupt. Source: paper Algorithm 3, "analog copy of Q".
-
-    Args:
-        in_size: number of lines of the fast array.
-        out_size: number of cells along a line.
-        data_type: data type of the values.
-        array: the array.
+    interrupt. Sizes are those of :class:`Reference`. Source: paper Algorithm 3, "analog copy of Q".
     """
 
     def __init__(self, in_size: int, out_size: int, data_type: dtype, array: CellArray) -> None:

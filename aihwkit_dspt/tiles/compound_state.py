@@ -71,13 +71,10 @@ def require_same_settings(ours: TrackingTransferCompound, theirs: Any) -> None:
 def from_compound(
     pipeline: Pipeline, weights: Tensor, hidden: HiddenParameters, extra: Extra
 ) -> Any:
-    """Return the state of a tracking tile for the state of a C++ compound.
+    """Return the state of a tracking tile for the state of a C++ compound with the same settings.
 
-    Args:
-        pipeline: a tracking tile of the same settings; it is not changed.
-        weights: ``[d_size, x_size]`` weights of the compound.
-        hidden: name -> ``[d_size, x_size]`` hidden parameters of the compound.
-        extra: its ``state_extra``.
+    Weights and hidden parameters of the compound are ``[d_size, x_size]``. The pipeline of
+    a tracking tile with these settings is not changed.
     """
     state = dump_state(pipeline)
     buffer = hidden[_buffer_name(hidden)]
@@ -117,10 +114,7 @@ def from_compound(
 def to_compound(pipeline: Pipeline, hidden: HiddenParameters, extra: Extra) -> None:
     """Write the state of a tracking tile into hidden parameters and extra of a C++ compound.
 
-    Args:
-        pipeline: the tracking tile.
-        hidden: hidden parameters of a compound of the same settings, changed in place.
-        extra: its ``state_extra``, changed in place.
+    Both belong to a compound of the same settings and are changed in place.
     """
     for number, array in enumerate((pipeline.fast, pipeline.slow)):
         values = zip(array.hidden_parameter_names(), array.hidden_parameters())

@@ -41,10 +41,7 @@ class OperationCounters:
     def count_gradient_pulses(self, x_input: Tensor, d_input: Tensor, steps: float) -> partial[Any]:
         """Return the call that counts the expected pulses of a batch.
 
-        Args:
-            x_input: ``[n, x_size]`` inputs.
-            d_input: ``[n, d_size]`` errors.
-            steps: pulses at x = d = 1.
+        Inputs are ``[n, x_size]``, errors ``[n, d_size]``; ``steps`` are the pulses at x = d = 1.
         """
         products = x_input.abs().sum(1) * d_input.abs().sum(1)
         return partial(self.expected_coincidences.add_, products.sum() * steps)

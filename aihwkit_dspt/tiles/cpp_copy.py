@@ -17,7 +17,7 @@ DENSE = (PulseType.MEAN_COUNT.value, PulseType.DETERMINISTIC_IMPLICIT.value)
 
 
 def copy_cpp_tile(cpp: Any, device: Any) -> Any:
-    """Return an independent copy of a C++ tile, with the state of all of its cells.
+    """Return an independent copy of a C++ tile of a device, with the state of all of its cells.
 
     aihwkit's copy constructor copies the cells exactly, but not what is around them:
 
@@ -30,10 +30,6 @@ def copy_cpp_tile(cpp: Any, device: Any) -> Any:
       again;
     * on a GPU the cells of the copy are those of the copied tile's CPU twin, which follows only
       when hidden parameters are read, and has no more weights of unit cells after one copy.
-
-    Args:
-        cpp: the C++ tile.
-        device: device configuration of the tile.
     """
     is_cuda = type(cpp) in MAP_TILE_CLASS_TO_CUDA.values()
     is_cell = isinstance(device, UnitCell)

@@ -133,12 +133,9 @@ class Crossbar:
     # -- analog operations ----------------------------------------------------------------
 
     def set_pulse_granularity(self, granularity: float) -> None:
-        """Make pulse trains for another granularity than the device's own.
+        """Make pulse trains for another granularity, in weight units, than the device's own.
 
         aihwkit's compounds send gradient pulses with the average granularity of their devices.
-
-        Args:
-            granularity: in weight units.
         """
         self.pulse_granularity = granularity
         set_cpp_granularity(self.tile, granularity)
@@ -232,15 +229,11 @@ class Crossbar:
         return stack(parts).sum(0)
 
     def set_hidden_parameters(self, parameters: Tensor, keeps_weights: bool = True) -> None:
-        """Set the per-cell device parameters.
+        """Set the ``[n_names, d_size, x_size]`` per-cell device parameters.
 
-        Args:
-            parameters: ``[n_names, d_size, x_size]``.
-            keeps_weights: whether the visible weights stay as they are, and do not follow those of
-                the devices of unit cells.
-
-        One limit is left: aihwkit clips persistent weights to the device's bounds before the
-        reference is subtracted, which bars a part of the range that pulses reach.
+        The visible weights stay as they are (``keeps_weights``), or follow those of the devices of
+        unit cells. One limit is left: aihwkit clips persistent weights to the device's bounds
+        before the reference is subtracted, which bars a part of the range that pulses reach.
         """
         if parameters.numel() == 0:
             return

@@ -13,12 +13,9 @@ from aihwkit_dspt.tiles.crossbar import Crossbar
 
 
 class LineAccess:
-    """Access to the lines of an array, with aihwkit's one-hot transfer vectors.
+    """Access to the ``in_size`` lines of an array, with aihwkit's one-hot transfer vectors.
 
-    Args:
-        in_size: number of lines.
-        columns: whether a line is a column; else it is a row.
-        most: most lines that are driven in one call.
+    A line is a column, or else a row. At most ``most`` lines are driven in one call.
     """
 
     def __init__(self, in_size: int, columns: bool, most: int = LINES_AT_ONCE) -> None:
@@ -29,12 +26,9 @@ class LineAccess:
         self._windows: Dict[Tuple[int, float], Tensor] = {}
 
     def one_hot(self, lines: slice, like: Tensor, height: float = 1.0) -> Tensor:
-        """Return ``[n_lines, in_size]`` one-hot vectors of lines, on the device of ``like``.
+        """Return ``[n_lines, in_size]`` one-hot vectors of lines, with device and type of ``like``.
 
-        Args:
-            lines: the lines.
-            like: a tensor of the same data type and device.
-            height: 1 or -1, the entry that is not zero.
+        ``height`` is 1 or -1, the entry that is not zero.
         """
         if lines.stop - lines.start > 1:
             vectors = like.new_zeros(lines.stop - lines.start, self.in_size)

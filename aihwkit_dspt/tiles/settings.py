@@ -63,13 +63,10 @@ def conflicts(saved: Dict[str, Any], config: TrackingTransferCompound) -> List[D
 
 
 def differences(saved: Any, own: Any, path: str = "") -> Iterator[Difference]:
-    """Yield the fields in which two configurations differ.
+    """Yield the fields in which the configurations of a state and of a tile differ.
 
-    Args:
-        saved: configuration of the state.
-        own: configuration of the tile. Where it is of a related class, as a preset and its base,
-            only fields count.
-        path: name of what is compared.
+    ``path`` is the name of what is compared. Where the classes are related, as a preset and its
+    base, only fields count.
     """
     both = saved, own
     if is_dataclass(own) and (isinstance(saved, type(own)) or isinstance(own, type(saved))):
@@ -108,10 +105,8 @@ class _Told:
 def warn_of_settings(found: List[Difference], replaced: bool, load: List[str]) -> None:
     """Warn, once in a load, of a state whose settings are not those of the tile.
 
-    Args:
-        found: where they differ.
-        replaced: whether those of the state are in force now, or those of the tile.
-        load: an object that is the same for all tiles of a load.
+    ``replaced`` says whether those of the state are in force now. ``load`` is an object that is the
+    same for all tiles of a load.
     """
     message = f"the settings of the state differ from those of the tile: {described(found)}. "
     if replaced:

@@ -15,13 +15,10 @@ class TileHiddenParameters(AnalogTile):
     """aihwkit's analog tile, whose hidden parameters answer to two names."""
 
     def get_hidden_parameters(self) -> HiddenParameters:
-        """Return the hidden parameters by name, as copies.
+        """Return name -> ``[out_size, in_size]`` copy, device parameters first.
 
         The quantities of the method also answer to the names that they have in aihwkit's C++ AGAD,
         e.g. ``hidden_weights_0`` for the fast array.
-
-        Returns:
-            name -> ``[out_size, in_size]`` values, device parameters first.
         """
         values = self.tile.get_hidden_parameters()
         return HiddenParameters(zip(self.tile.get_hidden_parameter_names(), values))

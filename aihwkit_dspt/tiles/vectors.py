@@ -52,10 +52,8 @@ def gather_indexed(images: Tensor, indices: Tensor, size: int) -> Tensor:
 def scatter_indexed(vectors: Tensor, indices: Tensor, images: Tensor) -> Tensor:
     """Return images to which the entries of vectors are added where they were gathered.
 
-    Args:
-        vectors: ``[n_images * n_patches, size]`` vectors.
-        indices: see :func:`gather_indexed`.
-        images: ``[n_images, channels, *]``, of the shape of the result.
+    Vectors are ``[n_images * n_patches, size]``; the result has the shape of ``images``. See
+    :func:`gather_indexed`.
     """
     n_images = len(images)
     entries = vectors.view(n_images, -1, vectors.shape[1]).transpose(1, 2).reshape(n_images, -1)

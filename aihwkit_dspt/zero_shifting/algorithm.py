@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Optional, Tuple
 
 import torch
 from aihwkit.exceptions import ConfigError, TileError
+from aihwkit.simulator.configs.devices import PulsedDevice
 from torch import Tensor
 from tqdm import tqdm
 
@@ -51,7 +52,7 @@ def zero_shift(
     schedule: str = "cyclic",
     method: str = "pulses",
     *,
-    device: Any = None,
+    device: Optional[PulsedDevice] = None,
     store: bool = True,
     generator: Optional[torch.Generator] = None,
     progress: bool = True,
@@ -144,7 +145,7 @@ class _Order(NamedTuple):
                     return self._computed("closed-form"), "closed-form"
         return self._pulsed() if method == "pulses" else self._computed(method), method
 
-    def _bar(self) -> Any:
+    def _bar(self) -> tqdm:
         options = {"delay": PROGRESS_DELAY, "leave": False, "disable": not self.progress}
         return tqdm(total=self.n_pulses, unit="pulse", **options)
 

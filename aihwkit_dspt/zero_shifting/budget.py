@@ -42,7 +42,7 @@ def pulse_budget(
     error: float,
     schedule: str = "cyclic",
     *,
-    device: Any = None,
+    device: Optional[PulsedDevice] = None,
     weights: Optional[Union[Tensor, float]] = None,
     quantile: float = 1.0,
 ) -> PulseBudget:

@@ -68,7 +68,7 @@ def send_pulses(
     n_pulses: int,
     schedule: str,
     generator: Optional[torch.Generator],
-    progress: Callable[[int], Any],
+    progress: Callable[[int], object],
 ) -> None:
     """Send pulses to every cell of a C++ tile (paper, Algorithm 1).
 

@@ -37,7 +37,7 @@ class PulsedArray:
         TileError: if there is no C++ tile, it lives on a GPU, or its weights are not finite.
     """
 
-    def __init__(self, array: Any, device: Any = None) -> None:
+    def __init__(self, array: Any, device: Optional[PulsedDevice] = None) -> None:
         array, self.owner = _meant(array)
         self.holder: Optional[Any] = array if hasattr(array, "tile") else None
         self.cpp = array.tile if self.holder is not None else array
@@ -187,7 +187,7 @@ def _meant(given: Any) -> Tuple[Any, Optional[Pipeline]]:
     return given, given.owner() if isinstance(given, Crossbar) else None
 
 
-def _device_of(array: Any) -> Any:
+def _device_of(array: Any) -> PulsedDevice:
     if hasattr(array, "device_config"):
         return array.device_config
     if hasattr(array, "rpu_config"):

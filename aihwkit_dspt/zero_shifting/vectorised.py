@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Callable, Optional
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ def simulate_pulses(
     n_pulses: int,
     schedule: str,
     generator: Optional[torch.Generator] = None,
-    progress: Callable[[int], Any] = lambda n_sent: None,
+    progress: Callable[[int], object] = lambda n_sent: None,
 ) -> Tensor:
     r"""Return the weights after pulses on every cell (paper, Algorithm 1).
 
