@@ -38,7 +38,7 @@ def is_intact(file: IO[bytes]) -> Optional[bool]:
 def has_intact_members(file: IO[bytes]) -> bool:
     """Return whether this is a zip file whose members fit the checksums of the zip format.
 
-    That finds less: names, sizes and what lies between the members are not covered.
+    This check finds less damage: it covers no names, no sizes and nothing between the members.
     """
     try:
         with zipfile.ZipFile(file) as members:

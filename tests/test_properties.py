@@ -14,18 +14,9 @@ import torch
 from aihwkit.exceptions import ConfigError
 from aihwkit.nn import AnalogConv2d, AnalogLinear
 from aihwkit.optim import AnalogSGD
-from aihwkit.simulator.configs.devices import (
-    ConstantStepDevice,
-    ExpStepDevice,
-    LinearStepDevice,
-    PowStepDevice,
-    SoftBoundsDevice,
-    SoftBoundsReferenceDevice,
-)
 from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.mapping import MappingParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
-from aihwkit.simulator.presets.devices import ReRamArrayHfO2PresetDevice
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -38,24 +29,13 @@ from aihwkit_dspt import (
     TrackingTransferCompound,
     TransferScope,
 )
+from tests.devices.device_table import ALL
 from tests.helpers import PROPERTIES, mixed_weight, perfect
 
 TOLERANCE = 2e-6
 """Weights are of order 1, in single precision, and the identity has three terms."""
 
-DEVICES: Dict[str, Callable[[], Any]] = {
-    "ConstantStep": ConstantStepDevice,
-    "LinearStep": LinearStepDevice,
-    "SoftBounds": SoftBoundsDevice,
-    "SoftBounds-write-noise": lambda: SoftBoundsDevice(write_noise_std=0.5),
-    "SoftBoundsReference": lambda: SoftBoundsReferenceDevice(
-        subtract_symmetry_point=True, reference_mean=0.3, reference_std=0.2
-    ),
-    "ExpStep": ExpStepDevice,
-    "PowStep": PowStepDevice,
-    "ReRamArrayHfO2": ReRamArrayHfO2PresetDevice,
-}
-devices = st.sampled_from(list(DEVICES)).map(lambda name: DEVICES[name]())
+devices = st.sampled_from(list(ALL)).map(lambda name: deepcopy(ALL[name]))
 booleans = st.booleans()
 
 compounds = st.fixed_dictionaries(

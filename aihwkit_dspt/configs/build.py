@@ -230,7 +230,7 @@ def _aihwkit_config(arguments: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Any:
 
 
 def _require_makes(name: str, value: Any, kinds: Tuple[type, ...]) -> None:
-    """Raise ``ArgumentError`` unless it is an instance of one of the kinds, or makes one."""
+    """Raise ``ArgumentError`` unless a value is of one of the kinds, or makes one that is."""
     if not isinstance(value, kinds) and not callable(value):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise ArgumentError(

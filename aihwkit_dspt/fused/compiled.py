@@ -31,7 +31,7 @@ def compiled_sums(function: Function) -> Function:
 
 
 class _ForgivingCache(FunctionCache):
-    """Numba's files of machine code, without which everything works, too."""
+    """Numba's files of machine code; everything works without them, too."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the machine code for a signature, ``None`` if there is none or it is damaged."""
@@ -52,7 +52,7 @@ class _ForgivingCache(FunctionCache):
         """Warn, and start the files anew where that is possible."""
         warn(
             f"Numba cannot {what} its files in {self.cache_path} ({type(exception).__name__}: "
-            f"{exception}): functions are compiled in each process until that works. Make place "
+            f"{exception}): functions are compiled in each process until that works. Make room "
             "there, or set NUMBA_CACHE_DIR to another folder",
             RuntimeWarning,
             stacklevel=2,

@@ -62,7 +62,7 @@ class FusedProduct(FusedForm, ABC):
 
     @abstractmethod
     def suits(self, size: ProductSize, thresholds: Thresholds) -> bool:
-        """Return whether it takes vectors of this layout and is the faster way."""
+        """Return whether this form takes vectors of this layout, and is the faster way."""
 
     @abstractmethod
     def __call__(self, matrix: Tensor, vectors: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class TritonProduct(FusedProduct):
 class TritonConverters(FusedProduct):
     """Three kernels, of which the second is cuBLAS's product.
 
-    Without bound management, which had to wait for the outputs to know whether one is at the bound.
+    They do not manage bounds: that would have to wait for the outputs, to see which exceed them.
     """
 
     NAME = "triton-converters"

@@ -109,7 +109,7 @@ def transfer_lines(
 
 
 class CpuTransfer(FusedTransfer):
-    """The compiled pass: for the some hundred cells of a line torch is mostly overhead."""
+    """The compiled pass: on the few hundred cells of a line, torch is mostly overhead."""
 
     NAME = "numba-transfer"
     DEVICE = "cpu"

@@ -31,18 +31,18 @@ class StepListener:
 
     @property
     def is_on(self) -> bool:
-        """Whether it listens."""
+        """Whether steps are noticed."""
         return bool(self._handles)
 
     def start(self) -> None:
-        """Listen from now on."""
+        """Notice steps from now on."""
         self._handles = [
             register_optimizer_step_pre_hook(self._before),
             register_optimizer_step_post_hook(self._after),
         ]
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop noticing steps."""
         for handle in self._handles:
             handle.remove()
         self._handles = []

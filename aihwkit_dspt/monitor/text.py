@@ -19,7 +19,7 @@ def as_csv(history: Dict[str, List[Any]]) -> str:
 
 
 def as_json(history: Dict[str, List[Any]]) -> str:
-    """Return a JSON object with one list per column; ``nan``, which JSON has not, is ``null``."""
+    """Return a JSON object with one list per column and ``null`` for ``nan``, which JSON lacks."""
     plain = {
         column: [None if isinstance(x, float) and not math.isfinite(x) else x for x in values]
         for column, values in history.items()

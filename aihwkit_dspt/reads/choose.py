@@ -1,4 +1,4 @@
-"""One way in for products with an array: says which executor carries a read out."""
+"""The one way in for products with an array, where the executor of a read is chosen."""
 
 from __future__ import annotations
 

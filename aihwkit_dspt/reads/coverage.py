@@ -1,4 +1,4 @@
-"""Which read parameters are covered by whom: the one table."""
+"""The one table of which form of a read covers which read parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One way in for reads of lines: single ones, or several at once."""
+"""The one way in for reads of lines, single ones or several at once."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ Values = NDArray[np.float32]
 
 
 def outputs_at_bound(output: Tensor, bound: float) -> Tuple[Tensor, ...]:
-    """Return the mask of the ``[*, out_size]`` outputs at the bound, none on the CPU if no one is.
+    """Return the mask of the ``[*, out_size]`` outputs at the bound; no mask if none is there.
 
-    On a GPU there is always a mask: to find out would wait for it.
+    On a GPU there is always a mask: to look for outputs at the bound would wait for the GPU.
     """
     if output.is_cuda or _reaches(output, bound):
         return (output.abs() >= bound,)

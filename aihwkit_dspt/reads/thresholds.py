@@ -1,4 +1,4 @@
-"""From which sizes on which way to read is the fastest."""
+"""The sizes from which on one way to read is faster than another."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class LowPassFilter(SymmetricPointEstimator):
 
 
 class RunningMean(SymmetricPointEstimator):
-    r"""The mean of all reads, until it is as slow as the filter.
+    r"""The mean of all reads, until its step is as small as the filter's.
 
     .. math:: Q \leftarrow Q + \eta_k\, (P - Q), \qquad \eta_k = \max(1/k, \eta)
 

@@ -1,1 +1,1 @@
-"""Tiles: how it is simulated."""
+"""Tiles: how the method is simulated."""

@@ -1,4 +1,4 @@
-"""What several kernels do."""
+"""Arithmetic that several kernels share."""
 
 from __future__ import annotations
 

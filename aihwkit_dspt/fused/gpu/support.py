@@ -18,9 +18,9 @@ def gpu_kernels() -> Any:
 
     That is ``None``, with a warning, where they do not work.
 
-    Triton comes with torch's CUDA wheels for Linux; to compile it may want a C compiler. Without it
-    torch does the same operation by operation, in some thirty kernels instead of three, and
-    aihwkit's CUDA tile the products.
+    Triton comes with torch's CUDA wheels for Linux; compiling may need a C compiler. Without
+    Triton, torch does the same operation by operation, in some thirty kernels instead of three,
+    and aihwkit's CUDA tile multiplies.
     """
     try:
         # pylint: disable-next=import-outside-toplevel
