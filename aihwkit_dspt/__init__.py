@@ -66,6 +66,7 @@ from aihwkit_dspt.monitor import (  # noqa: E402
     filter_spectra,
     record_reads,
 )
+from aihwkit_dspt.plan import TilePlan, TrainingPlan, training_plan  # noqa: E402
 from aihwkit_dspt.reads.executors import ReadExecutors, read_executors  # noqa: E402
 from aihwkit_dspt.slow_array import at_slow_weights  # noqa: E402
 from aihwkit_dspt.stages.buffer import TransferBuffer  # noqa: E402
@@ -130,10 +131,12 @@ __all__ = [
     "RunningMean",
     "SymmetricPointEstimator",
     "SymmetricPointMonitor",
+    "TilePlan",
     "TileSymmetricPoints",
     "TrackingRPUConfig",
     "TrackingTile",
     "TrackingTransferCompound",
+    "TrainingPlan",
     "TransferBuffer",
     "TransferEvent",
     "TransferScope",
@@ -157,6 +160,7 @@ __all__ = [
     "save_checkpoint",
     "symmetric_points",
     "to_inference",
+    "training_plan",
     "training_pulses",
     "with_symmetric_point",
     "zero_shift",
