@@ -50,12 +50,12 @@ from aihwkit_dspt.costs import (  # noqa: E402
     estimate_coincidences,
     operation_counts,
 )
-from aihwkit_dspt.devices.chosen import (  # noqa: E402
+from aihwkit_dspt.devices import (  # noqa: E402
     dw_min_for_states,
     n_states,
+    response,
     with_symmetric_point,
 )
-from aihwkit_dspt.devices.responses import response  # noqa: E402
 from aihwkit_dspt.inference import to_inference  # noqa: E402
 from aihwkit_dspt.interchange import export_to_aihwkit  # noqa: E402
 from aihwkit_dspt.monitor import (  # noqa: E402
@@ -81,13 +81,14 @@ from aihwkit_dspt.stages.event import TransferEvent  # noqa: E402
 from aihwkit_dspt.stages.listener import Listener  # noqa: E402
 from aihwkit_dspt.tile_points import TileSymmetricPoints, symmetric_points  # noqa: E402
 from aihwkit_dspt.tiles.tile import TrackingTile  # noqa: E402
-from aihwkit_dspt.zero_shifting.algorithm import ZeroShiftResult, zero_shift  # noqa: E402
-from aihwkit_dspt.zero_shifting.budget import (  # noqa: E402
+from aihwkit_dspt.zero_shifting import (  # noqa: E402
     PulseBudget,
+    ZeroShiftResult,
+    calibrate,
     pulse_budget,
     training_pulses,
+    zero_shift,
 )
-from aihwkit_dspt.zero_shifting.calibrate import calibrate  # noqa: E402
 
 plot_tracking_tiles()
 

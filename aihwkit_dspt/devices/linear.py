@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from aihwkit_dspt.devices.response import Response
+from aihwkit_dspt.devices.base import Response
 
 
 @dataclass(frozen=True)

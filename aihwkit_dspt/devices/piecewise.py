@@ -8,7 +8,7 @@ from typing import Tuple
 import torch
 from torch import Tensor
 
-from aihwkit_dspt.devices.response import Response
+from aihwkit_dspt.devices.base import Response
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aihwkit_dspt.devices.response import Response
+from aihwkit_dspt.devices.base import Response
 
 
 @dataclass(frozen=True)

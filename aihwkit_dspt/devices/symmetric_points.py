@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.optimize.elementwise import find_root
 from torch import Tensor
 
+from aihwkit_dspt.devices.base import Response
 from aihwkit_dspt.devices.linear import LinearResponse
-from aihwkit_dspt.devices.response import Response
-from aihwkit_dspt.devices.responses import response
+from aihwkit_dspt.devices.of_device import response
 
 Values = NDArray[np.double]
 

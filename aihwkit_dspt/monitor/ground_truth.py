@@ -9,9 +9,7 @@ import torch
 from aihwkit.simulator.configs.devices import PulsedDevice
 from torch import Tensor
 
-from aihwkit_dspt.devices.response import Response
-from aihwkit_dspt.devices.responses import response
-from aihwkit_dspt.devices.symmetric_points import symmetric_points
+from aihwkit_dspt.devices import Response, response, symmetric_points
 from aihwkit_dspt.monitor.arrays import as_array, module_of
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.pipeline import Pipeline

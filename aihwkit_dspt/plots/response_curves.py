@@ -9,10 +9,8 @@ import torch
 from aihwkit.exceptions import ArgumentError, ConfigError
 from aihwkit.simulator.configs.devices import PulsedDevice
 
-from aihwkit_dspt.devices.response import Response
-from aihwkit_dspt.devices.responses import response
+from aihwkit_dspt.devices import Response, response, symmetric_points
 from aihwkit_dspt.devices.simulated import nominal
-from aihwkit_dspt.devices.symmetric_points import symmetric_points
 from aihwkit_dspt.plots.style import COLOURS, GREY, axes_or_new, finish, leave_room
 from aihwkit_dspt.tiles.crossbar import Crossbar
 

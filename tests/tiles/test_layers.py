@@ -1,8 +1,8 @@
-"""Acceptance 4: every kind of layer trains on one tracking tile, or one per part when mapped."""
+"""Every kind of layer trains on one tracking tile, or one per part when mapped."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, Iterator, Tuple
 
 import pytest
 import torch
@@ -306,8 +306,15 @@ SCATTERING = [name for name in PRESETS if "HfO2" in name or "PCM" in name]
 NAMES = [name for name in PRESETS if name not in SCATTERING]
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("name", [*NAMES, *TRACKING_ALGORITHMS, *AIHWKIT_ALGORITHMS])
+def names_and_tasks() -> Iterator[Any]:
+    """Yield every name with every task; two of three tasks in turn are for the slow run."""
+    for number, name in enumerate([*NAMES, *TRACKING_ALGORITHMS, *AIHWKIT_ALGORITHMS]):
+        for place, task in enumerate(TASKS):
+            marks = [] if place == number % len(TASKS) else [pytest.mark.slow]
+            yield pytest.param(name, task, marks=marks)
+
+
+@pytest.mark.parametrize(("name", "task"), names_and_tasks())
 def test_loss_falls(name: str, task: str) -> None:
     """Linear, Conv2d and a mapped layer learn under every preset and ``build_config`` name."""
     config = preset(name) if name in PRESETS else build_config(name, SoftBoundsDevice(dw_min=0.005))

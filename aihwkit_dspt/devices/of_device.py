@@ -23,11 +23,11 @@ from torch import Tensor
 
 from aihwkit_dspt.configs.checks import shown
 from aihwkit_dspt.configs.tensor_checks import require_numbers
+from aihwkit_dspt.devices.base import Response
 from aihwkit_dspt.devices.exponential import ExpResponse
 from aihwkit_dspt.devices.linear import LinearResponse
 from aihwkit_dspt.devices.piecewise import PiecewiseResponse
 from aihwkit_dspt.devices.power import PowResponse
-from aihwkit_dspt.devices.response import Response
 from aihwkit_dspt.devices.simulated import SimulatedNumbers
 
 
