@@ -103,7 +103,9 @@ def test_scaling(tmp_path: Path) -> None:
     assert results["size 8"]["network"] == "linear-8"
     assert results["fit size"]["values"] == [4, 8]
     for name in (names.BASELINE, names.OURS):
-        assert isinstance(results["fit size"][name]["exponent"], float)
+        times = [results[f"size {n}"]["competitors"][name]["median_ms"] for n in (4, 8)]
+        expected = exponent([16.0, 64.0], times)[0]  # of the numbers as they are written
+        assert results["fit size"][name]["exponent"] == pytest.approx(expected, abs=1e-4)
     assert "against cells, 4 to 8" in printed
     assert scaling.TASKS["layers"](3) == ("stack-3x256", 10)
     assert scaling.TASKS["batch"](3) == ("linear-1024", 3)
