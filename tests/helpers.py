@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any, Dict, Optional, Tuple
 
 import torch
@@ -13,6 +14,7 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from torch import Tensor
 
 from aihwkit_dspt import TrackingRPUConfig, TrackingTile, TrackingTransferCompound
+from aihwkit_dspt.tiles.names import link_prefix, named_values, weight_names
 
 PROPERTIES = (
     "fast_weights",
@@ -109,17 +111,24 @@ def used_weights(tile: TrackingTile, repeats: int = 1) -> Tuple[Tensor, Tensor]:
 
 
 def mixed_weight(tile: TrackingTile) -> Tensor:
-    """Return ``W + gamma*c*(P - Q~)`` in double precision from the public quantities."""
-    slow, fast, reference, chopper = (
-        getattr(tile, name).double()
-        for name in ("slow_weights", "fast_weights", "reference", "chopper")
-    )
-    return slow + tile.rpu_config.device.gamma * chopper * (fast - reference)
+    """Return ``W_0 + sum gamma*c*(P - Q~)`` in double precision from the public quantities."""
+    config = tile.rpu_config.device
+    n_links = len(config.unit_cell_devices) - 1
+    scales = config.gamma
+    if not isinstance(scales, list):
+        scales = [scales ** (n_links - number) for number in range(n_links)]
+    mixed = tile.slow_weights.double()
+    for scale, name, prefix in zip(scales, weight_names(n_links + 1), map(link_prefix, count())):
+        fast, reference, chopper = (
+            tile.value(item).double() for item in (name, f"{prefix}reference", f"{prefix}chopper")
+        )
+        mixed = mixed + scale * chopper * (fast - reference)
+    return mixed
 
 
 def snapshot(tile: TrackingTile) -> Dict[str, Any]:
     """Return everything that is known about a tile, as copies, but for counts of operations."""
-    state = {name: getattr(tile, name) for name in PROPERTIES}
+    state = {name: tile.value(name) for name in named_values(tile.tile.pipeline)}
     state["used"] = used_weights(tile)
     state["hidden"] = tile.tile.get_hidden_parameters().clone()
     state["extra"] = tile.tile.dump_extra()

@@ -278,11 +278,11 @@ def test_automatic_transfer_happens_once(reference: ReferenceType, fast: str) ->
     theirs, ours = deterministic_pair(reference, {**case, "devices": devices})
     once = ours.tile.pipeline._transfer
 
-    def twice() -> None:
+    def twice(number: int) -> None:
         line = ours.tile.pipeline.link.schedule.line
-        once()
+        once(number)
         ours.tile.pipeline.link.schedule.line = line
-        once()
+        once(number)
 
     ours.tile.pipeline._transfer = twice
     assert_equal_training(theirs, ours, case, N_UPDATES // 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Optional, Type
+from typing import Any, List, Optional, Type, Union
 
 from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.compounds import DynamicTransferCompound
@@ -24,6 +24,7 @@ from aihwkit_dspt.configs.checks import (
 )
 from aihwkit_dspt.configs.device_checks import check_device
 from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
+from aihwkit_dspt.configs.link_settings import check_links, residual_scales
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
@@ -40,7 +41,7 @@ def chop_period(in_chop_prob: float) -> int:
 @strict_fields
 @dataclass
 class TrackingTransferCompound(Buildable, DynamicTransferCompound):
-    r"""Two analog arrays and a tracked symmetric-point (SP) reference.
+    r"""Two or more analog arrays and tracked symmetric-point (SP) references.
 
     The model is evaluated at the mixed weight (paper sec. 3)
 
@@ -50,6 +51,14 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     chopper :math:`c \in \{-1, +1\}` and the reference :math:`\tilde Q`. Reads of the fast array
     are compared with the reference, the chopped residual is accumulated in the digital buffer
     and truncated to whole pulses on the slow array.
+
+    More than two ``unit_cell_devices`` (the fastest first, as in aihwkit) are a chain of arrays
+    :math:`W_N, \ldots, W_0`: each is read and transferred to the next slower one by a link with
+    chopper, schedule, buffer, estimate and reference of its own, and
+
+    .. math:: \bar W = W_0 + \sum_{n=1}^{N} \gamma_n\, c_n \circ (W_n - \tilde Q_n)
+
+    The chopper :math:`c_n` modulates what is written to :math:`W_n`, be it gradient or transfer.
 
     All fields of aihwkit's
     :class:`~aihwkit.simulator.configs.compounds.DynamicTransferCompound` keep their name, default
@@ -75,16 +84,24 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     * ``in_chop_prob=0`` is allowed (RIDER); C++ AGAD refuses it.
     * ``out_chop_prob`` and ``no_buffer`` act with every reference; C++ AGAD ignores them.
 
-    Source: Xiao et al., ICML 2026, Algorithms 2 to 4; Rasch et al., Nat. Commun. 2024 (AGAD).
+    Source: Xiao et al., ICML 2026, Algorithms 2 to 4; Rasch et al., Nat. Commun. 2024 (AGAD); Li et
+    al., AISTATS 2026 (more than two arrays).
 
     Raises:
         ConfigError: at construction, if a setting is misspelled, out of range or contradicts
             another one. The message names the field, its value and what to pass.
     """
 
-    gamma: float = 0.0
+    gamma: Union[float, List[float]] = 0.0
     r"""Residual scale :math:`\gamma` of the mixed weight. ``0`` evaluates the model at the slow
-    array alone (AGAD, TT-v2)."""
+    array alone (AGAD, TT-v2).
+
+    With more than two arrays :math:`\gamma_n = \gamma^n`, where :math:`n` is the distance to the
+    slowest array, or a list has one number for each link, fastest first. ``transfer_every_vec`` and
+    ``transfer_lr_vec`` are such lists, too (an entry for the slowest device may follow, as in
+    aihwkit; it is not used). Without ``transfer_every_vec`` each period is ``out_size`` times that
+    of the link before, with the cells along a line ``out_size``, as in aihwkit's C++
+    ``TransferCompound``; with ``TransferScope.ARRAY`` all are equal."""
 
     reference: ReferenceType = ReferenceType.DYNAMIC
     """Where the symmetric-point reference of the fast array comes from."""
@@ -151,15 +168,16 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
 
     def method_name(self) -> str:
         """Return which member of the family this is, by the name in the table above."""
+        is_mixed = any(residual_scales(self))
         if self.reference is ReferenceType.ZERO:
-            if self.gamma > 0.0:
+            if is_mixed:
                 return "residual learning"
             return "c-TTv2" if self.in_chop_prob > 0.0 else "TT-v2"
         if self.reference is ReferenceType.STATIC:
             return "two-stage"
         if self.reference_sync is ReferenceSync.EVERY_READ:
             return "RIDER"
-        return "E-RIDER" if self.gamma > 0.0 else "AGAD"
+        return "E-RIDER" if is_mixed else "AGAD"
 
     # -- checks ---------------------------------------------------------------------------
 
@@ -171,22 +189,22 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
         """
         self._check_unit_cell()
         self._check_numbers()
+        check_links(self)
         self._check_unsupported()
         self._check_reference()
         self._check_stages()
 
     def _check_unit_cell(self) -> None:
         require(
-            isinstance(self.unit_cell_devices, list) and len(self.unit_cell_devices) in (0, 2),
+            isinstance(self.unit_cell_devices, list) and len(self.unit_cell_devices) != 1,
             "unit_cell_devices",
             self.unit_cell_devices,
-            "pass a list of two devices, [fast, slow]",
+            "pass a list of two devices, [fast, slow], or of more, the fastest first",
         )
         for number, device in enumerate(self.unit_cell_devices):
             check_device(f"unit_cell_devices[{number}]", device)
 
     def _check_numbers(self) -> None:
-        require_number("gamma", self.gamma, low=0.0)
         require_number("in_chop_prob", self.in_chop_prob, 0.0, 1.0)
         require_number("out_chop_prob", self.out_chop_prob, 0.0, 1.0)
         require_number("transfer_every", self.transfer_every)
@@ -215,16 +233,8 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
         ):
             require_bool(name, getattr(self, name))
 
-        require(
-            self.units_in_mbatch or not 0.0 < self.transfer_every < 0.5,
-            "transfer_every",
-            self.transfer_every,
-            "in units of vectors it is rounded, here to 0, which means no transfer at all; pass 0, "
-            "at least 0.5, or units_in_mbatch=True",
-        )
-
     def _check_unsupported(self) -> None:
-        """Refuse settings of the base classes that have no meaning for two tracked arrays."""
+        """Refuse settings of the base classes that have no meaning for tracked arrays."""
         sequential = "the fast array is read line by line in sequence; pass "
         require(
             self.n_reads_per_transfer == 1,
@@ -240,13 +250,6 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
             "a reset would move the fast array away from what the reference tracks; pass 0",
         )
         require(self.no_self_transfer, "no_self_transfer", False, "a device cannot receive itself")
-        for name, single in (
-            ("gamma_vec", "gamma"),
-            ("transfer_every_vec", "transfer_every"),
-            ("transfer_lr_vec", "transfer_lr"),
-        ):
-            value = getattr(self, name)
-            require(len(value) == 0, name, value, f"there is one transfer only; pass {single}")
         check_update("transfer_update", self.transfer_update)
         check_io("transfer_forward", self.transfer_forward, is_managed=False)
 

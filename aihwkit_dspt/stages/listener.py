@@ -10,12 +10,13 @@ from aihwkit_dspt.stages.event import TransferEvent
 class Listener:
     """Hears of reads, events and steps of a tile; a subclass says what it wants to hear.
 
-    Attach one with :meth:`~aihwkit_dspt.TrackingTile.listen`. It must not change the tile. An error
+    Attach one with :meth:`~aihwkit_dspt.TrackingTile.listen`, to the fast array or another one that
+    is read. It must not change the tile. An error
     that it raises ends the step, which goes on at the next call.
     """
 
     def on_read(self, lines: slice, read: Tensor) -> None:
-        """Hear of a read of the fast array, after BUFFER and ESTIMATE have taken it.
+        """Hear of a read of the array, after BUFFER and ESTIMATE have taken it.
 
         Args:
             lines: the lines that were read.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +34,25 @@ def store_line(stored: Values, slow: Values, reference: Values, line: int, facto
         stored[line, cell] = slow[line, cell] - reference[line, cell] * scale
 
 
+class Residual(NamedTuple):
+    r"""The residual :math:`\gamma_n\, c_n \circ (W_n - \tilde Q_n)` of an array between."""
+
+    weights: Tensor
+    """``[d_size, x_size]`` weights :math:`W_n`."""
+    reference: Tensor
+    """``[in_size, out_size]`` reference."""
+    chopper: Chopper
+    """The signs."""
+    scale: float
+    r""":math:`\gamma_n`."""
+
+
 class MixedWeight:
     r"""Keeps :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)` up to date in place.
 
     The part :math:`W - \gamma\, c \circ \tilde Q` changes only in the lines that were
-    transferred, so it is stored; after an update one multiply-add over :math:`P` is left.
+    transferred, so it is stored; after an update one multiply-add over :math:`P` is left. With more
+    than two arrays the residuals of those between slowest and fastest belong to the stored part.
     Source: paper sec. 3, Algorithms 2 and 3.
 
     Args:
@@ -64,18 +78,33 @@ class MixedWeight:
         return values.t() if self.transfer_columns else values
 
     def store(
-        self, slow: Tensor, reference: Tensor, chopper: Chopper, lines: Optional[slice] = None
+        self,
+        slow: Tensor,
+        reference: Tensor,
+        chopper: Chopper,
+        lines: Optional[slice] = None,
+        between: Sequence[Residual] = (),
     ) -> None:
-        r"""Recompute :math:`W - \gamma\, c \circ \tilde Q`.
+        r"""Recompute :math:`W - \gamma\, c \circ \tilde Q`, and the residuals of arrays between.
 
         Args:
-            slow: ``[d_size, x_size]`` slow weights.
-            reference: ``[in_size, out_size]`` reference.
-            chopper: the signs.
+            slow: ``[d_size, x_size]`` weights of the slowest array.
+            reference: ``[in_size, out_size]`` reference of the fastest array.
+            chopper: the signs of the fastest array.
             lines: which lines; ``None`` for all.
+            between: the residuals of the arrays between.
         """
         if lines is None:
             lines = slice(0, len(reference))
+        self._store(slow, reference, chopper, lines)
+        for residual in between:
+            part = self.oriented(residual.weights)[lines]
+            if self.has_reference:
+                part = part - residual.reference[lines]
+            signs = residual.chopper.signs(lines)
+            self.oriented(self.stored)[lines].add_(part * (signs * residual.scale))
+
+    def _store(self, slow: Tensor, reference: Tensor, chopper: Chopper, lines: slice) -> None:
         line, is_single = lines.start, lines.stop - lines.start == 1
         if is_single and not (chopper.has_output or slow.is_cuda) and slow.dtype in COMPILED:
             factor = self.gamma * chopper.sign(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
@@ -14,9 +14,11 @@ from aihwkit.simulator.rpu_base import devices
 from aihwkit_dspt.configs.built import mark_built
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
+from aihwkit_dspt.configs.link_settings import of_link, residual_scales
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
 from aihwkit_dspt.reads.array import ArrayReads
 from aihwkit_dspt.reads.line import LineReads
+from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.stages.estimators import LowPassFilter
 from aihwkit_dspt.stages.reference import AnalogReference, Reference
 from aihwkit_dspt.stages.schedule import TransferSchedule
@@ -58,28 +60,25 @@ def build_pipeline(
     sizes = x_size, d_size
     model_io = rpu_config.forward, rpu_config.backward
     read_io = transfer_read_parameters(config)
-    fast_device, slow_device = config.unit_cell_devices
-    fast = Crossbar(*sizes, fast_device, read_io, read_io, rpu_config.update, data_type)
-    slow = Crossbar(*sizes, slow_device, *model_io, config.transfer_update, data_type)
-    draw_seeded_devices(config, fast, slow, data_type)
+    fastest, *between, slowest = config.unit_cell_devices
+    pulses = config.transfer_update
+    fast = Crossbar(*sizes, fastest, read_io, read_io, rpu_config.update, data_type)
+    slow = Crossbar(*sizes, slowest, *model_io, pulses, data_type)
+    others = [Crossbar(*sizes, device, read_io, read_io, pulses, data_type) for device in between]
+    arrays = [fast, *others, slow]
+    draw_seeded_devices(config, arrays, data_type)
     zeros = fast.weights.new_zeros(d_size, x_size)
-    fast.program(zeros)
-    slow.program(zeros)
+    for array in arrays:
+        array.program(zeros)
     # Forward and backward go through an array of their own that holds the mixed weight, or
     # through the slow array where there is nothing to mix.
     mixed_array = slow
-    if config.gamma > 0.0:
+    if any(residual_scales(config)):
         mixed_array = Crossbar(*sizes, IdealDevice(), *model_io, data_type=data_type)
-    lines = LineAccess(sizes[0 if config.transfer_columns else 1], config.transfer_columns)
-    line_reads = LineReads(fast, lines, read_io, config.read_mode)
-    reference_array: Optional[ReferenceArray] = None
-    if config.reference_device is not None:
-        seed = reference_seed(config)
-        reference_array = ReferenceArray(*sizes, config.reference_device, lines, data_type, seed)
-    link = _link(config, fast, slow, lines, line_reads, reference_array)
+    links = _links(config, arrays, data_type)
     fast_lr = FastLearningRate(config, fast.granularity, rpu_config.update.desired_bl)
     reads = ArrayReads(mixed_array, *model_io, config.read_mode)
-    return Pipeline(config, [slow, fast], [link], fast_lr, mixed_array, reads, reference_array)
+    return Pipeline(config, arrays[::-1], links[::-1], fast_lr, mixed_array, reads)
 
 
 def _checked(rpu_config: UnitCellRPUConfig, data_type: RPUDataType) -> TrackingTransferCompound:
@@ -97,8 +96,10 @@ def _checked(rpu_config: UnitCellRPUConfig, data_type: RPUDataType) -> TrackingT
             f"runtime.data_type={data_type} is not valid: this aihwkit was built without it; "
             "pass RPUDataType.FLOAT"
         )
-    if len(config.unit_cell_devices) != 2:
-        raise ConfigError("unit_cell_devices=[] is not valid: pass two devices, [fast, slow]")
+    if not config.unit_cell_devices:
+        raise ConfigError(
+            "unit_cell_devices=[] is not valid: pass two devices, [fast, slow], or more"
+        )
     check_update("update", rpu_config.update)
     for name in ("forward", "backward"):
         check_io(name, getattr(rpu_config, name))
@@ -107,18 +108,57 @@ def _checked(rpu_config: UnitCellRPUConfig, data_type: RPUDataType) -> TrackingT
     return config
 
 
+def _links(
+    config: TrackingTransferCompound, arrays: List[Crossbar], data_type: RPUDataType
+) -> List[Link]:
+    """Return the links between arrays, for both the fastest first."""
+    fast = arrays[0]
+    columns = config.transfer_columns
+    in_size, out_size = (fast.x_size, fast.d_size)[:: 1 if columns else -1]
+    lines = LineAccess(in_size, columns)
+    # Of a whole array nothing is left to be read after an event.
+    growth = 1.0 if config.transfer_scope is TransferScope.ARRAY else float(out_size)
+    seeds = [chopper_seed(config, number) for number in range(len(arrays) - 1)]
+    links: List[Link] = []
+    slower: Optional[Link] = None
+    for number in reversed(range(len(arrays) - 1)):
+        reference_array: Optional[ReferenceArray] = None
+        if config.reference_device is not None:
+            reference_array = ReferenceArray(
+                fast.x_size,
+                fast.d_size,
+                config.reference_device,
+                lines,
+                data_type,
+                reference_seed(config, number),
+            )
+        slower = _link(
+            of_link(config, number, growth),
+            seeds[number],
+            arrays[number],
+            arrays[number + 1],
+            slower.chopper if slower is not None else None,
+            lines,
+            reference_array,
+        )
+        links.insert(0, slower)
+    return links
+
+
 def _link(
     config: TrackingTransferCompound,
+    seed: int,
     source: Crossbar,
     target: Crossbar,
+    target_chopper: Optional[Chopper],
     lines: LineAccess,
-    line_reads: LineReads,
     reference_array: Optional[ReferenceArray],
 ) -> Link:
     """Return the link between two arrays, with new stages."""
     data_type = source.shared.dtype
     sizes = source.x_size, source.d_size
     in_size, out_size = sizes if config.transfer_columns else sizes[::-1]
+    line_reads = LineReads(source, lines, transfer_read_parameters(config), config.read_mode)
     tracks = config.reference is ReferenceType.DYNAMIC
     syncs_every_read = config.reference_sync is ReferenceSync.EVERY_READ
     # Line by line things are timed as in aihwkit's C++ compound, the whole array as the paper's
@@ -142,7 +182,7 @@ def _link(
         config.in_chop_random,
         config.chop_period(),
         timing.ends_phases,
-        chopper_seed(config),
+        seed,
         data_type,
     )
     # Nothing is estimated where the reference is given.
@@ -164,6 +204,7 @@ def _link(
     return Link(
         source,
         target,
+        target_chopper=target_chopper,
         lines=lines,
         line_reads=line_reads,
         schedule=schedule,
@@ -173,7 +214,9 @@ def _link(
             in_size, out_size, config.estimator_eta() if tracks else 0.0, data_type
         ),
         reference=reference,
+        reference_array=reference_array,
         rate=TransferLearningRate(config, *granularities, schedule.events_per_sweep),
+        residual_scale=residual_scales(config)[0],
         timing=timing,
         tracks=tracks,
         syncs_every_read=syncs_every_read,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import List
 
 from aihwkit.exceptions import ConfigError
-from aihwkit.simulator.configs.compounds import DynamicTransferCompound
+from aihwkit.simulator.configs.compounds import VectorUnitCell
 from aihwkit.simulator.configs.configs import SingleRPUConfig
 from aihwkit.simulator.configs.devices import IdealDevice
 from aihwkit.simulator.parameters.enums import (
@@ -53,50 +54,55 @@ def require_reads(field: str, parameters: IOParameters, data_type: RPUDataType) 
     require(finite, field, parameters, "aihwkit reads nan with it; pass other read parameters")
 
 
-def chopper_seed(config: TrackingTransferCompound) -> int:
-    """Return the seed of the random chopper flips.
+def chopper_seed(config: TrackingTransferCompound, number: int = 0) -> int:
+    """Return the seed of the random chopper flips of a link.
 
     It follows from ``construction_seed`` if that is given, else from torch's global generator.
+
+    Args:
+        config: the compound.
+        number: number of the array that the link reads, as in ``unit_cell_devices``.
     """
     if config.construction_seed != 0:
-        return int(config.construction_seed)
+        return (int(config.construction_seed) + number * 2654435761) % 2**63
     return int(randint(2**31 - 1, ()).item())
 
 
-def reference_seed(config: TrackingTransferCompound) -> int:
-    """Return the seed of the reference's cells, 0 for none.
+def reference_seed(config: TrackingTransferCompound, number: int = 0) -> int:
+    """Return the seed of the cells of a link's reference, 0 for none.
 
     It follows from ``construction_seed`` but differs from it, which draws the other arrays.
     """
     if config.construction_seed == 0:
         return 0
-    return (int(config.construction_seed) * 2654435761 + 97) % 2**32 or 1
+    return (int(config.construction_seed) * 2654435761 + 97 + number * 40503) % 2**32 or 1
 
 
 def draw_seeded_devices(
-    config: TrackingTransferCompound, fast: Crossbar, slow: Crossbar, data_type: RPUDataType
+    config: TrackingTransferCompound, arrays: List[Crossbar], data_type: RPUDataType
 ) -> None:
-    """Give both arrays the devices that aihwkit's C++ compound draws for the same seed.
+    """Give the arrays the devices that aihwkit's C++ compound draws for the same seed.
 
     So AGAD, TT-v2 and the tracked methods can be compared on the very same devices. Without a
     ``construction_seed`` nothing is done.
 
     Args:
-        config: the compound, with two ``unit_cell_devices``.
-        fast: the fast array.
-        slow: the slow array.
+        config: the compound.
+        arrays: the arrays of its ``unit_cell_devices``.
         data_type: data type of the simulation.
     """
     if config.construction_seed == 0:
         return
-    twin = DynamicTransferCompound(
+    # All of aihwkit's compounds draw their devices as this one does, which takes any of them.
+    twin = VectorUnitCell(
         unit_cell_devices=config.unit_cell_devices, construction_seed=config.construction_seed
     )
     runtime = RuntimeParameter(data_type=data_type)
+    sizes = arrays[0].x_size, arrays[0].d_size
     # Not a crossbar: aihwkit cannot tell the state of a compound of unit cells.
-    drawn = create_cpp_tile(fast.x_size, fast.d_size, SingleRPUConfig(device=twin, runtime=runtime))
+    drawn = create_cpp_tile(*sizes, SingleRPUConfig(device=twin, runtime=runtime))
     values = dict(zip(drawn.get_hidden_parameter_names(), drawn.get_hidden_parameters()))
-    for number, array in enumerate((fast, slow)):
+    for number, array in enumerate(arrays):
         parameters = array.hidden_parameters()
         for index, name in enumerate(array.hidden_parameter_names()):
             parameters[index] = values[f"{name}_{number}"]

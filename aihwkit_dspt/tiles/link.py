@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Dict, List, Optional, Sequence
 
+from numpy import float32
 from torch import Tensor, float64
 from torch.nn import Module
 
@@ -23,6 +24,7 @@ from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.learning_rates import TransferLearningRate
 from aihwkit_dspt.tiles.lines import LineAccess
+from aihwkit_dspt.tiles.reference_array import ReferenceArray
 
 LARGEST = 2**30
 """Numbers of events stay below this: a GPU kernel notes them as 32-bit integers."""
@@ -47,6 +49,7 @@ class Link:
     Args:
         source: the array that is read.
         target: the next slower array.
+        target_chopper: the signs of what is written to the target, ``None`` for the slowest array.
         lines: access to the lines of both.
         line_reads: reads the lines of the source.
         schedule: when, and which line.
@@ -54,7 +57,9 @@ class Link:
         buffer: holds :math:`H`.
         estimator: holds :math:`Q`.
         reference: holds :math:`\tilde Q`.
+        reference_array: the array that holds the reference, ``None`` for a register.
         rate: :math:`\beta`.
+        residual_scale: :math:`\gamma`, the weight of the residual of the source.
         timing: what happens in which sweep.
         tracks: whether reads go into :math:`Q`, and :math:`Q` into :math:`\tilde Q`.
         syncs_every_read: whether the reference follows each read, not only flips.
@@ -63,6 +68,7 @@ class Link:
     Attributes:
         write_lr: weight units per step to the slower array.
         event: the event that is under way, ``None`` between events.
+        listeners: who hears of reads and events of this link, and of steps.
     """
 
     def __init__(
@@ -70,6 +76,7 @@ class Link:
         source: Crossbar,
         target: Crossbar,
         *,
+        target_chopper: Optional[Chopper],
         lines: LineAccess,
         line_reads: LineReads,
         schedule: TransferSchedule,
@@ -77,7 +84,9 @@ class Link:
         buffer: TransferBuffer,
         estimator: SymmetricPointEstimator,
         reference: Reference,
+        reference_array: Optional[ReferenceArray],
         rate: TransferLearningRate,
+        residual_scale: float,
         timing: TransferTiming,
         tracks: bool,
         syncs_every_read: bool,
@@ -85,6 +94,7 @@ class Link:
     ) -> None:
         self.source = source
         self.target = target
+        self.target_chopper = target_chopper
         self.lines = lines
         self.line_reads = line_reads
         self.schedule = schedule
@@ -92,7 +102,9 @@ class Link:
         self.buffer = buffer
         self.estimator = estimator
         self.reference = reference
+        self.reference_array = reference_array
         self.rate = rate
+        self.residual_scale = residual_scale
         self.timing = timing
         self.tracks = tracks
         self.syncs_every_read = syncs_every_read
@@ -100,6 +112,7 @@ class Link:
         self.everything = slice(0, schedule.in_size)
         self.write_lr = 0.0
         self.event: Optional[TransferEvent] = None
+        self.listeners: List[Listener] = []
 
     def named_stages(self) -> Dict[str, Module]:
         """Return the stages that hold tensors, by name."""
@@ -109,6 +122,20 @@ class Link:
             "reference": self.reference,
             "buffer": self.buffer,
         }
+
+    def named_values(self) -> Dict[str, Tensor]:
+        """Return what the stages hold cell by cell: ``[in_size, out_size]`` values by name."""
+        return {
+            "transfer_buffer": self.buffer.hidden,
+            "sp_estimate": self.estimator.sp_estimate,
+            "reference": self.reference.values,
+        }
+
+    def rate_to_target(self, learning_rate: float) -> float32:
+        """Return the learning rate that the target sees, in weight units per residual."""
+        config = self.rate.config
+        scale = abs(float32(learning_rate)) if config.scale_transfer_lr else float32(1.0)
+        return float32(float32(config.transfer_lr) * scale)
 
     def modulate(self, x_vectors: Tensor, d_vectors: Tensor) -> Sequence[Tensor]:
         """CHOP: return ``[n, x_size]`` inputs and ``[n, d_size]`` errors with the signs."""
@@ -121,7 +148,6 @@ class Link:
         learning_rate: float,
         source_lr: Any,
         counters: OperationCounters,
-        listeners: List[Listener],
     ) -> Optional[slice]:
         """Do the transfer event that is due, or what is left of it.
 
@@ -129,7 +155,6 @@ class Link:
             learning_rate: learning rate of the SGD.
             source_lr: learning rate that the pulses to the source had last.
             counters: where pulses are counted.
-            listeners: who hears of it.
 
         Returns:
             the lines whose share of the mixed weight this changed, ``None`` for none.
@@ -145,12 +170,12 @@ class Link:
         if event.stage is Stage.STARTED:
             read = self.line_reads.read(event.lines)
             self.transfer_stages.take(event, read, counters if event.writes else None)
-            for listener in listeners:
+            for listener in self.listeners:
                 listener.on_read(event.lines, read)
         was_sent = event.stage is Stage.TAKEN and self._send(event, counters)
         changed = self._flip(event)
         in_one_go(self.schedule.finish(), partial(setattr, self, "event", None))
-        for listener in listeners:
+        for listener in self.listeners:
             listener.on_event(event)
         if was_sent and not self.target.updates_cells_independently:
             return self.everything
@@ -173,6 +198,9 @@ class Link:
         if not steps.is_cuda and not n_pulses:
             event.stage = Stage.SENT
             return False
+        if self.target_chopper is not None:
+            # CHOP: an array between is written with the signs of the link that reads it.
+            steps = self.target_chopper.demodulate(event.lines, steps, 1.0)
         self.lines.pulse(self.target, event.lines, steps, self.write_lr, event)
         in_one_go(counters.count_slow_pulses(n_pulses), event.note(Stage.SENT))
         return True
@@ -213,6 +241,11 @@ class Link:
         if event.stage is Stage.OUTPUTS_FLIPPED and self.tracks:
             self.sync(self.everything, event.outputs, event.note(Stage.OUTPUTS_SYNCED))
         return True
+
+    def restart(self) -> None:
+        """Empty the buffer and count lines anew, as aihwkit does on set weights."""
+        self.buffer.hidden.zero_()
+        self.schedule.restart()
 
     def sync(self, lines: slice, numbers: Optional[List[int]] = None, *then: partial[Any]) -> None:
         """Program the reference of the given lines (and outputs) to the estimate.

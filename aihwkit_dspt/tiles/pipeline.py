@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from functools import wraps
-from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar, cast
+from functools import partial
+from typing import Any, List, Optional, Tuple
 from weakref import ref
 
 from aihwkit.exceptions import TileError
-from torch import Tensor, stack, tensor
+from torch import Tensor, stack, zeros
 from torch import device as torch_device
-from torch.nn import Module
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.enums import ReferenceType
 from aihwkit_dspt.reads.array import ArrayReads
-from aihwkit_dspt.stages.listener import Listener
-from aihwkit_dspt.stages.mixer import MixedWeight
+from aihwkit_dspt.stages.calendar import chunks
+from aihwkit_dspt.stages.mixer import MixedWeight, Residual
 from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.learning_rates import FastLearningRate
 from aihwkit_dspt.tiles.link import Link
+from aihwkit_dspt.tiles.names import named_arrays, named_stages
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
 
 
@@ -34,19 +34,24 @@ class Pipeline:
        :class:`~aihwkit_dspt.tiles.link.Link`;
     4. READ: :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)` for forward and backward.
 
+    In a longer chain every array but the slowest is read by a link, which pulses the next slower
+    one, and :math:`\bar W` has the residual of each.
+
     Args:
         config: the compound.
-        arrays: the arrays, slowest first: :math:`W`, :math:`P`.
+        arrays: the arrays, slowest first: :math:`W`, (arrays between,) :math:`P`.
         links: ``links[n]`` joins ``arrays[n + 1]`` to ``arrays[n]``.
         fast_lr: :math:`\alpha`.
         mixed_array: the array that forward and backward use, ``arrays[0]`` where nothing is mixed.
         reads: multiplies with it.
-        reference_array: the array that holds the reference, ``None`` for a register.
 
     Attributes:
+        slow: the slowest array.
+        fast: the fastest array, which takes the gradient pulses.
+        link: the link that reads it.
         unfinished: whether a call was interrupted, see :meth:`settle`.
-        is_changing: whether a method that is :func:`settled` is running.
-        listeners: who hears of reads, events and steps.
+        is_changing: whether a method that is :func:`~aihwkit_dspt.tiles.settled.settled` is
+            running.
     """
 
     def __init__(
@@ -57,23 +62,22 @@ class Pipeline:
         fast_lr: FastLearningRate,
         mixed_array: Crossbar,
         reads: ArrayReads,
-        reference_array: Optional[ReferenceArray],
     ) -> None:
         self.config = config
         self.arrays = arrays
         self.links = links
         self.slow, self.fast = arrays[0], arrays[-1]
         self.link = links[-1]
+        self.fastest_first = links[::-1]
+        self._schedules = [link.schedule for link in self.fastest_first]
         self.fast_lr = fast_lr
         self.mixed_array = mixed_array
         self.reads = reads
-        self.reference_array = reference_array
         self.x_size, self.d_size = self.fast.x_size, self.fast.d_size
         self.learning_rate = 0.1
         self.counters = OperationCounters()
         self.unfinished = False
         self.is_changing = False
-        self.listeners: List[Listener] = []
         for array in self.device_arrays():
             array.owner = ref(self)
         self.follow_granularities()
@@ -99,40 +103,42 @@ class Pipeline:
         if self.learning_rate == 0.0 or m_batch == 0:
             return
         self.unfinished = True
-        for start, stop, transfers in self.link.schedule.split(m_batch):
+        for start, stop, due in chunks(self._schedules, m_batch):
             if stop - start == m_batch:
-                self._update_fast(x_vectors, d_vectors, m_batch, transfers)
+                self._update_fast(x_vectors, d_vectors, m_batch, due)
             else:
                 chunk = x_vectors[start:stop], d_vectors[start:stop]
-                self._update_fast(*chunk, m_batch, transfers)
-            if transfers:
-                self._transfer()
+                self._update_fast(*chunk, m_batch, due)
+            for number in due:
+                self._transfer(number)
         self._refresh()
         self.unfinished = False
-        for listener in self.listeners:
-            listener.on_step(m_batch)
+        for link in self.fastest_first:
+            for listener in link.listeners:
+                listener.on_step(m_batch)
 
     def settle(self) -> None:
         """Finish what an interrupted call left undone.
 
         Called by whatever reads or changes the state. An interrupt (Ctrl-C, an error of a listener)
-        leaves all vectors that were sent counted and the event that was due in its journal: the
-        event goes on from there, and the mixed weight is computed anew.
+        leaves all vectors that were sent counted and the events that were due in their journals:
+        the events go on from there, and the mixed weight is computed anew.
         """
         if not self.unfinished:
             return
-        if self.link.schedule.is_due:
-            self._transfer()
+        for number, schedule in enumerate(self._schedules):
+            if schedule.is_due:
+                self._transfer(number)
         self.refresh_weights()
         self.unfinished = False
 
     def _update_fast(
-        self, x_vectors: Tensor, d_vectors: Tensor, m_batch: int, transfers: bool
+        self, x_vectors: Tensor, d_vectors: Tensor, m_batch: int, due: Tuple[int, ...]
     ) -> None:
         """CHOP and FAST: gradient pulses on the fast array."""
         x_chopped, d_chopped = self.link.modulate(x_vectors, d_vectors)
         if not self.fast_lr.auto_scales:
-            self._pulse_fast(x_chopped, d_chopped, transfers)
+            self._pulse_fast(x_chopped, d_chopped, due)
             return
         # The learning rate follows the running maxima from one vector to the next. That needs them
         # on the host; aihwkit's CUDA compound waits for the GPU here, too.
@@ -141,15 +147,16 @@ class Pipeline:
             self.fast_lr.observe(x_max, d_max, m_batch)
             one = slice(index, index + 1)
             is_last = index == len(maxima) - 1
-            self._pulse_fast(x_chopped[one], d_chopped[one], transfers and is_last)
+            self._pulse_fast(x_chopped[one], d_chopped[one], due if is_last else ())
 
-    def _pulse_fast(self, x_input: Tensor, d_input: Tensor, is_due: bool) -> None:
-        """Send pulses and count them; an event may be due then."""
+    def _pulse_fast(self, x_input: Tensor, d_input: Tensor, due: Tuple[int, ...]) -> None:
+        """Send pulses and count them; events may be due then."""
         fast_lr, n_vectors = self.fast_lr(self.learning_rate), len(x_input)
-        counted = [
-            self.link.schedule.count(n_vectors, is_due),
-            self.counters.count_update_cycles(n_vectors),
+        counted: List[partial[Any]] = [
+            schedule.count(n_vectors, number in due)
+            for number, schedule in enumerate(self._schedules)
         ]
+        counted.append(self.counters.count_update_cycles(n_vectors))
         if self.fast_lr.auto_scales:
             counted.append(self.fast_lr.keep())
         if self.counters.estimates_coincidences:
@@ -157,11 +164,12 @@ class Pipeline:
             counted.append(self.counters.count_gradient_pulses(x_input, d_input, steps))
         self.fast.pulse(x_input, d_input, fast_lr, *counted)
 
-    def _transfer(self) -> None:
-        """Do the transfer event that is due, or what is left of it."""
-        changed = self.link.transfer(
-            self.learning_rate, self.fast_lr.current, self.counters, self.listeners
-        )
+    def _transfer(self, number: int) -> None:
+        """Do the transfer event of a link that is due, or what is left of it."""
+        link, source_lr = self.fastest_first[number], self.fast_lr.current
+        if number > 0:
+            source_lr = self.fastest_first[number - 1].rate_to_target(self.learning_rate)
+        changed = link.transfer(self.learning_rate, source_lr, self.counters)
         if changed is not None:
             self._store(changed)
 
@@ -172,7 +180,7 @@ class Pipeline:
             return None
         return MixedWeight(
             self.mixed_array.weights,
-            self.config.gamma,
+            self.link.residual_scale,
             self.config.transfer_columns,
             self.config.reference is not ReferenceType.ZERO,
         )
@@ -180,7 +188,17 @@ class Pipeline:
     def _store(self, lines: Optional[slice] = None) -> None:
         if self.mixed is not None:
             link = self.link
-            self.mixed.store(self.slow.weights, link.reference.values, link.chopper, lines)
+            between = [
+                Residual(
+                    slower.source.weights,
+                    slower.reference.values,
+                    slower.chopper,
+                    slower.residual_scale,
+                )
+                for slower in self.links[:-1]
+            ]
+            fastest = link.reference.values, link.chopper
+            self.mixed.store(self.slow.weights, *fastest, lines, between)
 
     def _refresh(self) -> None:
         if self.mixed is not None:
@@ -192,69 +210,58 @@ class Pipeline:
         self._refresh()
 
     def follow_arrays(self) -> None:
-        """Let reference and mixed weight follow after arrays were changed past the pipeline."""
-        if self.reference_array is not None:
-            self.link.reference.values.copy_(self.reference_array.values())
+        """Let references and mixed weight follow after arrays were changed past the pipeline."""
+        for link in self.links:
+            if link.reference_array is not None:
+                link.reference.values.copy_(link.reference_array.values())
         self.refresh_weights()
 
     def follow_granularities(self) -> None:
         """Take over the granularities of the arrays, which follow their hidden parameters.
 
-        As in aihwkit's C++ compounds: gradient pulses are made for the average granularity of both
+        As in aihwkit's C++ compounds: gradient pulses are made for the average granularity of all
         devices, everything else uses that of the one device.
         """
-        granularities = self.fast.granularity, self.slow.granularity
-        dtype = self.fast.shared.dtype
-        average = (tensor(granularities[0], dtype=dtype) + granularities[1]) / 2
-        self.fast.set_pulse_granularity(float(average))
-        self.link.write_lr = self.config.step * granularities[1]
-        self.fast_lr.set_granularity(granularities[0])
-        self.link.rate.set_granularities(*granularities)
+        total = zeros((), dtype=self.fast.shared.dtype)
+        for array in reversed(self.arrays):
+            total += array.granularity
+        self.fast.set_pulse_granularity(float(total / len(self.arrays)))
+        self.fast_lr.set_granularity(self.fast.granularity)
+        for link in self.links:
+            link.write_lr = self.config.step * link.target.granularity
+            link.rate.set_granularities(link.source.granularity, link.target.granularity)
 
     def residual(self) -> Tensor:
-        r"""Return the ``[d_size, x_size]`` part :math:`\gamma\, c \circ (P - \tilde Q)`."""
-        difference = self.fast.weights - self.oriented(self.link.reference.values)
-        return difference * self.chopper_signs() * self.config.gamma
+        r"""Return the ``[d_size, x_size]`` part :math:`\sum \gamma\, c \circ (P - \tilde Q)`."""
+        total, *others = [self._residual(link) for link in self.fastest_first]
+        for other in others:
+            total = total + other
+        return total
 
-    # -- the parts by name ------------------------------------------------------------------------
+    def _residual(self, link: Link) -> Tensor:
+        difference = link.source.weights - self.oriented(link.reference.values)
+        return difference * self.chopper_signs(link) * link.residual_scale
+
+    # -- the parts --------------------------------------------------------------------------------
+
+    @property
+    def reference_array(self) -> Optional[ReferenceArray]:
+        """The array that holds the reference of the fastest array, ``None`` for a register."""
+        return self.link.reference_array
 
     def device_arrays(self) -> List[Crossbar]:
-        """Return the arrays of physical devices: fast, slow and (if analog) the reference."""
-        arrays = self.arrays[::-1]
-        if self.reference_array is not None:
-            arrays.append(self.reference_array.crossbar)
-        return arrays
-
-    def named_arrays(self) -> Dict[str, Crossbar]:
-        """Return all arrays by name, the one for forward and backward included."""
-        arrays = dict(zip(("fast", "slow", "reference_array"), self.device_arrays()))
-        if self.mixed_array is not self.slow:
-            arrays["mixed_array"] = self.mixed_array
-        return arrays
-
-    def named_stages(self) -> Dict[str, Module]:
-        """Return the stages that hold tensors, by name."""
-        return self.link.named_stages()
+        """Return the arrays of physical devices: fastest to slowest, then those of references."""
+        held = [link.reference_array for link in self.fastest_first]
+        return self.arrays[::-1] + [array.crossbar for array in held if array is not None]
 
     def oriented(self, values: Tensor) -> Tensor:
         """Return ``[in_size, out_size]`` values of lines as ``[d_size, x_size]``, or back."""
         return values.t() if self.config.transfer_columns else values
 
-    def chopper_signs(self) -> Tensor:
-        """Return the ``[d_size, x_size]`` chopper signs."""
-        signs = self.link.chopper.signs(self.link.everything)
-        return self.oriented(signs.expand_as(self.link.buffer.hidden))
-
-    def named_values(self) -> Dict[str, Tensor]:
-        """Return the quantities of the method by name, as ``[d_size, x_size]`` views."""
-        return {
-            "fast_weights": self.fast.weights,
-            "slow_weights": self.slow.weights,
-            "transfer_buffer": self.oriented(self.link.buffer.hidden),
-            "sp_estimate": self.oriented(self.link.estimator.sp_estimate),
-            "reference": self.oriented(self.link.reference.values),
-            "chopper": self.chopper_signs(),
-        }
+    def chopper_signs(self, link: Link) -> Tensor:
+        """Return the ``[d_size, x_size]`` chopper signs of a link."""
+        signs = link.chopper.signs(link.everything)
+        return self.oriented(signs.expand_as(link.buffer.hidden))
 
     def sizes(self) -> Tuple[int, int]:
         """Return ``(d_size, x_size)``, the shape of the arrays."""
@@ -268,35 +275,9 @@ class Pipeline:
 
     def move_to(self, device: torch_device) -> None:
         """Move all arrays and stages to a GPU."""
-        for array in self.named_arrays().values():
+        for array in named_arrays(self).values():
             array.cuda(device)
-        for stage in self.named_stages().values():
+        for stage in named_stages(self).values():
             stage.to(device)
         self.counters.to(device)
         self.mixed = self._mixed_weight()
-
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def settled(method: Method) -> Method:
-    """Decorate a method of a tile that changes its pipeline outside of an update.
-
-    It starts from a whole state. If it is interrupted, the next call mends the mixed weight.
-    """
-
-    @wraps(method)
-    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        pipeline: Pipeline = self.pipeline
-        if pipeline.unfinished and pipeline.is_changing:
-            return method(self, *args, **kwargs)  # within another such method
-        pipeline.settle()
-        pipeline.unfinished = pipeline.is_changing = True
-        try:
-            result = method(self, *args, **kwargs)
-            pipeline.unfinished = False
-            return result
-        finally:
-            pipeline.is_changing = False
-
-    return cast(Method, run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
@@ -11,13 +11,15 @@ from aihwkit.simulator.tiles.base import SimulatorTile
 from torch import Tensor, cat, empty
 from torch import device as torch_device
 
+from aihwkit_dspt.configs.checks import require_whole
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.enums import ReferenceType
 from aihwkit_dspt.configs.tensor_checks import require_numbers
 from aihwkit_dspt.tiles import state
 from aihwkit_dspt.tiles.build import build_pipeline
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from aihwkit_dspt.tiles.pipeline import settled
+from aihwkit_dspt.tiles.link import Link
+from aihwkit_dspt.tiles.settled import settled
 from aihwkit_dspt.tiles.vectors import as_vectors, gather_indexed
 
 
@@ -217,10 +219,10 @@ class TrackingSimulatorTile(SimulatorTile):
     def set_weights(self, weight: Tensor) -> None:
         r"""Set the ``[d_size, x_size]`` mixed weight.
 
-        The fast array is programmed onto the reference, so that the residual is zero, and the
-        slow array to the weight (as far as the bounds of the cells allow). What was learned
-        about the symmetric point and the chopper phase is kept; the transfer buffer, which
-        belongs to the old weight, is emptied and line counting starts anew.
+        All arrays but the slowest are programmed onto their references, so that the residuals are
+        zero, and the slowest to the weight (as far as the bounds of the cells allow). What was
+        learned about symmetric points and the chopper phases is kept; the transfer buffers, which
+        belong to the old weight, are emptied and line counting starts anew.
 
         Raises:
             TileError: for a wrong shape or, once weights have been set, values that are not finite;
@@ -237,56 +239,75 @@ class TrackingSimulatorTile(SimulatorTile):
             # aihwkit's mapped convolutions set uninitialised memory once, before they initialise.
             weight = weight.nan_to_num(0.0, 0.0, 0.0)
         self._was_set = True
-        self.pipeline.fast.program(self.pipeline.oriented(self.pipeline.link.reference.values))
-        self.pipeline.slow.program(weight - self.pipeline.residual())
-        self.pipeline.link.buffer.hidden.zero_()
-        self.pipeline.link.schedule.restart()
-        self.pipeline.refresh_weights()
+        pipeline = self.pipeline
+        for link in pipeline.links:
+            link.source.program(pipeline.oriented(link.reference.values))
+            link.restart()
+        pipeline.slow.program(weight - pipeline.residual())
+        pipeline.refresh_weights()
 
     def set_weights_uniform_random(self, bmin: float, bmax: float) -> None:
         """Set the mixed weight to uniform random numbers in ``[bmin, bmax]``."""
         self.set_weights(empty(self.d_size, self.x_size).uniform_(bmin, bmax))
 
     @settled
-    def set_reference(self, reference: Tensor) -> None:
+    def set_reference(self, reference: Tensor, array: int = 0) -> None:
         r"""Program the reference :math:`\tilde Q` (and the estimate) to calibrated values.
 
         Args:
             reference: ``[d_size, x_size]`` symmetric points, in weight units.
+            array: number of the array that they belong to, as in ``unit_cell_devices``: 0 is the
+                fastest; the slowest has no reference.
 
         Raises:
+            ArgumentError: if no array of this number has a reference.
             TileError: for a wrong shape, values that are not finite or a compound with
                 ``reference=ReferenceType.ZERO``; the tile is left as it was.
         """
+        link = self._link(array)
+        self._sync(link, self._checked_reference(reference))
+        self.pipeline.refresh_weights()
+
+    @settled
+    def calibrate(self, symmetric_points: Union[Tensor, Sequence[Tensor]]) -> None:
+        r"""Set the references to points at which arrays were left, keeping the mixed weight.
+
+        Args:
+            symmetric_points: ``[d_size, x_size]`` weights after calibration: of the fast array, or
+                one tensor for each array but the slowest, the fastest first.
+
+        Raises:
+            ArgumentError: if there are more tensors than references.
+            TileError: see :meth:`set_reference`.
+        """
+        given = [symmetric_points] if isinstance(symmetric_points, Tensor) else symmetric_points
+        require_whole("number of symmetric_points", len(given), 1, len(self.pipeline.links))
+        checked = [self._checked_reference(points) for points in given]
+        weights = self.get_weights()
+        for link, points in zip(self.pipeline.fastest_first, checked):
+            self._sync(link, points)
+            link.source.place(points)
+            link.buffer.hidden.zero_()
+        slow = self.pipeline.slow
+        slow.program(weights.to(slow.weights) - self.pipeline.residual())
+        self.pipeline.refresh_weights()
+
+    def _link(self, array: Any) -> Link:
+        links = self.pipeline.fastest_first
+        return links[require_whole("array", array, 0, len(links) - 1)]
+
+    def _checked_reference(self, reference: Any) -> Tensor:
         if self.pipeline.config.reference is ReferenceType.ZERO:
             raise TileError(
                 "reference=ReferenceType.ZERO has no reference to set: build the tile with "
                 "reference=ReferenceType.STATIC"
             )
-        reference = require_numbers("reference", reference, self.pipeline.sizes(), TileError)
-        reference = reference.to(self.pipeline.mixed_array.weights)
-        self.pipeline.link.estimator.sp_estimate.copy_(self.pipeline.oriented(reference))
-        self.pipeline.link.sync(self.pipeline.link.everything)
-        self.pipeline.refresh_weights()
+        checked = require_numbers("reference", reference, self.pipeline.sizes(), TileError)
+        return checked.to(self.pipeline.mixed_array.weights)
 
-    @settled
-    def calibrate(self, symmetric_points: Tensor) -> None:
-        r"""Set the reference to points at which the fast array was left, keeping the mixed weight.
-
-        Args:
-            symmetric_points: ``[d_size, x_size]`` weights of the fast array after calibration.
-
-        Raises:
-            TileError: see :meth:`set_reference`.
-        """
-        weights = self.get_weights()
-        self.set_reference(symmetric_points)
-        self.pipeline.fast.place(symmetric_points)
-        self.pipeline.slow.program(
-            weights.to(self.pipeline.slow.weights) - self.pipeline.residual()
-        )
-        self.pipeline.link.buffer.hidden.zero_()
-        self.pipeline.refresh_weights()
+    def _sync(self, link: Link, reference: Tensor) -> None:
+        link.estimator.sp_estimate.copy_(self.pipeline.oriented(reference))
+        link.sync(link.everything)
 
     # -- learning rate and decay ----------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any, Dict, List, Optional, Tuple
 
 from aihwkit.exceptions import TileError
@@ -9,6 +10,14 @@ from torch import Tensor, allclose, equal, ones_like, stack
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.names import (
+    named_arrays,
+    named_links,
+    named_schedules,
+    named_stages,
+    named_values,
+    weight_names,
+)
 from aihwkit_dspt.tiles.pipeline import Pipeline
 from aihwkit_dspt.tiles.settings import FIXED, conflicts, described, fixed_settings
 
@@ -37,15 +46,16 @@ class StateError(TileError, RuntimeError):
 def hidden_parameter_names(pipeline: Pipeline) -> List[str]:
     """Return the names of the slices of :func:`hidden_parameters`.
 
-    Device parameters carry the number of their array (0 fast, 1 slow, 2 reference), as in
-    aihwkit's compounds; the quantities of the method follow.
+    Device parameters carry the number of their array in ``unit_cell_devices``, as in aihwkit's
+    compounds (those of references on arrays count on); the quantities of the method follow, with
+    the names of :mod:`aihwkit_dspt.tiles.names`.
     """
     names = [
         f"{name}_{number}"
         for number, array in enumerate(pipeline.device_arrays())
         for name in array.hidden_parameter_names()
     ]
-    return names + list(pipeline.named_values())
+    return names + list(named_values(pipeline))
 
 
 def hidden_parameters(pipeline: Pipeline) -> Tensor:
@@ -53,7 +63,7 @@ def hidden_parameters(pipeline: Pipeline) -> Tensor:
     values = [
         value for array in pipeline.device_arrays() for value in array.hidden_parameters().cpu()
     ]
-    values += [value.detach().cpu() for value in pipeline.named_values().values()]
+    values += [value.detach().cpu() for value in named_values(pipeline).values()]
     return stack(values)
 
 
@@ -77,22 +87,23 @@ def set_hidden_parameters(pipeline: Pipeline, params: Tensor) -> None:
     if not bool(params.isfinite().all()):
         raise TileError("hidden parameters have values that are not finite: pass finite values")
     values = dict(zip(names, params))
-    signs = pipeline.oriented(values["chopper"].to(pipeline.mixed_array.weights))
-    in_sign, out_sign = _split_signs(signs, pipeline.link.chopper.has_output)
-    start = 0
-    given = values["fast_weights"], values["slow_weights"], None
-    for array, weights in zip(pipeline.device_arrays(), given):
+    signs = {}
+    for prefix, link in named_links(pipeline):
+        given_signs = values[f"{prefix}chopper"].to(pipeline.mixed_array.weights)
+        signs[prefix] = _split_signs(pipeline.oriented(given_signs), link.chopper.has_output)
+    start, weights = 0, [values[name] for name in weight_names(len(pipeline.arrays))]
+    for array, given in zip_longest(pipeline.device_arrays(), weights):
         stop = start + len(array.hidden_parameter_names())
-        _set_array(array, params[start:stop], weights)
+        _set_array(array, params[start:stop], given)
         start = stop
     pipeline.follow_granularities()
-    for name, value in pipeline.named_values().items():
-        if name not in ("chopper", "fast_weights", "slow_weights"):
-            value.copy_(values[name])
-    pipeline.link.chopper.in_sign.copy_(in_sign)
-    pipeline.link.chopper.out_sign.copy_(out_sign)
-    if pipeline.reference_array is not None:
-        pipeline.reference_array.crossbar.place(values["reference"])
+    for prefix, link in named_links(pipeline):
+        for name, value in link.named_values().items():
+            value.copy_(pipeline.oriented(values[f"{prefix}{name}"]))
+        link.chopper.in_sign.copy_(signs[prefix][0])
+        link.chopper.out_sign.copy_(signs[prefix][1])
+        if link.reference_array is not None:
+            link.reference_array.crossbar.place(values[f"{prefix}reference"])
 
 
 def _set_array(array: Crossbar, parameters: Tensor, weights: Optional[Tensor]) -> None:
@@ -126,19 +137,19 @@ def _split_signs(signs: Tensor, has_output: bool) -> Tuple[Tensor, Tensor]:
 def dump_state(pipeline: Pipeline) -> Dict[str, Any]:
     """Return the complete state as nested dicts of CPU tensors and Python values."""
     state = {name: _to_cpu(value) for name, value in _without_arrays(pipeline).items()}
-    state.update({name: array.state() for name, array in pipeline.named_arrays().items()})
+    state.update({name: array.state() for name, array in named_arrays(pipeline).items()})
     return state
 
 
 def _without_arrays(pipeline: Pipeline) -> Dict[str, Any]:
     """Return the state but for the arrays, with the tensors that are in use."""
     return {
-        **{name: stage.state_dict() for name, stage in pipeline.named_stages().items()},
+        **{name: stage.state_dict() for name, stage in named_stages(pipeline).items()},
+        **{name: schedule.state() for name, schedule in named_schedules(pipeline).items()},
         # Lists as in the state of aihwkit's C++ tiles, whose values all have a length.
         "format": [STATE_FORMAT],
         "method": pipeline.config.method_name(),
         "settings": fixed_settings(pipeline.config),
-        "schedule": pipeline.link.schedule.state(),
         "fast_lr": pipeline.fast_lr.state(),
         "counters": pipeline.counters.state(),
         "learning_rate": [pipeline.learning_rate],
@@ -159,7 +170,7 @@ def load_state(pipeline: Pipeline, state: Dict[str, Any]) -> None:
         state = from_format_1(state, pipeline.config)
     require_method(state, pipeline.config)
     require_settings(state["settings"], pipeline.config)
-    arrays = pipeline.named_arrays()
+    arrays = named_arrays(pipeline)
     if DERIVED not in state or DERIVED not in arrays:
         state = {key: value for key, value in state.items() if key != DERIVED}
         arrays.pop(DERIVED, None)
@@ -175,9 +186,10 @@ def load_state(pipeline: Pipeline, state: Dict[str, Any]) -> None:
     for name, array in arrays.items():
         array.load_state(state[name])
     pipeline.follow_granularities()
-    for name, stage in pipeline.named_stages().items():
+    for name, stage in named_stages(pipeline).items():
         stage.load_state_dict(state[name])
-    pipeline.link.schedule.load_state(state["schedule"])
+    for name, schedule in named_schedules(pipeline).items():
+        schedule.load_state(state[name])
     pipeline.fast_lr.load_state(state["fast_lr"])
     pipeline.counters.load_state(state["counters"])
     pipeline.learning_rate = float(state["learning_rate"][0])

@@ -15,10 +15,12 @@ from torch import device as torch_device
 from torch.autograd import no_grad
 from torch.nn.parallel import DistributedDataParallel
 
+from aihwkit_dspt.configs.checks import require_choice, require_whole
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.reads.output_bound import outputs_at_bound, without
 from aihwkit_dspt.stages.listener import Listener
 from aihwkit_dspt.tiles.context import follow_device, is_frozen
+from aihwkit_dspt.tiles.names import named_values
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_hidden_parameters import TileHiddenParameters
@@ -27,6 +29,8 @@ from aihwkit_dspt.tiles.tile_state import TileState
 
 class TrackingTile(TileState, TileHiddenParameters, TileDataType):
     r"""Analog tile that is evaluated at :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)`.
+
+    With more than two arrays the residuals of all but the slowest are added.
 
     It takes the place of aihwkit's :class:`~aihwkit.simulator.tiles.analog.AnalogTile` in every
     layer; choose it with a :class:`~aihwkit_dspt.TrackingRPUConfig`. The arrays and stages live
@@ -76,9 +80,22 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
 
     # -- the quantities of the method, as copies --------------------------------------------------
 
+    def value(self, name: str) -> Tensor:
+        """Return a ``[out_size, in_size]`` copy of a quantity by name.
+
+        Args:
+            name: as in :mod:`aihwkit_dspt.tiles.names`, e.g. ``"array_1_weights"`` in a chain of
+                three arrays; those of two are properties, too.
+
+        Raises:
+            ArgumentError: if there is none of this name.
+        """
+        values = named_values(self.tile.pipeline)
+        return self._value(require_choice("name", name, list(values)))
+
     def _value(self, name: str) -> Tensor:
         self.tile.pipeline.settle()
-        value: Tensor = self.tile.pipeline.named_values()[name]
+        value = named_values(self.tile.pipeline)[name]
         return value.detach().cpu().clone().contiguous()
 
     @property
@@ -131,16 +148,22 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
         self.tile.set_reference(reference)
 
     @contextmanager
-    def listen(self, listener: Listener) -> Iterator[Listener]:
+    def listen(self, listener: Listener, array: int = 0) -> Iterator[Listener]:
         """Let a listener hear of reads, events and steps inside a ``with`` block.
 
         Args:
             listener: the listener; copies of the tile do not have it.
+            array: number of the array whose reads and events it hears, as in
+                ``unit_cell_devices``: 0 is the fastest; the slowest is not read.
 
         Yields:
             the listener.
+
+        Raises:
+            ArgumentError: if no array of this number is read.
         """
-        listeners = self.tile.pipeline.listeners
+        links = self.tile.pipeline.fastest_first
+        listeners = links[require_whole("array", array, 0, len(links) - 1)].listeners
         listeners.append(listener)
         try:
             yield listener

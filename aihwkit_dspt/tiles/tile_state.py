@@ -76,7 +76,8 @@ class TileState(TileSettings):
         try:
             super().__setstate__(state)
             keep_context(self, own["_parameters"][AnalogTileStateNames.CONTEXT])
-            self.tile.pipeline.listeners = own["tile"].pipeline.listeners
+            for link, old in zip(self.tile.pipeline.links, own["tile"].pipeline.links):
+                link.listeners = old.listeners
             self._keep_settings()
         except BaseException:
             before.put_back()

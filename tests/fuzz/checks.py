@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from aihwkit_dspt import TrackingTile
+from aihwkit_dspt.tiles.names import named_arrays
 from tests.helpers import PROPERTIES, mixed_weight
 
 TOLERANCE = 2e-6
@@ -56,7 +57,7 @@ def states(layer: nn.Module) -> List[Dict[str, Any]]:
 def state(tile: TrackingTile) -> Dict[str, Any]:
     """Return all that a tile remembers, as copies."""
     extra = tile.tile.dump_extra()
-    for name in tile.tile.pipeline.named_arrays():
+    for name in named_arrays(tile.tile.pipeline):
         del extra[name]["hidden_parameters"]  # below, by name
     return {
         "values": {name: getattr(tile, name) for name in PROPERTIES},

@@ -29,8 +29,8 @@ from aihwkit_dspt import (
     TrackingTransferCompound,
     TransferScope,
 )
+from aihwkit_dspt.tiles.names import named_values
 from tests.helpers import (
-    PROPERTIES,
     draw_batch,
     mixed_weight,
     perfect,
@@ -55,7 +55,8 @@ def assert_algebra(tile: TrackingTile, when: str) -> None:
             error = (used - expected).abs().max().item()
             assert error <= TOLERANCE, f"{name} differs by {error} {when}, {repeats} repeats"
     assert (tile.tile.get_weights() - expected).abs().max() <= TOLERANCE, when
-    assert (tile.chopper.abs() == 1.0).all()
+    choppers = [name for name in named_values(tile.tile.pipeline) if name.endswith("chopper")]
+    assert all((tile.value(name).abs() == 1.0).all() for name in choppers)
 
 
 def noisy_device() -> SoftBoundsDevice:
@@ -116,11 +117,16 @@ def draw_settings(random: Random) -> Dict[str, Any]:
 
 def draw_tile(random: Random) -> TrackingTile:
     """Return a tile of random settings, sizes, devices and bias."""
+    n_arrays, settings = random.choice([2, 2, 3, 4]), draw_settings(random)
+    if n_arrays > 2 and random.random() < 0.5:
+        settings["gamma"] = [random.choice([0.0, 0.3, 1.0]) for _ in range(n_arrays - 1)]
+    if n_arrays > 2 and random.random() < 0.7:
+        settings["transfer_every_vec"] = [random.choice([1.0, 2.5, -0.02])] * (n_arrays - 1)
     compound = TrackingTransferCompound(
-        unit_cell_devices=[DEVICES[random.choice(list(DEVICES))]() for _ in range(2)],
+        unit_cell_devices=[DEVICES[random.choice(list(DEVICES))]() for _ in range(n_arrays)],
         transfer_forward=random.choice([perfect(), IOParameters()]),
         transfer_update=UpdateParameters(desired_bl=random.choice([1, 3])),
-        **draw_settings(random),
+        **settings,
     )
     bias = random.choice([False, True])
     config = TrackingRPUConfig(
@@ -157,7 +163,8 @@ def test_fuzz(seed: int) -> None:
     simulator.set_weights(torch.empty(sizes).uniform_(-0.3, 0.3))
     assert_algebra(tile, "after set_weights in between")
     if tile.rpu_config.device.reference is not ReferenceType.ZERO:
-        tile.set_reference(torch.empty(sizes).uniform_(-0.3, 0.3))
+        for array in range(len(simulator.pipeline.links)):
+            simulator.set_reference(torch.empty(sizes).uniform_(-0.3, 0.3), array)
         assert_algebra(tile, "after set_reference")
     assert_algebra_while_training(tile, random, "after setting")
     simulator.decay_weights(1.0)
@@ -182,16 +189,24 @@ def test_fuzz(seed: int) -> None:
     fresh = TrackingTile(tile.out_size, tile.in_size, tile.rpu_config, tile.analog_bias)
     fresh.tile.set_hidden_parameters(hidden)
     assert_algebra(fresh, "after set_hidden_parameters of a fresh tile")
-    for name in PROPERTIES:
-        assert torch.equal(getattr(fresh, name), getattr(tile, name)), name
+    for name in named_values(simulator.pipeline):
+        assert torch.equal(fresh.value(name), tile.value(name)), name
     assert_algebra_while_training(copy, random, "after deepcopy")
     assert_algebra_while_training(loaded, random, "after loading")
 
 
+CHAIN: Dict[str, Any] = {
+    "unit_cell_devices": [quiet_device() for _ in range(3)],
+    "gamma": 0.5,
+    "transfer_every_vec": [1.0, 2.0],
+}
+
+
+@pytest.mark.parametrize("chain", [{}, CHAIN], ids=["two arrays", "three arrays"])
 @pytest.mark.parametrize("method", METHODS)
-def test_layer_uses_it(method: str) -> None:
+def test_layer_uses_it(method: str, chain: Dict[str, Any]) -> None:
     """What a layer computes, and its gradient, use the mixed weight; also through a state dict."""
-    config = quiet_tile(**METHODS[method]).rpu_config
+    config = quiet_tile(**{**METHODS[method], **chain}).rpu_config
 
     def make() -> AnalogLinear:
         return AnalogLinear(6, 4, bias=False, rpu_config=config)

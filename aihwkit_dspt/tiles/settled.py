@@ -1,0 +1,34 @@
+"""Methods that start from a whole state."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
+
+if TYPE_CHECKING:
+    from aihwkit_dspt.tiles.pipeline import Pipeline
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def settled(method: Method) -> Method:
+    """Decorate a method of a tile that changes its pipeline outside of an update.
+
+    It starts from a whole state. If it is interrupted, the next call mends the mixed weight.
+    """
+
+    @wraps(method)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        pipeline: Pipeline = self.pipeline
+        if pipeline.unfinished and pipeline.is_changing:
+            return method(self, *args, **kwargs)  # within another such method
+        pipeline.settle()
+        pipeline.unfinished = pipeline.is_changing = True
+        try:
+            result = method(self, *args, **kwargs)
+            pipeline.unfinished = False
+            return result
+        finally:
+            pipeline.is_changing = False
+
+    return cast(Method, run)
