@@ -92,14 +92,14 @@ def test_tile_stays_whole() -> None:
         copied = deepcopy(model)[0]
         unpickled = pickle.loads(pickle.dumps(model))[0]
         for other in (copied, unpickled):
-            assert other.tile.pipeline.listeners == []
+            assert other.tile.pipeline.link.listeners == []
             train(other, 10)
         with pytest.raises(TileError, match="has been read yet"):
             _ = reads.fast
-    assert tile.tile.pipeline.listeners == []
+    assert tile.tile.pipeline.link.listeners == []
     with pytest.raises(RuntimeError), record_reads(tile):
         raise RuntimeError
-    assert tile.tile.pipeline.listeners == []
+    assert tile.tile.pipeline.link.listeners == []
 
 
 def test_recording_goes_on_after_a_load() -> None:
