@@ -22,6 +22,7 @@ from aihwkit_dspt import (
     TrackingTransferCompound,
     TransferScope,
 )
+from aihwkit_dspt.configs.link_settings import of_link, residual_scales
 from tests.table import METHODS
 
 NAN, INF = float("nan"), float("inf")
@@ -65,7 +66,7 @@ BAD_CHOICES: Dict[str, Any] = {
     "transfer_scope": ("Array", True),
     "unit_cell_devices": (
         [SoftBoundsDevice()],
-        [SoftBoundsDevice()] * 3,
+        [SoftBoundsDevice(), SoftBoundsDevice(), "HfO2"],
         [SoftBoundsDevice, SoftBoundsDevice],
         [SoftBoundsDevice(), "HfO2"],
         (SoftBoundsDevice(), SoftBoundsDevice()),
@@ -110,6 +111,49 @@ CONTRADICTIONS: Dict[str, Any] = {
 }
 
 
+BAD_LINKS: Dict[str, Any] = {
+    "gamma": ([], [0.1], [0.1, 0.2, 0.3], [0.1, -0.1], [0.1, "1"]),
+    "transfer_every_vec": ([1.0], [1.0] * 4, [1.0, NAN], [1.0, 0.2], 1.0),
+    "transfer_lr_vec": ([1.0], [1.0] * 4, [1.0, -1.0], (1.0, 1.0)),
+    "gamma_vec": ([0.1, 0.2, 1.0],),
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(field, value) for field, values in BAD_LINKS.items() for value in values],
+    ids=str,
+)
+def test_bad_setting_of_links_is_refused(field: str, value: Any) -> None:
+    """In a chain of three arrays, with the field and its value."""
+    with pytest.raises(ConfigError, match=rf"{field}.*is not valid: .*pass"):
+        TrackingTransferCompound(
+            unit_cell_devices=[SoftBoundsDevice()] * 3, units_in_mbatch=False, **{field: value}
+        )
+
+
+def test_settings_of_links() -> None:
+    """One number for each link, the fastest first; an entry for the slowest device is not used."""
+    devices = [SoftBoundsDevice(dw_min=0.001 * number) for number in (1, 2, 3)]
+    config = TrackingTransferCompound(
+        unit_cell_devices=devices, gamma=0.5, transfer_every=2.0, transfer_lr_vec=[1.0, 2.0, 9.0]
+    )
+    links = [of_link(config, number, 7.0) for number in range(2)]
+    assert residual_scales(config) == [link.gamma for link in links] == [0.25, 0.5]
+    assert [link.transfer_every for link in links] == [2.0, 14.0]
+    assert [link.transfer_lr for link in links] == [1.0, 2.0]
+    assert [link.unit_cell_devices for link in links] == [devices[:2], devices[1:]]
+    config.gamma, config.transfer_every_vec = [0.3, 0.7], [3.0, 4.0]
+    links = [of_link(config, number, 7.0) for number in range(2)]
+    assert [(link.gamma, link.transfer_every) for link in links] == [(0.3, 3.0), (0.7, 4.0)]
+    with pytest.raises(ConfigError, match=r"transfer_lr_vec=\[0.0, 1.0\].*positive"):
+        TrackingTransferCompound(
+            unit_cell_devices=devices,
+            transfer_lr_vec=[0.0, 1.0],
+            correct_gradient_magnitudes=True,
+        )
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [(field, value) for field, values in BAD_NUMBERS.items() for value in values]
@@ -122,7 +166,7 @@ def test_bad_value_is_refused(field: str, value: Any) -> None:
         TrackingTransferCompound(**{field: value})
     message = str(caught.value)
     wrong, name = value, field
-    if field == "unit_cell_devices" and isinstance(value, list) and len(value) == 2:
+    if field == "unit_cell_devices" and isinstance(value, list) and len(value) > 1:
         number = next(i for i, item in enumerate(value) if not isinstance(item, SoftBoundsDevice))
         wrong, name = value[number], f"unit_cell_devices[{number}]"
     assert message.startswith(f"{name}={wrong!r} is not valid: ")

@@ -49,7 +49,7 @@ def test_without_seed_nothing_is_drawn() -> None:
     fast, slow = (Crossbar(4, 3, device) for device in devices)
     before = fast.hidden_parameters(), slow.hidden_parameters()
     config = TrackingTransferCompound(unit_cell_devices=devices)
-    draw_seeded_devices(config, fast, slow, RPUDataType.FLOAT)
+    draw_seeded_devices(config, [fast, slow], RPUDataType.FLOAT)
     assert torch.equal(fast.hidden_parameters(), before[0])
     assert torch.equal(slow.hidden_parameters(), before[1])
 
