@@ -88,3 +88,28 @@ class Response(ABC):
             if isinstance(value := getattr(self, field.name), Tensor) and value.shape == shape
         }
         return replace(self, **chosen)
+
+
+@dataclass(frozen=True)
+class ScaledResponse(Response):
+    """Response whose steps, and their noise, scale with the size of each cell's pulses."""
+
+    scale_up: Tensor
+    """:math:`s_+`, dimensionless ``[out_size, in_size]``."""
+
+    scale_down: Tensor
+    """:math:`s_-`, dimensionless ``[out_size, in_size]``."""
+
+    noise: float
+    """``dw_min_std``: cycle-to-cycle noise relative to the step."""
+
+    def _alive(self) -> Tensor:
+        return self.w_max > self.w_min
+
+    def sigma_plus(self, weights: Tensor) -> Tensor:
+        """See :meth:`Response.sigma_plus`."""
+        return self.noise * self.q_plus(weights).abs()
+
+    def sigma_minus(self, weights: Tensor) -> Tensor:
+        """See :meth:`Response.sigma_minus`."""
+        return self.noise * self.q_minus(weights).abs()

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aihwkit_dspt.devices.base import Response
+from aihwkit_dspt.devices.base import ScaledResponse
 
 
 @dataclass(frozen=True)
-class ExpResponse(Response):
+class ExpResponse(ScaledResponse):
     r"""Response of ExpStepDevice.
 
     .. math::
@@ -23,21 +23,12 @@ class ExpResponse(Response):
     A cell whose bounds coincide takes no pulses.
     """
 
-    scale_up: Tensor
-    """:math:`s_+`, dimensionless ``[out_size, in_size]``."""
-
-    scale_down: Tensor
-    """:math:`s_-`, dimensionless ``[out_size, in_size]``."""
-
     A_up: float
     A_down: float
     gamma_up: float
     gamma_down: float
     a: float
     b: float
-
-    noise: float
-    """``dw_min_std``: cycle-to-cycle noise relative to the step."""
 
     noise_add: float
     """``dw_min_std * dw_min_std_add``, in weight units."""
@@ -48,9 +39,6 @@ class ExpResponse(Response):
     def _dz(self) -> Tensor:
         width = self.w_max - self.w_min
         return torch.where(width > 0, 2.0 * self.a / width, 0.0)
-
-    def _alive(self) -> Tensor:
-        return self.w_max > self.w_min
 
     def _up(self, weights: Tensor) -> Tensor:
         return 1.0 - self.A_up * torch.exp(self.gamma_up * (self._dz() * weights + self.b))

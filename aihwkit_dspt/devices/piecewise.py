@@ -8,11 +8,11 @@ from typing import Tuple
 import torch
 from torch import Tensor
 
-from aihwkit_dspt.devices.base import Response
+from aihwkit_dspt.devices.base import ScaledResponse
 
 
 @dataclass(frozen=True)
-class PiecewiseResponse(Response):
+class PiecewiseResponse(ScaledResponse):
     r"""Response of PiecewiseStepDevice.
 
     .. math::
@@ -25,20 +25,11 @@ class PiecewiseResponse(Response):
     throughout and equal to the first node.
     """
 
-    scale_up: Tensor
-    """:math:`s_+`, dimensionless ``[out_size, in_size]``."""
-
-    scale_down: Tensor
-    """:math:`s_-`, dimensionless ``[out_size, in_size]``."""
-
     nodes_up: Tuple[float, ...]
     """``piecewise_up`` of the device."""
 
     nodes_down: Tuple[float, ...]
     """``piecewise_down`` of the device."""
-
-    noise: float
-    """``dw_min_std``: cycle-to-cycle noise relative to the step."""
 
     @property
     def n_segments(self) -> int:
@@ -48,7 +39,7 @@ class PiecewiseResponse(Response):
     def _position(self, weights: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
         """Return the left node of each weight, the fraction after it, and nodes per unit."""
         n_segments = len(self.nodes_up) - 1
-        alive = (self.w_max > self.w_min) & (n_segments > 0)
+        alive = self._alive() & (n_segments > 0)
         density = torch.where(alive, n_segments / (self.w_max - self.w_min), 0.0)
         scaled = ((weights - self.w_min) * density).clamp(min=0.0)
         left = scaled.floor().clamp(max=max(n_segments - 1, 0))
@@ -81,11 +72,3 @@ class PiecewiseResponse(Response):
     def dq_minus(self, weights: Tensor) -> Tensor:
         """See :meth:`Response.dq_minus`."""
         return self._slope(self.nodes_down, self.scale_down, weights)
-
-    def sigma_plus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.sigma_plus`."""
-        return self.noise * self.q_plus(weights).abs()
-
-    def sigma_minus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.sigma_minus`."""
-        return self.noise * self.q_minus(weights).abs()

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aihwkit_dspt.devices.base import Response
+from aihwkit_dspt.devices.base import ScaledResponse
 
 
 @dataclass(frozen=True)
-class PowResponse(Response):
+class PowResponse(ScaledResponse):
     r"""Response of PowStepDevice and PowStepReferenceDevice.
 
     .. math::
@@ -23,23 +23,11 @@ class PowResponse(Response):
     pulses.
     """
 
-    scale_up: Tensor
-    """:math:`s_+`, dimensionless ``[out_size, in_size]``."""
-
-    scale_down: Tensor
-    """:math:`s_-`, dimensionless ``[out_size, in_size]``."""
-
     gamma_up: Tensor
     """Exponent of the up pulses ``[out_size, in_size]``."""
 
     gamma_down: Tensor
     """Exponent of the down pulses ``[out_size, in_size]``."""
-
-    noise: float
-    """``dw_min_std``: cycle-to-cycle noise relative to the step."""
-
-    def _alive(self) -> Tensor:
-        return self.w_max > self.w_min
 
     def _width(self) -> Tensor:
         return torch.where(self._alive(), self.w_max - self.w_min, 1.0)
@@ -66,11 +54,3 @@ class PowResponse(Response):
         power = distance ** (self.gamma_down - 1.0)
         slope = self.scale_down * self.gamma_down * power / self._width()
         return torch.where(self._alive(), slope, 0.0)
-
-    def sigma_plus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.sigma_plus`."""
-        return self.noise * self.q_plus(weights).abs()
-
-    def sigma_minus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.sigma_minus`."""
-        return self.noise * self.q_minus(weights).abs()

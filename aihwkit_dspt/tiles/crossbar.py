@@ -112,8 +112,9 @@ class Crossbar:
         self.tile.set_shared_weights(shared)
         self.shared = shared
         self.weights = shared.t() if shared.is_cuda else shared
-        is_single = shared.dtype is float32 and not shared.is_cuda
-        self.values: Any = shared.numpy() if is_single else None
+        self.values: Any = (
+            shared.numpy() if shared.dtype is float32 and not shared.is_cuda else None
+        )
 
     @property
     def n_states(self) -> float:
@@ -215,10 +216,9 @@ class Crossbar:
         return dict(zip(self.hidden_parameter_names(), self.hidden_parameters().cpu()))
 
     def sum_of_cells(self, parameters: Tensor) -> Optional[Tensor]:
-        """Return the weights that device parameters make, ``None`` if the array has no unit cells.
+        """Return the weights that ``[n_names, d_size, x_size]`` device parameters make.
 
-        Args:
-            parameters: ``[n_names, d_size, x_size]``, with the weights of the devices of each cell.
+        They are summed over the devices of each cell; ``None`` if the array has no unit cells.
         """
         if not isinstance(self.device_config, UnitCell):
             return None
