@@ -29,11 +29,7 @@ from aihwkit_dspt.tiles.cpp_granularity import (
 
 
 def create_cpp_tile(x_size: int, d_size: int, config: SingleRPUConfig) -> Any:
-    """Return a new C++ tile.
-
-    Raises:
-        ConfigError: if aihwkit refuses the settings.
-    """
+    """Return a new C++ tile, or raise ``ConfigError`` if aihwkit refuses the settings."""
     try:
         parameters = config.device.as_bindings(config.runtime.data_type)
         return config.as_bindings().create_array(x_size, d_size, parameters)
@@ -112,9 +108,8 @@ class Crossbar:
         self.tile.set_shared_weights(shared)
         self.shared = shared
         self.weights = shared.t() if shared.is_cuda else shared
-        self.values: Any = (
-            shared.numpy() if shared.dtype is float32 and not shared.is_cuda else None
-        )
+        is_single = shared.dtype is float32 and not shared.is_cuda
+        self.values: Any = shared.numpy() if is_single else None
 
     @property
     def n_states(self) -> float:
