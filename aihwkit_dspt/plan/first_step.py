@@ -43,7 +43,7 @@ def warn_at_first_step(tiles: Mapping[str, TrackingTile], idle: List[str], text:
         text: the warning.
     """
     for tile in tiles.values():
-        listeners = tile.tile.pipeline.listeners
+        listeners = tile.tile.pipeline.link.listeners
         listeners[:] = [one for one in listeners if not isinstance(one, FirstStep)]
     if idle:
-        FirstStep(tiles[idle[0]].tile.pipeline.listeners, text)
+        FirstStep(tiles[idle[0]].tile.pipeline.link.listeners, text)

@@ -17,7 +17,10 @@ from aihwkit_dspt.tiles.tile import TrackingTile
 
 @dataclass(frozen=True)
 class TilePlan:
-    """What a run does to the arrays of one tile."""
+    """What a run does to the fast array P of one tile, and to W, the array that P is read into.
+
+    In a chain of more than two arrays, W is the next slower array.
+    """
 
     vectors_per_step: int
     """Vector pairs of a step."""
@@ -83,7 +86,8 @@ def tile_plan(
         product: mean of ``|x d|`` where it was not measured.
     """
     pipeline = tile.tile.pipeline
-    link, fast, slow = pipeline.link, pipeline.fast, pipeline.slow
+    link = pipeline.link
+    fast, slow = link.source, link.target
     vectors = signals.vectors
     seen = rehearse(link, vectors, steps, lr)
     lines = link.schedule.in_size

@@ -100,7 +100,7 @@ def test_schedule_is_that_of_a_run(name: str) -> None:
     heard: List[Tuple[str, Any, Writes]] = []
     for key, tile in tracking_tiles(model).items():
         listener = Writes()
-        tile.tile.pipeline.listeners.append(listener)
+        tile.tile.pipeline.link.listeners.append(listener)
         heard.append((key, tile, listener))
     train(model, STEPS)
     for key, tile, listener in heard:
@@ -205,7 +205,7 @@ def test_table_and_warning() -> None:
     with pytest.warns(UserWarning, match="W of 0 learns nothing in 100 steps") as caught:
         train(model, 3)
     assert len([one for one in caught if "learns nothing" in str(one.message)]) == 1
-    assert all(not tile.tile.pipeline.listeners for tile in tracking_tiles(model).values())
+    assert all(not tile.tile.pipeline.link.listeners for tile in tracking_tiles(model).values())
 
 
 def test_new_plan_forgets_the_warning() -> None:
