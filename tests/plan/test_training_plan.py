@@ -23,7 +23,7 @@ from aihwkit_dspt import (
 from aihwkit_dspt.configs.enums import ReferenceSync, TransferScope
 from aihwkit_dspt.stages.event import TransferEvent
 from aihwkit_dspt.tiles.of_model import tracking_tiles
-from tests.helpers import quiet_config
+from tests.helpers import quiet_config, quiet_device
 
 STEPS, BATCH = 60, 3
 
@@ -87,6 +87,7 @@ SCHEDULES: Dict[str, Dict[str, Any]] = {
     "rows": {"transfer_columns": False},
     "every read": {"reference_sync": ReferenceSync.EVERY_READ, "in_chop_prob": 0.0, "eta": 0.1},
     "whole array": {"transfer_scope": TransferScope.ARRAY},
+    "chain": {"unit_cell_devices": [quiet_device() for _ in range(3)]},
     "never": {"transfer_every": 0.0},
 }
 
