@@ -38,6 +38,9 @@ class TilePlan:
     """Step of the first transfer that may change W, from 1, also if it lies beyond the run;
     ``None`` if there is none in sight."""
 
+    product: float
+    """Mean of ``|x d|`` over cells and vectors: measured, or what was assumed."""
+
     fast_pulses: float
     """Pulses on a cell of P in a step, expected."""
 
@@ -112,6 +115,7 @@ def tile_plan(
         steps_per_sweep=steps_per_sweep,
         chopper_period=period,
         first_write=seen.first_write,
+        product=measured,
         fast_pulses=fast_pulses,
         slow_pulses=per_read * seen.reads / lines / steps,
         reads_per_step=seen.reads / steps,

@@ -23,6 +23,7 @@ ROWS: Dict[str, str] = {
     "steps_per_sweep": "steps per sweep",
     "chopper_period": "chopper period, steps",
     "first_write": "first write of W, step",
+    "product": "mean |x d|",
     "fast_pulses": "pulses on P, cell and step",
     "slow_pulses": "pulses on W, cell and step (at most)",
     "reads_per_step": "lines read per step",

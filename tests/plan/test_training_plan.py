@@ -157,6 +157,14 @@ def test_batch_is_measured(auto_scale: bool) -> None:
         expected = float(pipeline.counters.expected_coincidences) / pipeline.fast.weights.numel()
         assert own.fast_pulses == pytest.approx(expected, rel=1e-5)
         assert own.vectors_per_step == BATCH
+    x, y = batch()
+    layer = nn.Linear(5, 2, bias=False)
+    analog = convert_to_analog(layer, quiet_config())
+    own = training_plan(
+        analog, steps=1, loss=lambda model: nn.functional.mse_loss(model(x), y)
+    ).tiles["analog_module"]
+    error = 2.0 * (analog(x) - y).detach() / y.numel()
+    assert own.product == pytest.approx(float((x.abs().mean(1) * error.abs().mean(1)).mean()))
 
 
 @pytest.mark.filterwarnings("ignore")
