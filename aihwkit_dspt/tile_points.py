@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Dict
+from typing import Dict, Tuple
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.module import TileModule
 from torch import Tensor
 
 from aihwkit_dspt.configs.checks import shown
+from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.devices.symmetric_points import SymmetricPoints
 from aihwkit_dspt.devices.symmetric_points import symmetric_points as array_symmetric_points
 
 
 @dataclass(frozen=True)
 class TileSymmetricPoints:
-    """Symmetric points of the two arrays of a tile."""
+    """Symmetric points of the arrays of a tile."""
 
     fast: SymmetricPoints
     """Symmetric points of the array that takes the gradient pulses."""
 
     slow: SymmetricPoints
     """Symmetric points of the array that holds the weight; the same for a single-device tile."""
+
+    between: Tuple[SymmetricPoints, ...] = ()
+    """Symmetric points of the arrays between them in a longer chain, the faster first."""
 
 
 def symmetric_points(tile: TileModule) -> TileSymmetricPoints:
@@ -36,7 +40,7 @@ def symmetric_points(tile: TileModule) -> TileSymmetricPoints:
     Args:
         tile: a :class:`~aihwkit_dspt.TrackingTile` or aihwkit's
             :class:`~aihwkit.simulator.tiles.analog.AnalogTile`, with one pulsed device or a
-            compound of two.
+            compound of two (of a tracking tile any number).
 
     Returns:
         symmetric points ``[out_size, in_size]`` (one more column if the bias is analog) in the
@@ -56,16 +60,17 @@ def symmetric_points(tile: TileModule) -> TileSymmetricPoints:
     if devices is None and hidden:
         points = array_symmetric_points(device, hidden)
         return TileSymmetricPoints(points, points)
-    if devices is None or len(devices) != 2:
+    is_chain = isinstance(device, TrackingTransferCompound)
+    if devices is None or (len(devices) != 2 and not is_chain):
         raise TileError(
             f"a tile with device={type(device).__name__} has no symmetric points: pass a tile with "
             "one pulsed device or a compound of two"
         )
-    arrays = (
+    fast, *between, slow = (
         array_symmetric_points(cell, _of_array(hidden, number))
         for number, cell in enumerate(devices)
     )
-    return TileSymmetricPoints(*arrays)
+    return TileSymmetricPoints(fast, slow, tuple(between))
 
 
 def _of_array(hidden: Mapping[str, Tensor], number: int) -> Dict[str, Tensor]:

@@ -33,6 +33,14 @@ SETTINGS: Dict[str, Settings] = {
         "reference_device": quiet_device(dw_min=0.02),
     },
     "E-RIDER-array": {**METHODS["E-RIDER"], "transfer_scope": TransferScope.ARRAY},
+    "E-RIDER-three arrays": {
+        **METHODS["E-RIDER"],
+        "unit_cell_devices": [quiet_device() for _ in range(3)],
+        "transfer_every_vec": [1.0, 2.0],
+        "reference_device": quiet_device(dw_min=0.02),
+        "in_chop_random": True,
+        "out_chop_prob": 0.3,
+    },
 }
 
 

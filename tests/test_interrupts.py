@@ -34,6 +34,10 @@ VARIATIONS: Dict[str, Settings] = {
     "vector by vector": {"auto_scale": True, "auto_momentum": 1.0},
     "reference_device": {"reference_device": quiet_device(dw_min=0.02)},
     "other gamma": {},
+    "three arrays": {
+        "unit_cell_devices": [quiet_device() for _ in range(3)],
+        "transfer_every_vec": [2.0, 3.0],
+    },
 }
 
 

@@ -55,6 +55,18 @@ ALGORITHMS: Dict[str, Dict[str, Any]] = {
 }
 """Settings of each tracking algorithm; every field can be overridden."""
 
+CHAIN_GAMMA = 0.5
+"""Weight of an array in a chain of more than two, relative to the next slower one.
+
+A first rule, with :data:`CHAIN_GROWTH` from the scripts of Li et al. (AISTATS 2026) for LeNet-5 on
+devices with four states; nothing here is tuned."""
+
+CHAIN_GROWTH = 5.0
+"""Period of a link in such a chain, relative to that of the link before."""
+
+MOST_ARRAYS = 16
+"""Longest chain: the period of the next link would be some :math:`10^{10}` transfers."""
+
 AIHWKIT_ALGORITHMS = (
     "sgd",
     "mp",
@@ -97,6 +109,7 @@ def build_config(
     ] = UpdateParameters,
     n_devices: int = 1,
     construction_seed: int = 0,
+    n_arrays: int = 2,
     **kwargs: Any,
 ) -> Union[TrackingRPUConfig, UnitCellRPUConfig, SingleRPUConfig, DigitalRankUpdateRPUConfig]:
     r"""Generate an RPU configuration for analog training.
@@ -122,6 +135,9 @@ def build_config(
         n_devices: devices in the unit cell, for aihwkit's ``"sgd"`` only.
         construction_seed: seed of the devices; with the same seed aihwkit's compounds draw the
             same devices.
+        n_arrays: arrays in the chain, for the tracking algorithms. With more than two the settings
+            ``gamma`` is :data:`CHAIN_GAMMA` and periods grow by :data:`CHAIN_GROWTH` from link to
+            link: a first rule.
         kwargs: fields of :class:`~aihwkit_dspt.TrackingTransferCompound` (``gamma``,
             ``fast_lr``, ...) or of the RPU configuration (``mapping``, ``forward``, ...). For
             aihwkit's algorithms, fields of their compound (or of the device, where there is none)
@@ -147,7 +163,12 @@ def build_config(
     _require_makes("up_parameters", up_parameters, (UpdateParameters,))
     n_devices = require_whole("n_devices", n_devices, 1)
     construction_seed = require_whole("construction_seed", construction_seed, 0)
+    n_arrays = require_whole("n_arrays", n_arrays, 2, MOST_ARRAYS)
     if name in AIHWKIT_ALGORITHMS:
+        if n_arrays != 2:
+            raise ArgumentError(
+                f"n_arrays={n_arrays} is not valid for {name!r}, which aihwkit builds: pass 2"
+            )
         arguments = algorithm, device, io_parameters, up_parameters, n_devices, construction_seed
         return _aihwkit_config(arguments, kwargs)
     if n_devices != 1:
@@ -160,7 +181,7 @@ def build_config(
     make_device = _factory(device)
     make_io = _factory(io_parameters)
     make_up = _factory(up_parameters)
-    devices = [plain(make_device()), plain(make_device())]
+    devices = [plain(make_device()) for _ in range(n_arrays)]
     derived = DeviceDefaults.of(devices[0])
     settings: Dict[str, Any] = {
         "unit_cell_devices": devices,
@@ -175,7 +196,13 @@ def build_config(
         "construction_seed": construction_seed,
         **ALGORITHMS[name],
     }
+    if n_arrays > 2:
+        settings["gamma"] = CHAIN_GAMMA
     settings.update(of_device)
+    if n_arrays > 2:
+        every = settings["transfer_every"]
+        periods = [every * CHAIN_GROWTH**number for number in range(n_arrays - 1)]
+        settings.setdefault("transfer_every_vec", periods)
     periphery: Dict[str, Any] = {
         "forward": make_io(),
         "backward": make_io(),

@@ -22,10 +22,11 @@ class OperationCounts:
     and those of a calibration (section 4, Fig. 4)."""
 
     transfer_reads: Optional[int]
-    """Lines of the fast array that were read for transfers."""
+    """Lines that were read for transfers: of the fast array, and of arrays between in a chain."""
 
     slow_pulses: Optional[int]
-    """Pulses that transfers sent to cells of the slow array: whole steps out of the buffer.
+    """Pulses that transfers sent to cells of the slow array: whole steps out of the buffer. In a
+    chain those of all transfers.
 
     Exact with one pulse per transfer (``transfer_update.desired_bl=1``, the default). Of more steps
     at once aihwkit may send fewer: its trains clip, without update management at the square root
@@ -38,7 +39,8 @@ class OperationCounts:
     """Cells that these events programmed, in total."""
 
     calibration_pulses: Optional[int]
-    """Pulses that each cell of the fast array received by zero-shifting."""
+    """Pulses that each cell of the fast array received by zero-shifting (and, by
+    :func:`~aihwkit_dspt.calibrate`, each cell of the arrays between, at the same time)."""
 
     forward_mvms: Optional[int]
     """Vectors that were multiplied with the weight (training and evaluation)."""

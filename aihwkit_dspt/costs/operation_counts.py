@@ -63,7 +63,7 @@ def _total(counts: Dict[str, OperationCounts]) -> OperationCounts:
 
 def _tracking_counts(tile: TrackingTile) -> OperationCounts:
     pipeline = tile.tile.pipeline
-    counters, link, fast = pipeline.counters.state(), pipeline.link, pipeline.fast
+    counters, links, fast = pipeline.counters.state(), pipeline.links, pipeline.fast
     reasons = {}
     if not pipeline.counters.estimates_coincidences:
         counters["expected_coincidences"] = None
@@ -74,9 +74,9 @@ def _tracking_counts(tile: TrackingTile) -> OperationCounts:
         reasons["coincidences"] = NOT_ON_A_GPU
     return OperationCounts(
         nominal_pulses=counters["update_cycles"] * per_cycle + counters["calibration_pulses"],
-        transfer_reads=link.schedule.n_reads,
-        programming_events=link.reference.n_syncs,
-        programmed_cells=link.reference.n_synced_cells,
+        transfer_reads=sum(link.schedule.n_reads for link in links),
+        programming_events=sum(link.reference.n_syncs for link in links),
+        programmed_cells=sum(link.reference.n_synced_cells for link in links),
         coincidences=coincidences,
         reasons=reasons,
         **counters,

@@ -6,8 +6,8 @@ from typing import Dict
 
 COLUMNS: Dict[str, str] = {
     "step": "number of the training step",
-    "tile": "name of the tile in the model",
-    "n_points": "number of cells of the fast array that have a symmetric point (SP)",
+    "tile": "name of the tile in the model (.array_1, ... for arrays between fastest and slowest)",
+    "n_points": "number of cells of P that have a symmetric point (SP)",
     "sp_error_mean": "mean of Q - SP over these cells, in weight units",
     "sp_error_rms": "root-mean-square of Q - SP over these cells, in weight units",
     "sp_correlation": "correlation of Q with the SP over these cells",
@@ -22,6 +22,9 @@ COLUMNS: Dict[str, str] = {
     "weight_norm": "Frobenius norm of the mixed weight W + gamma*c*(P - Q~), in weight units",
 }
 """Column -> what it holds.
+
+P is the fast array and W the slow one. A chain of more arrays has a row for each that is read: P is
+that array then, and W the next slower one.
 
 A value is ``nan`` where there is none: everything about SPs on arrays without SPs, the share of
 saturated cells of a unit cell of several devices (which has no bounds of its own), and the

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
 
 import torch
+from aihwkit.exceptions import TileError
 from aihwkit.simulator.configs.devices import PulsedDevice
 from torch import Tensor
 
 from aihwkit_dspt.devices import Response, response, symmetric_points
 from aihwkit_dspt.monitor.arrays import as_array, module_of
 from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.link import Link
 from aihwkit_dspt.tiles.pipeline import Pipeline
 
 ROUNDING = 1e-12
@@ -39,7 +41,7 @@ class Unsaturated(NamedTuple):
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """Symmetric points and bounds of a tile, in the weight units that it reports."""
+    """Symmetric points and bounds of the arrays of a link, in the weight units of the tile."""
 
     points: Tensor
     """Symmetric points ``[n_points]`` of the cells that have one."""
@@ -55,10 +57,10 @@ class GroundTruth:
     estimate; ``None`` if all cells have one."""
 
     fast: Optional[Unsaturated]
-    """Of the fast array; ``None`` if its cells are not single pulsed devices."""
+    """Of the array that is read; ``None`` if its cells are not single pulsed devices."""
 
     slow: Optional[Unsaturated]
-    """Of the slow array, in the same way."""
+    """Of the next slower array, in the same way."""
 
     def known(self, values: Tensor) -> Tensor:
         """Return those of the ``[in_size, out_size]`` values that belong to :attr:`points`."""
@@ -66,28 +68,28 @@ class GroundTruth:
         return flat if self.index is None else flat.index_select(0, self.index)
 
 
-def ground_truth(pipeline: Pipeline) -> GroundTruth:
-    """Return the ground truth of the pipeline of a :class:`~aihwkit_dspt.TrackingTile`.
+def ground_truth(pipeline: Pipeline, link: Link) -> GroundTruth:
+    """Return the ground truth of a link in a pipeline.
 
     Raises:
-        ConfigError: if the tile has a pulsed device that is not one of aihwkit's.
+        ConfigError: if an array has a pulsed device that is not one of aihwkit's.
     """
+    source = link.source
     every = torch.full(pipeline.sizes(), torch.nan, dtype=torch.double)
-    if isinstance(pipeline.fast.device_config, PulsedDevice):
-        parameters = pipeline.fast.device_parameters()
-        every = symmetric_points(pipeline.fast.device_config, parameters).values
+    if isinstance(source.device_config, PulsedDevice):
+        every = symmetric_points(source.device_config, source.device_parameters()).values
     every = pipeline.oriented(every).flatten()
     index = (~every.isnan()).nonzero().flatten()
     points = every[index]
     spread = float(points.square().mean() - points.mean().square())
-    like = working(pipeline.fast.shared)
+    like = working(source.shared)
     return GroundTruth(
         points.to(like),
         (points - points.mean()).to(like),
         spread if spread > ROUNDING * float(points.square().mean()) else 0.0,
         None if len(index) == len(every) else index.to(like.device),
-        _unsaturated(pipeline.fast),
-        _unsaturated(pipeline.slow),
+        _unsaturated(source),
+        _unsaturated(link.target),
     )
 
 
@@ -116,26 +118,51 @@ def _unsaturated(array: Crossbar) -> Optional[Unsaturated]:
 
 
 class CachedGroundTruth:
-    """The ground truth of a tile, computed when it is asked for and when devices were replaced.
+    """The ground truth of a link, computed when it is asked for and when devices were replaced.
 
     Training never changes the device parameters. Loading a state, setting hidden parameters, moving
     to a GPU and copying do, and all of them either make a new C++ tile or write to the shared
     weights by torch, which counts the writes (``_version``). What is written past this package, on
     the C++ tiles, is not noticed.
+
+    Args:
+        tile: the tile.
+        array: number of the array that the link reads, as in ``unit_cell_devices``.
     """
 
-    def __init__(self, tile: Any) -> None:
+    def __init__(self, tile: Any, array: int) -> None:
         self._tile = tile
+        self._array = array
         self._devices: Any = None
         self._truth: Optional[GroundTruth] = None
 
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline of the tile, which has another one after a state was loaded."""
+        pipeline: Pipeline = self._tile.tile.pipeline
+        return pipeline
+
+    @property
+    def link(self) -> Link:
+        """The link.
+
+        Raises:
+            TileError: if the tile has fewer arrays since a state was loaded.
+        """
+        links = self.pipeline.fastest_first
+        if self._array >= len(links):
+            raise TileError(
+                f"the tile has {len(links) + 1} arrays since a state was loaded: make a new monitor"
+            )
+        return links[self._array]
+
     def __call__(self) -> GroundTruth:
-        """Return the ground truth of the tile as it is now."""
-        pipeline = self._tile.tile.pipeline
+        """Return the ground truth of the link as it is now."""
+        link = self.link
         # The C++ tiles are held, so that a new one cannot be taken for the old one.
-        devices = [(array.tile, array.shared._version) for array in (pipeline.fast, pipeline.slow)]
+        devices = [(array.tile, array.shared._version) for array in (link.source, link.target)]
         if self._truth is None or not _same(devices, self._devices):
-            self._truth, self._devices = ground_truth(pipeline), devices
+            self._truth, self._devices = ground_truth(self.pipeline, link), devices
         return self._truth
 
 

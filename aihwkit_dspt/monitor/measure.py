@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aihwkit_dspt.monitor.ground_truth import GroundTruth, working
+from aihwkit_dspt.tiles.link import Link
 from aihwkit_dspt.tiles.pipeline import Pipeline
 
 FLAT = 1e-5
@@ -16,19 +17,19 @@ FLAT = 1e-5
 precision sums are good to about 1e-6."""
 
 
-def look(pipeline: Pipeline, truth: GroundTruth) -> Tensor:
+def look(pipeline: Pipeline, link: Link, truth: GroundTruth) -> Tensor:
     """Return the vector of sums that :func:`finish` needs, without waiting for a GPU.
 
     It is in double precision and on the device of the tile. Each array is read once, within single
     precision and with few temporaries: most of what a record costs is memory, its own and what it
     drives out of the cache.
     """
-    fast, slow = pipeline.fast.weights, pipeline.slow.weights
+    fast, slow = link.source.weights, link.target.weights
     # The estimate is laid out line by line, so the fast weights are brought into that order once.
     lines = pipeline.oriented(fast).contiguous()
-    estimate_error = truth.known(pipeline.link.estimator.sp_estimate) - truth.points
+    estimate_error = truth.known(link.estimator.sp_estimate) - truth.points
     fast_error = truth.known(lines) - truth.points
-    residual = working(lines - pipeline.link.reference.values)
+    residual = working(lines - link.reference.values)
     none = truth.points.new_tensor(nan)
     numbers = (
         estimate_error.sum(),
@@ -41,8 +42,8 @@ def look(pipeline: Pipeline, truth: GroundTruth) -> Tensor:
         torch.linalg.vector_norm(residual),
         none if truth.fast is None else truth.fast.n_saturated(fast),
         none if truth.slow is None else truth.slow.n_saturated(slow),
-        pipeline.link.chopper.in_sign.mean(),
-        pipeline.link.chopper.out_sign.mean(),
+        link.chopper.in_sign.mean(),
+        link.chopper.out_sign.mean(),
         torch.linalg.vector_norm(working(pipeline.mixed_array.weights)),
     )
     device = truth.points.device

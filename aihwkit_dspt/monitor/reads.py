@@ -10,7 +10,7 @@ import torch
 from aihwkit.exceptions import ArgumentError, TileError
 from torch import Tensor
 
-from aihwkit_dspt.configs.checks import shown
+from aihwkit_dspt.configs.checks import require_whole, shown
 from aihwkit_dspt.stages.listener import Listener
 from aihwkit_dspt.tiles.tile import TrackingTile
 
@@ -76,12 +76,13 @@ class RecordedReads:
 class _Recorder(Listener):
     """Keeps reads of a tile, with estimate and chopper at that time."""
 
-    def __init__(self, tile: TrackingTile, reads: RecordedReads) -> None:
+    def __init__(self, tile: TrackingTile, array: int, reads: RecordedReads) -> None:
         self._tile = tile
+        self._array = array
         self._reads = reads
 
     def on_read(self, lines: slice, read: Tensor) -> None:
-        link = self._tile.tile.pipeline.link
+        link = self._tile.tile.pipeline.fastest_first[self._array]
         estimate = link.estimator.sp_estimate[lines]
         signs = link.chopper.signs(lines).expand_as(estimate)
         self._reads.add(lines, fast=read, estimate=estimate, chopper=signs)
@@ -106,7 +107,9 @@ def _chosen_lines(lines: Optional[Iterable[int]], n_lines: int) -> List[int]:
 
 
 @contextmanager
-def record_reads(tile: TrackingTile, lines: Optional[Iterable[int]] = None) -> Iterator[Any]:
+def record_reads(
+    tile: TrackingTile, lines: Optional[Iterable[int]] = None, array: int = 0
+) -> Iterator[Any]:
     """Record every read of the fast array of a tile and the estimate that came of it.
 
     ::
@@ -121,13 +124,14 @@ def record_reads(tile: TrackingTile, lines: Optional[Iterable[int]] = None) -> I
     Args:
         tile: the tile, with a dynamic reference.
         lines: numbers of the lines to record, ``None`` for all.
+        array: number of the array that is read, as in ``unit_cell_devices``: 0 is the fast array.
 
     Yields:
         the :class:`RecordedReads`, which can still be used afterwards.
 
     Raises:
         TileError: if it is not a tracking tile, or has no estimate.
-        ArgumentError: if there are no such lines.
+        ArgumentError: if there are no such lines, or no array of this number is read.
     """
     if not isinstance(tile, TrackingTile):
         raise TileError(
@@ -140,9 +144,10 @@ def record_reads(tile: TrackingTile, lines: Optional[Iterable[int]] = None) -> I
             f"a tile with reference={pipeline.config.reference} estimates nothing: record "
             "one with reference=ReferenceType.DYNAMIC (RIDER, E-RIDER, AGAD)"
         )
-    estimator = pipeline.link.estimator
+    links = pipeline.fastest_first
+    estimator = links[require_whole("array", array, 0, len(links) - 1)].estimator
     n_lines = len(estimator.sp_estimate)
     chosen = _chosen_lines(lines, n_lines)
     reads = RecordedReads(chosen, estimator.eta)
-    with tile.listen(_Recorder(tile, reads)):
+    with tile.listen(_Recorder(tile, array, reads), array):
         yield reads

@@ -18,6 +18,7 @@ from aihwkit_dspt.monitor.steps import StepListener
 from aihwkit_dspt.monitor.table import table
 from aihwkit_dspt.monitor.tensorboard import require_writer, write_histograms, write_scalars
 from aihwkit_dspt.monitor.text import as_csv, as_json
+from aihwkit_dspt.tiles.names import row_name
 from aihwkit_dspt.tiles.of_model import tracking_tiles
 from aihwkit_dspt.whole_file import whole_file
 
@@ -36,6 +37,9 @@ class SymmetricPointMonitor:
     or call :meth:`record` when you like. A training step is a step of any torch optimizer that
     updated at least one tile of the model; neither model nor optimizer are changed. Between records
     only these steps are counted.
+
+    In a chain of more than two arrays each that is read has a row of its own: ``tile`` the fastest,
+    ``tile.array_1`` the next, and so on.
 
     The true symmetric points :math:`W_{sp}` come from the simulator's hidden parameters. They are
     computed at the first record and kept (eight bytes per cell, and two weights per cell and array
@@ -64,7 +68,11 @@ class SymmetricPointMonitor:
         self._tiles = {
             name or type(tile).__name__: tile for name, tile in tracking_tiles(model).items()
         }
-        self._truths = {name: CachedGroundTruth(tile) for name, tile in self._tiles.items()}
+        self._links = {
+            row_name(name, number): CachedGroundTruth(tile, number)
+            for name, tile in self._tiles.items()
+            for number in range(len(tile.tile.pipeline.links))
+        }
         self._listener = StepListener(list(self._tiles.values()), self._on_step)
         self.history: Dict[str, List[Any]] = {column: [] for column in COLUMNS}
 
@@ -101,18 +109,18 @@ class SymmetricPointMonitor:
             ArgumentError: if ``step`` is not a whole number.
         """
         step = self.step if step is None else require_whole("step", step)
-        truths = [truth() for truth in self._truths.values()]
-        pipelines = [tile.tile.pipeline for tile in self._tiles.values()]
-        looks = [look(pipeline, truth) for pipeline, truth in zip(pipelines, truths)]
+        links = list(self._links.values())
+        truths = [truth() for truth in links]
+        looks = [look(each.pipeline, each.link, truth) for each, truth in zip(links, truths)]
         # One wait for each GPU, not one for each number.
         numbers = torch.stack([numbers.to(looks[0].device) for numbers in looks]).tolist()
         measured = {
-            name: finish(row, truth.spread, len(truth.points), pipeline.mixed_array.weights.numel())
-            for name, row, truth, pipeline in zip(self._tiles, numbers, truths, pipelines)
+            name: finish(row, truth.spread, len(truth.points), each.link.source.weights.numel())
+            for (name, each), row, truth in zip(self._links.items(), numbers, truths)
         }
         if self.history["step"][-1:] == [step]:
             for values in self.history.values():
-                del values[-len(pipelines) :]
+                del values[-len(links) :]
         for name, row in measured.items():
             for column, value in {"step": step, "tile": name, **row}.items():
                 self.history[column].append(value)
@@ -147,10 +155,10 @@ class SymmetricPointMonitor:
         """Return the rows of the newest record, one per tile; taken now if there is none."""
         if not self.history["step"]:
             self.record()
-        start = len(self.history["step"]) - len(self._tiles)
+        start = len(self.history["step"]) - len(self._links)
         return [
             {column: values[row] for column, values in self.history.items()}
-            for row in range(start, start + len(self._tiles))
+            for row in range(start, start + len(self._links))
         ]
 
     def summary(self) -> str:
@@ -177,5 +185,4 @@ class SymmetricPointMonitor:
         for row in self.newest():
             name = row["tile"]
             write_scalars(writer, row, row["step"])
-            truth = self._truths[name]()
-            write_histograms(writer, name, self._tiles[name].tile.pipeline, truth, row["step"])
+            write_histograms(writer, name, self._links[name], row["step"])

@@ -9,8 +9,7 @@ from aihwkit.exceptions import ArgumentError
 
 from aihwkit_dspt.configs.checks import shown
 from aihwkit_dspt.monitor.columns import KEYS
-from aihwkit_dspt.monitor.ground_truth import GroundTruth
-from aihwkit_dspt.tiles.pipeline import Pipeline
+from aihwkit_dspt.monitor.ground_truth import CachedGroundTruth
 
 
 def require_writer(writer: Any) -> None:
@@ -29,19 +28,18 @@ def write_scalars(writer: Any, row: Dict[str, Any], step: int) -> None:
             writer.add_scalar(f"{row['tile']}/{column}", value, step)
 
 
-def write_histograms(
-    writer: Any, name: str, pipeline: Pipeline, truth: GroundTruth, step: int
-) -> None:
+def write_histograms(writer: Any, name: str, watched: CachedGroundTruth, step: int) -> None:
     r"""Add histograms of :math:`Q - W_{sp}`, :math:`P - W_{sp}` and :math:`P - \tilde Q`.
 
     Nothing happens if the writer has no ``add_histogram``.
     """
     if not callable(getattr(writer, "add_histogram", None)):
         return
-    fast = pipeline.oriented(pipeline.fast.weights)
-    residual = fast - pipeline.link.reference.values
+    truth, link = watched(), watched.link
+    fast = watched.pipeline.oriented(link.source.weights)
+    residual = fast - link.reference.values
     values = {
-        "Q - SP": truth.known(pipeline.link.estimator.sp_estimate) - truth.points,
+        "Q - SP": truth.known(link.estimator.sp_estimate) - truth.points,
         "P - SP": truth.known(fast) - truth.points,
         "P - Q~": residual.flatten(),
     }

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Optional
 import torch
 from aihwkit.exceptions import TileError
 
+from aihwkit_dspt.configs.checks import require_whole
 from aihwkit_dspt.monitor.ground_truth import cells_of
 from aihwkit_dspt.plots.style import COLOURS, GREY, axes_or_new, finish, leave_room
 from aihwkit_dspt.tile_points import symmetric_points
+from aihwkit_dspt.tiles.names import link_prefix
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def sp_scatter(tile: TrackingTile, ax: Optional[Axes] = None, max_cells: int = 1000) -> Axes:
+def sp_scatter(
+    tile: TrackingTile, ax: Optional[Axes] = None, max_cells: int = 1000, array: int = 0
+) -> Axes:
     r"""Draw Q against the true symmetric point of each cell of the fast array.
 
     Above and below each cell are its device bounds, in the units of the weight.
@@ -25,6 +29,7 @@ def sp_scatter(tile: TrackingTile, ax: Optional[Axes] = None, max_cells: int = 1
         tile: the :class:`~aihwkit_dspt.TrackingTile`.
         ax: where to draw, ``None`` for a new figure.
         max_cells: most cells that are drawn; evenly spaced ones are chosen of more.
+        array: number of the array, as in ``unit_cell_devices``: 0 is the fast array.
 
     Returns:
         the axes.
@@ -32,26 +37,34 @@ def sp_scatter(tile: TrackingTile, ax: Optional[Axes] = None, max_cells: int = 1
     Raises:
         ImportError: if matplotlib is not installed.
         TileError: if it is not a tracking tile, or none of its cells has a symmetric point.
+        ArgumentError: if no array of this number is read.
     """
     if not isinstance(tile, TrackingTile):
         raise TileError(
             f"tile={type(tile).__name__} has no estimate to draw: pass one TrackingTile, e.g. "
             "next(model.analog_tiles())"
         )
-    cells = cells_of(tile.tile.pipeline.fast)
+    links = tile.tile.pipeline.fastest_first
+    cells = cells_of(links[require_whole("array", array, 0, len(links) - 1)].source)
     if cells is None:
         raise TileError(
-            "the cells of the fast array consist of several devices and have no symmetric points "
+            "the cells of the array consist of several devices and have no symmetric points "
             "to draw: pass a tile with one pulsed device per cell"
         )
-    points = symmetric_points(tile).fast.values.flatten()
+    arrays = symmetric_points(tile)
+    points = (arrays.fast, *arrays.between)[array].values.flatten()
     known = (~points.isnan()).nonzero().flatten()
     if len(known) == 0:
-        raise TileError("no cell of the fast array has a symmetric point to draw")
+        raise TileError("no cell of the array has a symmetric point to draw")
     known = known[torch.linspace(0, len(known) - 1, min(max_cells, len(known))).long()]
     points = points[known]
     estimate, low, high = (
-        values.flatten()[known].double() for values in (tile.sp_estimate, cells.w_min, cells.w_max)
+        values.flatten()[known].double()
+        for values in (
+            tile.value(f"{link_prefix(array)}sp_estimate"),
+            cells.w_min,
+            cells.w_max,
+        )
     )
     ax = axes_or_new(ax)
     # Both ends only: lines between them would hide the cells in a grey block.

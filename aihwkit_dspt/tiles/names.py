@@ -31,6 +31,16 @@ def link_prefix(number: int) -> str:
     return "" if number == 0 else f"array_{number}_"
 
 
+def row_name(tile: str, number: int) -> str:
+    """Return what a result about an array that is read is called: the tile's name, and its number.
+
+    Args:
+        tile: name of the tile in the model, empty for a tile alone.
+        number: number of the array, as in ``unit_cell_devices``.
+    """
+    return ".".join(part for part in (tile, link_prefix(number)[:-1]) if part)
+
+
 def array_names(n_arrays: int) -> List[str]:
     """Return the names of the arrays in the order of ``unit_cell_devices``."""
     return ["fast", *(f"array_{number}" for number in range(1, n_arrays - 1)), "slow"]

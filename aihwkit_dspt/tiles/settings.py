@@ -92,6 +92,8 @@ def described(found: List[Difference]) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_short, value))}]"
     return type(value).__name__ if is_dataclass(value) else str(value)
 
 

@@ -9,6 +9,7 @@ from aihwkit.exceptions import TileError
 from torch import nn
 
 from aihwkit_dspt.configs.enums import ReferenceType
+from aihwkit_dspt.tiles.names import row_name
 from aihwkit_dspt.tiles.of_model import tracking_tiles
 from aihwkit_dspt.zero_shifting.algorithm import ZeroShiftResult, zero_shift
 
@@ -23,6 +24,8 @@ def calibrate(
     progress: bool = True,
 ) -> Dict[str, ZeroShiftResult]:
     r"""Zero-shift the fast array of every tracking tile and keep the result as its reference.
+
+    In a chain of more than two arrays these are all but the slowest, each with its reference.
 
     With ``reference=ReferenceType.STATIC`` this and the training after it are the two-stage
     method (paper, Algorithm 4); with a dynamic reference the estimate starts from the calibrated
@@ -43,7 +46,8 @@ def calibrate(
         progress: whether to show a progress bar when the pulses take long.
 
     Returns:
-        name of each tile that was calibrated -> estimate and what it took.
+        name of each tile that was calibrated -> estimate and what it took; with ``.array_1``, ...
+        at its end for the arrays between fastest and slowest.
 
     Raises:
         TileError: if the model has no tracking tile, or none with a reference.
@@ -60,19 +64,26 @@ def calibrate(
             "calibration: build them with reference=ReferenceType.STATIC, e.g. "
             "build_config('two-stage', ...)"
         )
-    results = {
-        name: zero_shift(
-            tile.tile.pipeline.fast,
-            n_pulses,
-            schedule,
-            method,
-            store=False,
-            generator=generator,
-            progress=progress,
-        )
+    shifted = {
+        name: [
+            zero_shift(
+                link.source,
+                n_pulses,
+                schedule,
+                method,
+                store=False,
+                generator=generator,
+                progress=progress,
+            )
+            for link in tile.tile.pipeline.fastest_first
+        ]
         for name, tile in tiles.items()
     }
     for name, tile in tiles.items():
-        tile.tile.calibrate(results[name].estimate)
+        tile.tile.calibrate([result.estimate for result in shifted[name]])
         tile.tile.pipeline.counters.calibration_pulses += n_pulses
-    return results
+    return {
+        row_name(name, number): result
+        for name, results in shifted.items()
+        for number, result in enumerate(results)
+    }
