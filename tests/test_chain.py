@@ -73,6 +73,13 @@ def test_names() -> None:
     assert list(named_values(tile.tile.pipeline)) == names
     assert list(tile.get_hidden_parameters())[-len(names) :] == names
     assert tile.get_hidden_parameters()["max_bound_2"].shape == (4, 6)
+    hidden = tile.get_hidden_parameters()
+    for number, name in enumerate(["fast_weights", "array_1_weights", "slow_weights"]):
+        assert hidden[f"hidden_weights_{number}"] is hidden[name]
+    hidden["hidden_weights_1"] = torch.full((4, 6), 0.25)
+    tile.set_hidden_parameters(hidden)
+    assert (tile.value("array_1_weights") == 0.25).all()
+    assert not (tile.slow_weights == 0.25).any()
     with pytest.raises(ArgumentError, match="name='array_2_weights' is not known"):
         tile.value("array_2_weights")
 

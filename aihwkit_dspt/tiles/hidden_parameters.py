@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterable, List, Optional
 
 from aihwkit.exceptions import TileError
 from torch import Tensor
 
 from aihwkit_dspt.configs.checks import shown, suggestion
 from aihwkit_dspt.configs.tensor_checks import require_numbers
+from aihwkit_dspt.tiles.names import link_prefix, weight_names
 
 COMPOUND_NAMES: Dict[str, str] = {
     "fast_weights": "hidden_weights_0",
@@ -36,9 +37,22 @@ WITHOUT_COMPOUND_NAME = "chopper"
 """What aihwkit's compounds do not list, and a dictionary of theirs does not have."""
 
 
-def own_name(name: Any) -> Any:
-    """Return our name of a hidden parameter for our own or aihwkit's."""
-    return OWN_NAMES.get(name, name) if isinstance(name, str) else name
+def own_names(names: Iterable[str]) -> Dict[str, str]:
+    """Return aihwkit's name -> ours, for the names of the hidden parameters of a tile.
+
+    aihwkit's C++ chains of more than two devices number their arrays and buffers.
+    """
+    n_between = sum(name.startswith("array_") and name.endswith("_weights") for name in names)
+    if n_between == 0:
+        return OWN_NAMES
+    weights = weight_names(n_between + 2)
+    return {
+        **{f"hidden_weights_{number}": name for number, name in enumerate(weights)},
+        **{
+            f"buffered_FP_weight_{number}": f"{link_prefix(number)}transfer_buffer"
+            for number in range(n_between + 1)
+        },
+    }
 
 
 class HiddenParameters(OrderedDict):  # type: ignore[type-arg]
@@ -48,34 +62,38 @@ class HiddenParameters(OrderedDict):  # type: ignore[type-arg]
     remove. It is listed once, under our name.
     """
 
+    def _own(self, name: Any) -> Any:
+        known = own_names(self)
+        return known.get(name, name) if isinstance(name, str) else name
+
     def __getitem__(self, name: str) -> Tensor:
-        value: Tensor = super().__getitem__(own_name(name))
+        value: Tensor = super().__getitem__(self._own(name))
         return value
 
     def __setitem__(self, name: str, value: Tensor) -> None:
-        super().__setitem__(own_name(name), value)
+        super().__setitem__(self._own(name), value)
 
     def __delitem__(self, name: str) -> None:
-        super().__delitem__(own_name(name))
+        super().__delitem__(self._own(name))
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(own_name(name))
+        return super().__contains__(self._own(name))
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an entry, or ``default`` if there is none of this name."""
-        return super().get(own_name(name), default)
+        return super().get(self._own(name), default)
 
     def pop(self, name: str, *default: Any) -> Any:
         """Remove an entry and return it, or ``default`` if there is none of this name."""
-        return super().pop(own_name(name), *default)
+        return super().pop(self._own(name), *default)
 
     def setdefault(self, name: str, default: Any = None) -> Any:
         """Return an entry, after setting it to ``default`` if there is none of this name."""
-        return super().setdefault(own_name(name), default)
+        return super().setdefault(self._own(name), default)
 
     def move_to_end(self, name: str, last: bool = True) -> None:
         """Move an entry to either end."""
-        super().move_to_end(own_name(name), last)
+        super().move_to_end(self._own(name), last)
 
 
 def in_order(given: Any, names: List[str], current: Mapping[str, Tensor]) -> Optional[List[Tensor]]:
@@ -103,13 +121,16 @@ def in_order(given: Any, names: List[str], current: Mapping[str, Tensor]) -> Opt
         )
     if not given:
         return None
-    own = {name: value for name, value in given.items() if name not in OWN_NAMES}
-    own.update({OWN_NAMES[name]: given[name] for name in given if name in OWN_NAMES})
-    own.setdefault(WITHOUT_COMPOUND_NAME, current[WITHOUT_COMPOUND_NAME])
+    theirs = own_names(names)
+    own = {name: value for name, value in given.items() if name not in theirs}
+    own.update({theirs[name]: given[name] for name in given if name in theirs})
+    for name in names:
+        if name.endswith(WITHOUT_COMPOUND_NAME):
+            own.setdefault(name, current[name])
     unknown = [name for name in own if name not in names]
     missing = [name for name in names if name not in own]
     if unknown or missing:
-        hint = suggestion(str(unknown[0]), [*names, *OWN_NAMES]) if unknown else ""
+        hint = suggestion(str(unknown[0]), [*names, *theirs]) if unknown else ""
         raise TileError(
             f"hidden parameters {unknown} are unknown and {missing} missing{hint}: change the "
             "dictionary that tile.get_hidden_parameters() returns"
