@@ -108,7 +108,9 @@ def test_monitor(tmp_path: Path) -> None:
 def test_pictures() -> None:
     """The scatter is of the array that is asked for."""
     tile = tile_of(layer())
-    tile.tile.set_reference(torch.full((4, 6), 0.3), 1)
+    tile.set_reference(torch.full((4, 6), 0.3), 1)
+    with pytest.raises(ArgumentError, match="array=2"):
+        tile.set_reference(torch.full((4, 6), 0.3), 2)
     for array, height in ((0, 0.0), (1, 0.3)):
         cells = sp_scatter(tile, array=array).collections[-1].get_offsets()
         assert cells[:, 1].tolist() == pytest.approx([height] * 24)

@@ -11,21 +11,14 @@ from aihwkit.simulator.configs.compounds import DynamicTransferCompound
 from aihwkit.simulator.configs.devices import PulsedDevice
 from aihwkit.simulator.parameters.enums import RPUDataType
 from numpy import float32
-from torch.serialization import add_safe_globals
 
 from aihwkit_dspt.configs.built import Buildable
 from aihwkit_dspt.configs.checks import (
-    require,
-    require_bool,
-    require_enum,
-    require_number,
-    require_subclass,
     strict_fields,
 )
-from aihwkit_dspt.configs.device_checks import check_device
+from aihwkit_dspt.configs.compound_checks import check_compound
 from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
-from aihwkit_dspt.configs.link_settings import check_links, residual_scales
-from aihwkit_dspt.configs.parameter_checks import check_io, check_update
+from aihwkit_dspt.configs.link_settings import residual_scales
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.stages.estimators import LowPassFilter, SymmetricPointEstimator
@@ -187,137 +180,7 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
         Raises:
             ConfigError: naming the first field that is not valid.
         """
-        self._check_unit_cell()
-        self._check_numbers()
-        check_links(self)
-        self._check_unsupported()
-        self._check_reference()
-        self._check_stages()
-
-    def _check_unit_cell(self) -> None:
-        require(
-            isinstance(self.unit_cell_devices, list) and len(self.unit_cell_devices) != 1,
-            "unit_cell_devices",
-            self.unit_cell_devices,
-            "pass a list of two devices, [fast, slow], or of more, the fastest first",
-        )
-        for number, device in enumerate(self.unit_cell_devices):
-            check_device(f"unit_cell_devices[{number}]", device)
-
-    def _check_numbers(self) -> None:
-        require_number("in_chop_prob", self.in_chop_prob, 0.0, 1.0)
-        require_number("out_chop_prob", self.out_chop_prob, 0.0, 1.0)
-        require_number("transfer_every", self.transfer_every)
-        require_number("fast_lr", self.fast_lr, low=0.0)
-        require_number("transfer_lr", self.transfer_lr, low=0.0)
-        require_number("step", self.step, low=0.0, low_open=True)
-        require_number("momentum", self.momentum, 0.0, 1.0)
-        require_number("buffer_granularity", self.buffer_granularity, low=0.0)
-        require_number("auto_granularity", self.auto_granularity, low=0.0)
-        require_number("auto_momentum", self.auto_momentum, 0.0, 1.0)
-        require_number("buffer_cap", self.buffer_cap, low=0.0)
-        require_number("tail_weightening", self.tail_weightening, low=0.0, low_open=True)
-        if self.eta is not None:
-            require_number("eta", self.eta, 0.0, 1.0, low_open=True)
-        for name in (
-            "in_chop_random",
-            "auto_scale",
-            "correct_gradient_magnitudes",
-            "forget_buffer",
-            "no_buffer",
-            "scale_fast_lr",
-            "scale_transfer_lr",
-            "transfer_columns",
-            "units_in_mbatch",
-            "experimental_correct_accumulation",
-        ):
-            require_bool(name, getattr(self, name))
-
-    def _check_unsupported(self) -> None:
-        """Refuse settings of the base classes that have no meaning for tracked arrays."""
-        sequential = "the fast array is read line by line in sequence; pass "
-        require(
-            self.n_reads_per_transfer == 1,
-            "n_reads_per_transfer",
-            self.n_reads_per_transfer,
-            sequential + "1, or transfer_scope=TransferScope.ARRAY",
-        )
-        require(not self.random_selection, "random_selection", True, sequential + "False")
-        require(
-            self.with_reset_prob == 0.0,
-            "with_reset_prob",
-            self.with_reset_prob,
-            "a reset would move the fast array away from what the reference tracks; pass 0",
-        )
-        require(self.no_self_transfer, "no_self_transfer", False, "a device cannot receive itself")
-        check_update("transfer_update", self.transfer_update)
-        check_io("transfer_forward", self.transfer_forward, is_managed=False)
-
-    def _check_stages(self) -> None:
-        for name, base in (
-            ("estimator", SymmetricPointEstimator),
-            ("buffer", TransferBuffer),
-            ("chopper", Chopper),
-        ):
-            require_subclass(name, getattr(self, name), base)
-        require(
-            self.reference is ReferenceType.DYNAMIC or self.estimator is LowPassFilter,
-            "estimator",
-            self.estimator,
-            f"nothing is estimated with reference={self.reference}; leave the default",
-        )
-        # A state with these settings is to be loaded with weights_only=True.
-        add_safe_globals([self.estimator, self.buffer, self.chopper])
-
-    def _check_reference(self) -> None:
-        require_enum("read_mode", self.read_mode, ReadMode)
-        require_enum("reference", self.reference, ReferenceType)
-        require_enum("reference_sync", self.reference_sync, ReferenceSync)
-        require_enum("transfer_scope", self.transfer_scope, TransferScope)
-        dynamic = self.reference is ReferenceType.DYNAMIC
-        every_read = self.reference_sync is ReferenceSync.EVERY_READ
-        if dynamic and self.in_chop_prob == 0.0:
-            require(
-                every_read,
-                "in_chop_prob",
-                0.0,
-                "without a chopper nothing flips and the reference would never be synced; pass "
-                "in_chop_prob > 0 (E-RIDER) or reference_sync=ReferenceSync.EVERY_READ (RIDER)",
-            )
-            require(
-                self.eta is not None,
-                "eta",
-                None,
-                "without a chopper there is no period to derive it from; pass eta in (0, 1]",
-            )
-        if not dynamic:
-            require(
-                self.eta is None,
-                "eta",
-                self.eta,
-                f"nothing is estimated with reference={self.reference}; pass None or "
-                "reference=ReferenceType.DYNAMIC",
-            )
-            require(
-                not every_read,
-                "reference_sync",
-                self.reference_sync,
-                f"nothing is synced with reference={self.reference}; leave the default",
-            )
-            require(
-                not self.experimental_correct_accumulation,
-                "experimental_correct_accumulation",
-                True,
-                "it corrects the dynamic reference; pass reference=ReferenceType.DYNAMIC",
-            )
-        if self.reference_device is not None:
-            check_device("reference_device", self.reference_device, with_cells=False)
-            require(
-                self.reference is not ReferenceType.ZERO,
-                "reference_device",
-                type(self.reference_device).__name__,
-                "with reference=ReferenceType.ZERO there is nothing to hold; pass None",
-            )
+        check_compound(self)
 
     def as_bindings(self, data_type: RPUDataType) -> Any:
         """Refuse the conversion into a single C++ compound, which cannot track.

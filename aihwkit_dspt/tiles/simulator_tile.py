@@ -280,7 +280,8 @@ class TrackingSimulatorTile(SimulatorTile):
             ArgumentError: if there are more tensors than references.
             TileError: see :meth:`set_reference`.
         """
-        given = [symmetric_points] if isinstance(symmetric_points, Tensor) else symmetric_points
+        is_one = isinstance(symmetric_points, Tensor)
+        given = [symmetric_points] if is_one else list(symmetric_points)
         require_whole("number of symmetric_points", len(given), 1, len(self.pipeline.links))
         checked = [self._checked_reference(points) for points in given]
         weights = self.get_weights()

@@ -132,7 +132,7 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
         return self._value("chopper")
 
     @no_grad()
-    def set_reference(self, reference: Tensor) -> None:
+    def set_reference(self, reference: Tensor, array: int = 0) -> None:
         r"""Set the reference :math:`\tilde Q` to calibrated symmetric points.
 
         With ``reference=ReferenceType.STATIC`` this is the second stage of the paper's two-stage
@@ -141,11 +141,13 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
         Args:
             reference: ``[out_size, in_size]`` symmetric points of the fast array, in weight units
                 (one more column if the bias is analog).
+            array: number of the array that they belong to, as in ``unit_cell_devices``: 0 is the
+                fast array; the slowest has no reference.
 
         Raises:
-            TileError: see :meth:`TrackingSimulatorTile.set_reference`.
+            ArgumentError, TileError: see :meth:`TrackingSimulatorTile.set_reference`.
         """
-        self.tile.set_reference(reference)
+        self.tile.set_reference(reference, array)
 
     @contextmanager
     def listen(self, listener: Listener, array: int = 0) -> Iterator[Listener]:
