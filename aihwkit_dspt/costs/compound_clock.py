@@ -76,8 +76,8 @@ class CompoundClock:
 
 def line_sizes(tile: Any) -> Tuple[int, int]:
     """Return the number of lines that are read in turn, and of cells in each."""
-    sizes = tile.tile.get_x_size(), tile.tile.get_d_size()
-    in_size, out_size = sizes if tile.rpu_config.device.transfer_columns else sizes[::-1]
+    sizes = tile.tile.get_d_size(), tile.tile.get_x_size()
+    out_size, in_size = sizes if tile.rpu_config.device.transfer_columns else sizes[::-1]
     return in_size, out_size
 
 

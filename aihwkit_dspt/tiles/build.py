@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import List, Optional, Tuple
+from functools import partial
+from typing import List, Optional
 
 from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
@@ -37,9 +38,6 @@ from aihwkit_dspt.tiles.link import Link
 from aihwkit_dspt.tiles.pipeline import Pipeline
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
 
-Sizes = Tuple[int, int]
-"""``(x_size, d_size)``: columns, the bias column included, and rows."""
-
 
 def build_pipeline(
     x_size: int, d_size: int, rpu_config: UnitCellRPUConfig, data_type: RPUDataType
@@ -57,14 +55,14 @@ def build_pipeline(
         ConfigError: if the compound, or how it is read or pulsed, is not valid.
     """
     config = _checked(rpu_config, data_type)
-    sizes = x_size, d_size
+    new_array = partial(Crossbar, x_size, d_size, data_type=data_type)
     model_io = rpu_config.forward, rpu_config.backward
     read_io = transfer_read_parameters(config)
     fastest, *between, slowest = config.unit_cell_devices
     pulses = config.transfer_update
-    fast = Crossbar(*sizes, fastest, read_io, read_io, rpu_config.update, data_type)
-    slow = Crossbar(*sizes, slowest, *model_io, pulses, data_type)
-    others = [Crossbar(*sizes, device, read_io, read_io, pulses, data_type) for device in between]
+    fast = new_array(fastest, read_io, read_io, rpu_config.update)
+    slow = new_array(slowest, *model_io, pulses)
+    others = [new_array(device, read_io, read_io, pulses) for device in between]
     arrays = [fast, *others, slow]
     draw_seeded_devices(config, arrays, data_type)
     zeros = fast.weights.new_zeros(d_size, x_size)
@@ -74,7 +72,7 @@ def build_pipeline(
     # through the slow array where there is nothing to mix.
     mixed_array = slow
     if any(residual_scales(config)):
-        mixed_array = Crossbar(*sizes, IdealDevice(), *model_io, data_type=data_type)
+        mixed_array = new_array(IdealDevice(), *model_io)
     links = _links(config, arrays, data_type)
     fast_lr = FastLearningRate(config, fast.granularity, rpu_config.update.desired_bl)
     reads = ArrayReads(mixed_array, *model_io, config.read_mode)
@@ -114,7 +112,7 @@ def _links(
     """Return the links between arrays, for both the fastest first."""
     fast = arrays[0]
     columns = config.transfer_columns
-    in_size, out_size = (fast.x_size, fast.d_size)[:: 1 if columns else -1]
+    in_size, out_size = (fast.x_size, fast.d_size) if columns else (fast.d_size, fast.x_size)
     lines = LineAccess(in_size, columns)
     # Of a whole array nothing is left to be read after an event.
     growth = 1.0 if config.transfer_scope is TransferScope.ARRAY else float(out_size)
@@ -156,8 +154,8 @@ def _link(
 ) -> Link:
     """Return the link between two arrays, with new stages."""
     data_type = source.shared.dtype
-    sizes = source.x_size, source.d_size
-    in_size, out_size = sizes if config.transfer_columns else sizes[::-1]
+    sizes = source.d_size, source.x_size
+    out_size, in_size = sizes if config.transfer_columns else sizes[::-1]
     line_reads = LineReads(source, lines, transfer_read_parameters(config), config.read_mode)
     tracks = config.reference is ReferenceType.DYNAMIC
     syncs_every_read = config.reference_sync is ReferenceSync.EVERY_READ

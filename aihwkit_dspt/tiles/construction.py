@@ -98,9 +98,10 @@ def draw_seeded_devices(
         unit_cell_devices=config.unit_cell_devices, construction_seed=config.construction_seed
     )
     runtime = RuntimeParameter(data_type=data_type)
-    sizes = arrays[0].x_size, arrays[0].d_size
     # Not a crossbar: aihwkit cannot tell the state of a compound of unit cells.
-    drawn = create_cpp_tile(*sizes, SingleRPUConfig(device=twin, runtime=runtime))
+    drawn = create_cpp_tile(
+        arrays[0].x_size, arrays[0].d_size, SingleRPUConfig(device=twin, runtime=runtime)
+    )
     values = dict(zip(drawn.get_hidden_parameter_names(), drawn.get_hidden_parameters()))
     for number, array in enumerate(arrays):
         parameters = array.hidden_parameters()
