@@ -11,7 +11,7 @@ register_safe_globals()
 # pylint: disable=wrong-import-position
 from aihwkit_dspt._aihwkit_plots import plot_tracking_tiles  # noqa: E402
 from aihwkit_dspt.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from aihwkit_dspt.configs.build import build_config  # noqa: E402
+from aihwkit_dspt.configs.build import PAPER_SETTINGS, build_config  # noqa: E402
 from aihwkit_dspt.configs.compound import TrackingTransferCompound  # noqa: E402
 from aihwkit_dspt.configs.device_defaults import DeviceDefaults  # noqa: E402
 from aihwkit_dspt.configs.enums import (  # noqa: E402
@@ -19,6 +19,7 @@ from aihwkit_dspt.configs.enums import (  # noqa: E402
     ReferenceSync,
     ReferenceType,
     TransferScope,
+    TransferStart,
 )
 from aihwkit_dspt.configs.presets import (  # noqa: E402
     ERIDERCapacitorPreset,
@@ -96,6 +97,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ESTIMATORS",
+    "PAPER_SETTINGS",
     "Chopper",
     "DeviceDefaults",
     "ERIDERCapacitorPreset",
@@ -141,6 +143,7 @@ __all__ = [
     "TransferBuffer",
     "TransferEvent",
     "TransferScope",
+    "TransferStart",
     "ZeroShiftResult",
     "at_slow_weights",
     "build_config",

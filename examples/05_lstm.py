@@ -29,14 +29,11 @@ TEST_SIZE = 500
 
 
 def rpu_config(args: argparse.Namespace) -> Any:
-    """Return E-RIDER for small arrays: a sweep is short, so it flips and transfers faster."""
+    """Return E-RIDER as it comes."""
     return build_config(
         "e-rider",
         hfo2(args.reference_mean, args.reference_std),
         io_parameters=io_parameters(),
-        in_chop_prob=0.1,
-        transfer_lr=0.5,
-        auto_granularity=100.0,
     )
 
 

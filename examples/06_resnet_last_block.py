@@ -32,6 +32,8 @@ from torch import nn
 from torch.optim.lr_scheduler import StepLR
 from tqdm import tqdm
 
+from aihwkit_dspt import PAPER_SETTINGS
+
 
 @dataclass
 class Method:
@@ -55,7 +57,7 @@ METHODS: Dict[str, Method] = {
     "E-RIDER": Method(
         0.2,
         erider,
-        {"fast_lr": 0.1, "transfer_lr": 0.01, "scale_transfer_lr": True},
+        {**PAPER_SETTINGS, "fast_lr": 0.1, "transfer_lr": 0.01, "scale_transfer_lr": True},
         "#009E73",
     ),
 }

@@ -221,7 +221,10 @@ RESULTS = {
 """What functions return."""
 CHECKED_ELSEWHERE = {
     # Configurations check their fields: tests/configs.
-    *("ReadMode", "ReferenceSync", "ReferenceType", "TransferScope"),
+    *("ReadMode", "ReferenceSync", "ReferenceType", "TransferScope", "TransferStart"),
+    "PAPER_SETTINGS",
+    # Plans: tests/plan.
+    *("training_plan", "TrainingPlan", "TilePlan"),
     *("TrackingRPUConfig", "TrackingTransferCompound", "TrackingTile"),
     # Files: tests/test_checkpoint.py.
     *("load_checkpoint", "save_checkpoint"),

@@ -226,8 +226,9 @@ def test_build_config(algorithm: str) -> None:
     device = ReRamArrayHfO2PresetDevice()
     config = build_config(algorithm, device, n_arrays=4)
     assert (config.device.gamma, len(config.device.unit_cell_devices)) == (0.5, 4)
-    first = config.device.transfer_every
-    assert config.device.transfer_every_vec == [first, 5 * first, 25 * first]
+    assert config.device.transfer_every_vec == []
+    counted = build_config(algorithm, device, n_arrays=4, transfer_every=2.0)
+    assert counted.device.transfer_every_vec == [2.0, 10.0, 50.0]
     model = AnalogLinear(6, 4, rpu_config=config)
     optimizer = AnalogSGD(model.parameters(), lr=0.1)
     for _ in range(30):
@@ -235,6 +236,8 @@ def test_build_config(algorithm: str) -> None:
         model(torch.rand(10, 6)).sum().backward()
         optimizer.step()
     tile = tile_of(model)
+    periods = [link.schedule.sweep_every for link in tile.tile.pipeline.fastest_first]
+    assert periods == [64.0, 320.0, 1600.0]
     assert (tile.tile.get_weights().double() - mixed_weight(tile)).abs().max() < 1e-5
     own = build_config(algorithm, device, n_arrays=3, gamma=0.3, transfer_every_vec=[1.0, 2.0])
     assert (own.device.gamma, own.device.transfer_every_vec) == (0.3, [1.0, 2.0])

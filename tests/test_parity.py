@@ -282,6 +282,7 @@ def test_automatic_transfer_happens_once(reference: ReferenceType, fast: str) ->
         line = ours.tile.pipeline.link.schedule.line
         once(number)
         ours.tile.pipeline.link.schedule.line = line
+        ours.tile.pipeline.link.schedule.n_due = 1
         once(number)
 
     ours.tile.pipeline._transfer = twice

@@ -17,7 +17,13 @@ from aihwkit_dspt.configs.checks import (
     strict_fields,
 )
 from aihwkit_dspt.configs.compound_checks import check_compound
-from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
+from aihwkit_dspt.configs.enums import (
+    ReadMode,
+    ReferenceSync,
+    ReferenceType,
+    TransferScope,
+    TransferStart,
+)
 from aihwkit_dspt.configs.link_settings import residual_scales
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
@@ -125,6 +131,21 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     of aihwkit's C++ compound: with a dynamic reference that is synced on flips, transfers start
     after the first chopper period, and random choppers also flip when a period is over."""
 
+    start: TransferStart = TransferStart.AFTER_PERIOD
+    """When the slow array starts to learn, see :class:`~aihwkit_dspt.TransferStart`."""
+
+    sweep_every: float = 0.0
+    """Vectors in which the whole fast array is read once, whatever its size, the batch and the
+    layer. After each batch as many lines are transferred as its vectors are due, in one event;
+    after a batch of that many vectors or more, all lines. In a chain the periods of slower links
+    grow by 5. ``0`` transfers a line each ``transfer_every``, as aihwkit does."""
+
+    auto_scale_by_batch: bool = False
+    """Whether ``auto_scale`` follows the vectors of a batch at once, not one by one.
+
+    One by one (aihwkit's C++) each vector has a learning rate of its own, and is an update of its
+    own. At once, the averages of the batch are taken over before its update."""
+
     read_mode: ReadMode = ReadMode.AUTO
     """How products and reads of lines are simulated: in which way, not with which result."""
 
@@ -137,6 +158,12 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
 
     chopper: Type[Chopper] = Chopper
     """Class of the chopper, which says what flips."""
+
+    transfer_lr_follows_schedule: bool = False
+    """Whether ``transfer_lr`` is scaled with the ratio of the SGD learning rate to the largest so
+    far, so that a schedule reaches the transfers and the size of the learning rate does not (that
+    reaches the slow array through the fast one, see ``scale_fast_lr``). ``scale_transfer_lr``
+    follows the schedule already."""
 
     scale_fast_lr: bool = False
     """Whether ``fast_lr`` is scaled with the current learning rate of the SGD.

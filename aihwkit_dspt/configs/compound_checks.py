@@ -14,7 +14,13 @@ from aihwkit_dspt.configs.checks import (
     require_subclass,
 )
 from aihwkit_dspt.configs.device_checks import check_device
-from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
+from aihwkit_dspt.configs.enums import (
+    ReadMode,
+    ReferenceSync,
+    ReferenceType,
+    TransferScope,
+    TransferStart,
+)
 from aihwkit_dspt.configs.link_settings import check_links
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
 from aihwkit_dspt.stages.buffer import TransferBuffer
@@ -54,6 +60,14 @@ def _check_numbers(config: TrackingTransferCompound) -> None:
     require_number("in_chop_prob", config.in_chop_prob, 0.0, 1.0)
     require_number("out_chop_prob", config.out_chop_prob, 0.0, 1.0)
     require_number("transfer_every", config.transfer_every)
+    require_number("sweep_every", config.sweep_every, low=0.0)
+    require(
+        config.sweep_every == 0.0
+        or (config.transfer_every == 1.0 and not config.transfer_every_vec),
+        "sweep_every",
+        config.sweep_every,
+        "transfer_every says when to transfer, too; pass 0, or leave transfer_every",
+    )
     require_number("fast_lr", config.fast_lr, low=0.0)
     require_number("transfer_lr", config.transfer_lr, low=0.0)
     require_number("step", config.step, low=0.0, low_open=True)
@@ -68,11 +82,13 @@ def _check_numbers(config: TrackingTransferCompound) -> None:
     for name in (
         "in_chop_random",
         "auto_scale",
+        "auto_scale_by_batch",
         "correct_gradient_magnitudes",
         "forget_buffer",
         "no_buffer",
         "scale_fast_lr",
         "scale_transfer_lr",
+        "transfer_lr_follows_schedule",
         "transfer_columns",
         "units_in_mbatch",
         "experimental_correct_accumulation",
@@ -123,6 +139,7 @@ def _check_reference(config: TrackingTransferCompound) -> None:
     require_enum("reference", config.reference, ReferenceType)
     require_enum("reference_sync", config.reference_sync, ReferenceSync)
     require_enum("transfer_scope", config.transfer_scope, TransferScope)
+    require_enum("start", config.start, TransferStart)
     dynamic = config.reference is ReferenceType.DYNAMIC
     every_read = config.reference_sync is ReferenceSync.EVERY_READ
     if dynamic and config.in_chop_prob == 0.0:

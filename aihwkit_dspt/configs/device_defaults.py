@@ -7,43 +7,51 @@ from math import ceil
 from statistics import mean
 from typing import Any
 
-from aihwkit_dspt.devices.simulated import SimulatedNumbers, pulsed_devices
+from aihwkit.simulator.parameters.mapping import MappingParameter
 
-PAPER_STATES = 2.0 / 0.4622
-"""States of the paper's device, aihwkit's ``ReRamArrayHfO2PresetDevice``."""
+from aihwkit_dspt.devices.simulated import SimulatedNumbers, pulsed_devices
 
 LONGEST_TRAIN = 127
 """Most pulses of one train: with more states, gradients are clipped rather than slow."""
 
+FEW_STATES = 20
+"""With fewer, noise asks for smaller rates, and first weights for output scales."""
+
 
 @dataclass(frozen=True)
 class DeviceDefaults:
-    r"""Learning rates and pulse trains for a device with range :math:`R` and :math:`n` states.
+    r"""Settings for a device with range :math:`R` and :math:`n` states.
 
-    The paper's settings for its device (:math:`R = 2`, :math:`n = 4.3`), continued to others:
+    ================================  =====================================  =====  =====  ======
+    setting                           rule                                   n = 4  n=200  n=1200
+    ================================  =====================================  =====  =====  ======
+    ``gamma``                         :math:`n / 4000`, from 0.05 to 0.4      0.05   0.05     0.3
+    ``update.desired_bl``             :math:`n / 40`, from 5 to 127              5      5      30
+    ``fast_lr``                       :math:`n / (4\, BL)`, at least 3           1     10      10
+    ``transfer_lr``                   0.06                                    0.03   0.06    0.06
+    ``transfer_update.desired_bl``    :math:`n / 100`, from 1 to 127             1      2      12
+    ``mapping.weight_scaling_omega``  0                                        0.3      0       0
+    ================================  =====================================  =====  =====  ======
 
-    ==================================  ====================================  ==================
-    setting                             rule                                  paper's device
-    ==================================  ====================================  ==================
-    ``fast_lr``                         :math:`R / 4`                         0.5
-    ``transfer_lr``                     :math:`\min(0.05\, n / 4.3,\ 1)`     0.05
-    ``update.desired_bl``               :math:`n / 80`, from 5 to 127         5
-    ``transfer_update.desired_bl``      :math:`n / 100`, from 1 to 127        1
-    ==================================  ====================================  ==================
+    Below 20 states ``fast_lr`` is 1, ``transfer_lr`` 0.03 and ``weight_scaling_omega`` 0.3.
+    All of them were chosen by measurement (digits, a small GPT; see ``docs/defaults.md``):
 
-    * ``fast_lr`` is in weight units, so the fast array takes the same share of its range for the
-      same gradient.
-    * ``transfer_lr``: slow pulses come at a rate of ``transfer_lr`` :math:`/ \Delta w_{min}` and
-      each adds noise of the size :math:`\Delta w_{min}^2`. ``transfer_lr`` grows as
-      :math:`1 / \Delta w_{min}`, so that the noise stays that of the paper's device.
-    * The gradient pulses are enough for :math:`|x\, d| = 0.05`; larger products are clipped.
-    * One transfer can move a slow cell by one percent of its range, or by one pulse. With a
-      single pulse (aihwkit's AGAD) a device with 2000 states would need 2000 sweeps over the array
-      to cross its range.
+    * ``gamma``: the noise of the fast array enters the model with it. With few states less of the
+      residual is better, with many more.
+    * ``fast_lr`` (with ``auto_scale``): at an SGD learning rate of 0.1 the largest product of a
+      batch moves a cell of the fast array by a fortieth of its range at least, and by
+      half a pulse.
+    * ``transfer_lr``: in each sweep the slow array takes that share of the residual.
+      Larger ones learn faster and end worse.
+    * One transfer can move a slow cell by one percent of its range, or by one pulse.
+    * Output scales that are learned keep first weights apart that differ by less than a pulse.
     """
 
+    gamma: float
+    """Residual scale."""
+
     fast_lr: float
-    """Learning rate of the gradient pulses, in weight units."""
+    """Learning rate of the gradient pulses, in the units of ``auto_scale``."""
 
     transfer_lr: float
     """Learning rate of the transfer."""
@@ -54,6 +62,9 @@ class DeviceDefaults:
     transfer_bl: int
     """Most pulses of a transfer."""
 
+    weight_scaling_omega: float
+    """Largest weight after mapping; 0 for weights as they are."""
+
     @classmethod
     def of(cls, device: Any) -> DeviceDefaults:
         """Return the defaults for two arrays of a device; of a unit cell, its mean device counts.
@@ -63,12 +74,21 @@ class DeviceDefaults:
         """
         parts = [SimulatedNumbers.of(part) for part in pulsed_devices(device)]
         states = mean(part.n_states for part in parts)
+        has_few = states < FEW_STATES
+        desired_bl = _between(5, states / 40.0)
         return cls(
-            fast_lr=_rounded(mean(part.weight_range for part in parts) / 4.0),
-            transfer_lr=min(_rounded(0.05 * states / PAPER_STATES), 1.0),
-            desired_bl=_between(5, states / 80.0),
+            gamma=_rounded(min(max(states / 4000.0, 0.05), 0.4)),
+            fast_lr=1.0 if has_few else _rounded(max(states / (4.0 * desired_bl), 3.0)),
+            transfer_lr=0.03 if has_few else 0.06,
+            desired_bl=desired_bl,
             transfer_bl=_between(1, states / 100.0),
+            weight_scaling_omega=0.3 if has_few else 0.0,
         )
+
+    def mapping(self) -> MappingParameter:
+        """Return the mapping of weights to the arrays."""
+        omega = self.weight_scaling_omega
+        return MappingParameter(weight_scaling_omega=omega, learn_out_scaling=omega > 0.0)
 
 
 def _rounded(value: float) -> float:

@@ -37,6 +37,18 @@ class TransferScope(Enum):
     """The whole array at every event, as Algorithms 2 and 3 are printed."""
 
 
+class TransferStart(Enum):
+    """When the slow array starts to learn."""
+
+    AFTER_PERIOD = "AfterPeriod"
+    """With a dynamic reference that is synced on flips: after the first chopper period, as in
+    aihwkit's C++ compound. With any other, at the first event."""
+
+    FIRST_SWEEP = "FirstSweep"
+    """At the first event. The first phases of the chopper last 1, 1, 2, 4, ... sweeps, until they
+    are as long as its period: the reference is taken early, and again while it settles."""
+
+
 class ReadMode(Enum):
     """How products with the mixed weight and reads of single lines are simulated."""
 

@@ -12,6 +12,9 @@ from aihwkit_dspt.configs.checks import require, require_number
 if TYPE_CHECKING:
     from aihwkit_dspt.configs.compound import TrackingTransferCompound
 
+CHAIN_GROWTH = 5.0
+"""Period of a link in a chain of more than two arrays, relative to that of the link before."""
+
 
 def residual_scales(config: TrackingTransferCompound) -> List[float]:
     r"""Return the weight :math:`\gamma_n` of each residual, that of the fastest array first.
@@ -48,6 +51,7 @@ def of_link(
         for _ in range(number):
             grown = grown * float32(growth)
         every = float(grown)
+    sweep_every = config.sweep_every * CHAIN_GROWTH**number
     if config.transfer_lr_vec:
         rate = config.transfer_lr_vec[number]
     link = copy(config)
@@ -56,6 +60,7 @@ def of_link(
         gamma=residual_scales(config)[number],
         transfer_every=every,
         transfer_every_vec=[],
+        sweep_every=sweep_every,
         transfer_lr=rate,
         transfer_lr_vec=[],
     )

@@ -8,6 +8,7 @@ from typing import Any, Callable, Type
 
 from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagementType
 from aihwkit.simulator.parameters.io import IOParameters
+from aihwkit.simulator.parameters.mapping import MappingParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.presets.compounds import PCMPresetUnitCell
 from aihwkit.simulator.presets.devices import (
@@ -48,6 +49,7 @@ def _compound(algorithm: str, device: Callable[[], Any]) -> TrackingTransferComp
     derived = DeviceDefaults.of(devices[0])
     return TrackingTransferCompound(
         unit_cell_devices=devices,
+        gamma=derived.gamma,
         fast_lr=derived.fast_lr,
         transfer_lr=derived.transfer_lr,
         transfer_forward=PresetIOParameters(
@@ -66,14 +68,22 @@ def _preset(name: str, algorithm: str, device: Callable[[], Any]) -> Type[Tracki
     def update() -> UpdateParameters:
         return PresetUpdateParameters(desired_bl=DeviceDefaults.of(device()).desired_bl)
 
+    def mapping() -> MappingParameter:
+        return DeviceDefaults.of(device()).mapping()
+
     members = {
         "__doc__": f"""{algorithm.upper()}, as ``build_config("{algorithm}", ...)``, with
     :class:`~{device.__module__}.{device.__name__}`.
     """,
         "__module__": __name__,
-        "__annotations__": {"device": TrackingTransferCompound, "update": UpdateParameters},
+        "__annotations__": {
+            "device": TrackingTransferCompound,
+            "update": UpdateParameters,
+            "mapping": MappingParameter,
+        },
         "device": field(default_factory=partial(_compound, algorithm, device)),
         "update": field(default_factory=update),
+        "mapping": field(default_factory=mapping),
     }
     preset: Type[TrackingPreset] = type(name, (TrackingPreset,), members)
     return strict_fields(dataclass(preset))

@@ -57,7 +57,7 @@ def rehearse(link: Link, vectors_per_step: int, steps: int, lr: float) -> Rehear
         step += 1
         for start, stop, due in schedule.split(vectors_per_step):
             schedule.count(stop - start, due)()
-            while schedule.is_due:
+            while schedule.n_due:
                 lines, sweep = schedule.lines(), schedule.sweep
                 writes = link.timing.writes(sweep)
                 if writes and first_write is None:

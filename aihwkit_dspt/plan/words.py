@@ -44,8 +44,8 @@ def _of_slow(plan: TilePlan, steps: int) -> List[str]:
 
 def _shorter(plan: TilePlan) -> str:
     return (
-        f"a sweep over P takes {plan.steps_per_sweep:,.1f} steps. Count transfers in vectors "
-        "(units_in_mbatch=False), pass a smaller transfer_every, or a larger in_chop_prob"
+        f"a sweep over P takes {plan.steps_per_sweep:,.1f} steps. Pass "
+        "start=TransferStart.FIRST_SWEEP, a sweep_every in vectors, or a larger in_chop_prob"
     )
 
 

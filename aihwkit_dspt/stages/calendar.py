@@ -10,7 +10,9 @@ Chunk = Tuple[int, int, Tuple[int, ...]]
 
 
 def chunks(schedules: Sequence[TransferSchedule], m_batch: int) -> Iterator[Chunk]:
-    """Yield ``(start, stop, numbers)`` chunks of a batch; the transfers follow their chunk.
+    """Yield ``(start, stop, n_lines)`` chunks of a batch, with the lines due after the chunk.
+
+    There is a number of lines for each schedule.
 
     Where several are due after the same vector, they come in the order of the schedules: aihwkit's
     C++ compounds transfer from the fastest array first.
@@ -20,14 +22,14 @@ def chunks(schedules: Sequence[TransferSchedule], m_batch: int) -> Iterator[Chun
         m_batch: vectors of the batch.
     """
     if len(schedules) == 1:
-        for start, stop, transfers in schedules[0].split(m_batch):
-            yield start, stop, (0,) if transfers else ()
+        for start, stop, n_lines in schedules[0].split(m_batch):
+            yield start, stop, (n_lines,)
         return
-    due: Dict[int, List[int]] = {m_batch: []}
+    due: Dict[int, List[int]] = {m_batch: [0] * len(schedules)}
     for number, schedule in enumerate(schedules):
-        for _, stop, transfers in schedule.split(m_batch):
-            if transfers:
-                due.setdefault(stop, []).append(number)
+        for _, stop, n_lines in schedule.split(m_batch):
+            if n_lines:
+                due.setdefault(stop, [0] * len(schedules))[number] = n_lines
     start = 0
     for stop in sorted(due):
         yield start, stop, tuple(due[stop])

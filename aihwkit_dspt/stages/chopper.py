@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Tuple
 from torch import Generator, Tensor, dtype, ones, rand, tensor
 from torch.nn import Module
 
+from aihwkit_dspt.stages.timing import TransferTiming
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 
 
@@ -28,10 +29,9 @@ class Chopper(Module):
         out_size: number of cells along a line.
         in_chop_prob: flip probability of an input sign per read of its line; 0 for none.
         out_chop_prob: flip probability of an output sign per full sweep; 0 for none.
-        in_chop_random: whether input signs flip at random or every ``period`` sweeps.
-        period: chopper period in sweeps.
-        ends_phases: aihwkit's dynamic compound flips regularly even if it also flips at random,
-            so that no chopper phase gets longer than ``period``.
+        in_chop_random: whether input signs flip at random or at the end of each phase.
+        timing: when a phase ends. aihwkit's dynamic compound flips then even if it also flips at
+            random.
         seed: seed of the random flips.
         data_type: data type of the signs.
     """
@@ -43,8 +43,7 @@ class Chopper(Module):
         in_chop_prob: float,
         out_chop_prob: float,
         in_chop_random: bool,
-        period: int,
-        ends_phases: bool,
+        timing: TransferTiming,
         seed: int,
         data_type: dtype,
     ) -> None:
@@ -52,8 +51,8 @@ class Chopper(Module):
         self.in_chop_prob = in_chop_prob
         self.out_chop_prob = out_chop_prob
         self.in_chop_random = in_chop_random and in_chop_prob > 0.0
-        self.regular = in_chop_prob > 0.0 and (not in_chop_random or ends_phases)
-        self.period = period
+        self.regular = in_chop_prob > 0.0 and (not in_chop_random or timing.ends_phases)
+        self.timing = timing
         self.in_sign: Tensor
         self.out_sign: Tensor
         self.register_buffer("in_sign", ones(in_size, dtype=data_type))
@@ -130,7 +129,7 @@ class Chopper(Module):
             sweep: number of full sweeps before this one.
         """
         indices = range(lines.start, lines.stop)
-        if self.regular and sweep % self.period + 1 == self.period:
+        if self.regular and self.timing.ends_phase(sweep):
             return list(indices)
         if not self.in_chop_random:
             return []

@@ -29,13 +29,15 @@ class TransferSchedule:
         units_in_mbatch: whether the length is given in batches.
         n_states: number of states of the fast device, for the automatic choice.
         whole_array: whether each event transfers all lines.
+        sweep_every: vectors in which all lines are transferred once: after each batch as many
+            lines as its vectors are due; 0 for ``transfer_every``.
 
     Attributes:
         update_count: vectors since the weights were set.
         line: the line that the next event reads.
         sweep: full sweeps over the array so far.
         n_reads: lines read so far.
-        is_due: whether an event is due, or has begun and not ended.
+        n_due: lines that are due, those of an event that has begun and not ended included.
     """
 
     def __init__(
@@ -45,10 +47,12 @@ class TransferSchedule:
         units_in_mbatch: bool,
         n_states: float,
         whole_array: bool,
+        sweep_every: float = 0.0,
     ) -> None:
         self.in_size = in_size
         self.lines_per_event = in_size if whole_array else 1
         self.events_per_sweep = in_size // self.lines_per_event
+        self.sweep_every = sweep_every
         self.transfer_every = transfer_every
         self.units_in_mbatch = units_in_mbatch
         self.n_states = n_states
@@ -56,7 +60,7 @@ class TransferSchedule:
         self.line = 0
         self.sweep = 0
         self.n_reads = 0
-        self.is_due = False
+        self.n_due = 0
         self._last = -1, 0
 
     def every(self, m_batch: int) -> int:
@@ -74,25 +78,35 @@ class TransferSchedule:
             return int(ceil(float32(self.transfer_every) * float32(m_batch)))
         return round_half_away(float(float32(self.transfer_every)))
 
-    def split(self, m_batch: int) -> Iterator[Tuple[int, int, bool]]:
-        """Yield ``(start, stop, transfer)`` chunks of a batch; a transfer follows its chunk."""
+    def split(self, m_batch: int) -> Iterator[Tuple[int, int, int]]:
+        """Yield ``(start, stop, n_lines)`` chunks of a batch; lines are due after their chunk."""
+        if self.sweep_every > 0.0:
+            # A second sweep would read again what nothing has changed.
+            n_lines = min(self._lines_until(m_batch) - self._lines_until(0), self.in_size)
+            yield 0, m_batch, n_lines
+            return
         every, count, start = self.every(m_batch), self.update_count, 0
         while start < m_batch:
             stop = m_batch
             if every > 0:
                 stop = min(start + every - count % every, m_batch)
             count += stop - start
-            yield start, stop, every > 0 and count % every == 0
+            yield start, stop, self.lines_per_event if every > 0 and count % every == 0 else 0
             start = stop
 
-    def count(self, n_vectors: int, is_due: bool) -> partial[None]:
-        """Return the call that counts update cycles, after which an event may be due."""
+    def _lines_until(self, n_vectors: int) -> int:
+        """Return the lines of all events that were due until so many more vectors."""
+        n_events = (self.update_count + n_vectors) * self.events_per_sweep // self.sweep_every
+        return int(n_events) * self.lines_per_event
+
+    def count(self, n_vectors: int, n_due: int) -> partial[None]:
+        """Return the call that counts update cycles, after which lines may be due."""
         # One call in C: nothing of it can be interrupted.
-        return partial(vars(self).update, update_count=self.update_count + n_vectors, is_due=is_due)
+        return partial(vars(self).update, update_count=self.update_count + n_vectors, n_due=n_due)
 
     def lines(self) -> slice:
-        """Return the lines of the event that is due."""
-        return slice(self.line, self.line + self.lines_per_event)
+        """Return the lines of the event that is due: those that are due, to the last line."""
+        return slice(self.line, min(self.line + self.n_due, self.in_size))
 
     def finish(self, was_read: bool = True) -> partial[None]:
         """Return the call that counts the event that is due, and moves on to the next lines.
@@ -101,17 +115,23 @@ class TransferSchedule:
             was_read: whether the lines were read; the others do not count for the sweeps.
         """
         lines, n_reads, sweep = self.lines(), self.n_reads, self.sweep
+        n_lines = lines.stop - lines.start
         if was_read:
-            n_reads += self.lines_per_event
+            n_reads += n_lines
             sweep += int(lines.stop == self.in_size)
-        line = lines.stop % self.in_size
-        return partial(vars(self).update, line=line, n_reads=n_reads, sweep=sweep, is_due=False)
+        after = {
+            "line": lines.stop % self.in_size,
+            "n_reads": n_reads,
+            "sweep": sweep,
+            "n_due": self.n_due - n_lines,
+        }
+        return partial(vars(self).update, after)
 
     def restart(self) -> None:
         """Start counting update cycles and lines anew, as aihwkit does on set weights."""
         self.update_count = 0
         self.line = 0
-        self.is_due = False
+        self.n_due = 0
 
     def state(self) -> Dict[str, Any]:
         """Return the counters."""

@@ -1,20 +1,30 @@
-"""When a link starts to write, and how long a chopper phase may last."""
+"""When a link starts to write, and when phases of the chopper end."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+MOST_GAIN = 4.0
+"""Most that increments of the buffer are larger at the start."""
 
 
 @dataclass(frozen=True)
 class TransferTiming:
     """What happens in which sweep over the fast array."""
 
-    first_sweep: int
+    period: int
+    """Sweeps in a phase of the chopper."""
+
+    first_sweep: int = 0
     """Full sweeps that are over before pulses go to the slow array; before that, reads go into the
     buffer and the estimate only."""
 
-    ends_phases: bool
+    ends_phases: bool = True
     """Whether random choppers also flip when a period is over, so that no phase gets longer."""
+
+    settles: bool = False
+    """Whether phases end after 1, 2, 4, ... sweeps until they are as long as the period, and the
+    increments of the buffer are larger as long as phases are short."""
 
     @classmethod
     def agad(cls, period: int, takes_reference_at_once: bool) -> TransferTiming:
@@ -25,13 +35,33 @@ class TransferTiming:
             takes_reference_at_once: whether the reference follows each read; else pulses wait until
                 the first reference has been taken, which is used in the sweep after the period.
         """
-        return cls(0 if takes_reference_at_once else period + 1, True)
+        return cls(period, 0 if takes_reference_at_once else period + 1)
 
     @classmethod
-    def printed(cls) -> TransferTiming:
+    def printed(cls, period: int) -> TransferTiming:
         """Return the timing of Algorithms 2 and 3 as they are printed."""
-        return cls(0, False)
+        return cls(period, ends_phases=False)
+
+    @classmethod
+    def from_first_sweep(cls, period: int) -> TransferTiming:
+        """Return the timing that writes at once and takes the reference while it settles."""
+        return cls(period, settles=True)
 
     def writes(self, sweep: int) -> bool:
         """Return whether an event after ``sweep`` full sweeps sends pulses to the slow array."""
         return sweep >= self.first_sweep
+
+    def gain(self, sweep: int) -> float:
+        r"""Return the factor of the buffer's increments after ``sweep`` full sweeps.
+
+        It is :math:`\min(\max(T/k, 1), 4)` in the :math:`k`-th sweep, with the period :math:`T`.
+        What a residual that stays can do within a phase is bounded by what it does in a full one.
+        """
+        return min(max(self.period / (sweep + 1), 1.0), MOST_GAIN) if self.settles else 1.0
+
+    def ends_phase(self, sweep: int) -> bool:
+        """Return whether a phase of a regular chopper ends with the sweep after ``sweep`` ones."""
+        n_sweeps = sweep + 1
+        if self.settles and n_sweeps < self.period:
+            return n_sweeps & (n_sweeps - 1) == 0
+        return n_sweeps % self.period == 0

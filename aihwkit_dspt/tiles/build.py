@@ -14,7 +14,13 @@ from aihwkit.simulator.rpu_base import devices
 
 from aihwkit_dspt.configs.built import mark_built
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
-from aihwkit_dspt.configs.enums import ReadMode, ReferenceSync, ReferenceType, TransferScope
+from aihwkit_dspt.configs.enums import (
+    ReadMode,
+    ReferenceSync,
+    ReferenceType,
+    TransferScope,
+    TransferStart,
+)
 from aihwkit_dspt.configs.link_settings import of_link, residual_scales
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
 from aihwkit_dspt.reads.array import ArrayReads
@@ -159,18 +165,15 @@ def _link(
     line_reads = LineReads(source, lines, transfer_read_parameters(config), config.read_mode)
     tracks = config.reference is ReferenceType.DYNAMIC
     syncs_every_read = config.reference_sync is ReferenceSync.EVERY_READ
-    # Line by line things are timed as in aihwkit's C++ compound, the whole array as the paper's
-    # algorithms are printed.
     whole_array = config.transfer_scope is TransferScope.ARRAY
-    timing = TransferTiming.printed()
-    if tracks and not whole_array:
-        timing = TransferTiming.agad(config.chop_period(), syncs_every_read)
+    timing = _timing(config)
     schedule = TransferSchedule(
         in_size,
         config.transfer_every,
         config.units_in_mbatch,
         source.n_states if config.transfer_every < 0.0 else 0.0,
         whole_array,
+        config.sweep_every,
     )
     chopper = config.chopper(
         in_size,
@@ -178,8 +181,7 @@ def _link(
         config.in_chop_prob,
         config.out_chop_prob,
         config.in_chop_random,
-        config.chop_period(),
-        timing.ends_phases,
+        timing,
         seed,
         data_type,
     )
@@ -220,3 +222,17 @@ def _link(
         syncs_every_read=syncs_every_read,
         fuses=config.read_mode is not ReadMode.TORCH,
     )
+
+
+def _timing(config: TrackingTransferCompound) -> TransferTiming:
+    """Return what a link does in which sweep; see the fields ``start`` and ``transfer_scope``."""
+    period = config.chop_period()
+    if config.start is TransferStart.FIRST_SWEEP:
+        return TransferTiming.from_first_sweep(period)
+    # Line by line things are timed as in aihwkit's C++ compound, the whole array as the paper's
+    # algorithms are printed.
+    tracks = config.reference is ReferenceType.DYNAMIC
+    if tracks and config.transfer_scope is TransferScope.LINE:
+        syncs_every_read = config.reference_sync is ReferenceSync.EVERY_READ
+        return TransferTiming.agad(period, syncs_every_read)
+    return TransferTiming.printed(period)

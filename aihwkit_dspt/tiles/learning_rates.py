@@ -119,7 +119,8 @@ class TransferLearningRate:
               g = \text{buffer\_granularity}\; \Delta w_{min}\,
               [\text{auto\_granularity} / (n\, \text{transfer\_every})]
 
-    with the SGD learning rate :math:`\lambda` if ``scale_transfer_lr`` and the number :math:`n`
+    with the SGD learning rate :math:`\lambda` if ``scale_transfer_lr``, or its ratio to the largest
+    so far if ``transfer_lr_follows_schedule``, and the number :math:`n`
     of transfer events in a full sweep. ``correct_gradient_magnitudes`` divides by the fast
     learning rate and by the ratio of the granularities.
 
@@ -128,6 +129,9 @@ class TransferLearningRate:
         fast_granularity: weight granularity of the fast device.
         slow_granularity: weight granularity of the slow device.
         events_per_sweep: transfer events in a full sweep over the array.
+
+    Attributes:
+        largest_lr: the largest SGD learning rate that was used so far.
     """
 
     def __init__(
@@ -140,6 +144,7 @@ class TransferLearningRate:
         self.config = config
         self.corrects_accumulation = config.experimental_correct_accumulation
         self.events_per_sweep = events_per_sweep
+        self.largest_lr = float32(0.0)
         self.set_granularities(fast_granularity, slow_granularity)
 
     def set_granularities(self, fast_granularity: float, slow_granularity: float) -> None:
@@ -147,8 +152,10 @@ class TransferLearningRate:
         config = self.config
         fast = float32(fast_granularity)
         granularity = float32(config.buffer_granularity or 1.0)
-        if config.auto_granularity > 0.0 and config.transfer_every != 0.0:
+        if config.auto_granularity > 0.0 and (config.transfer_every or config.sweep_every) != 0.0:
             period = float32(self.events_per_sweep) * float32(abs(config.transfer_every))
+            if config.sweep_every > 0.0:
+                period = float32(config.sweep_every)
             granularity = granularity * (fast * float32(config.auto_granularity) / period)
         else:
             granularity = granularity * fast
@@ -160,8 +167,17 @@ class TransferLearningRate:
 
     def is_on(self, learning_rate: float) -> bool:
         """Return whether anything is transferred at the given SGD learning rate."""
-        scale = learning_rate if self.config.scale_transfer_lr else 1.0
-        return bool(self.config.transfer_lr * scale != 0.0)
+        return bool(self.to_target(learning_rate) != 0.0)
+
+    def to_target(self, learning_rate: float) -> float32:
+        r"""Return ``transfer_lr`` :math:`[\lambda]`, in weight units per unit of the residual."""
+        value = float32(self.config.transfer_lr)
+        rate = abs(float32(learning_rate))
+        if self.config.scale_transfer_lr:
+            value = value * rate
+        elif self.config.transfer_lr_follows_schedule and rate > 0.0:
+            value = value * (rate / max(self.largest_lr, rate))
+        return value
 
     def __call__(self, learning_rate: float, fast_lr: float32, sample: int) -> float:
         """Return the increment per weight unit.
@@ -177,9 +193,7 @@ class TransferLearningRate:
         return self._last[1]
 
     def _value(self, learning_rate: float, fast_lr: float32, sample: int) -> float:
-        value = float32(self.config.transfer_lr)
-        if self.config.scale_transfer_lr:
-            value = value * abs(float32(learning_rate))
+        value = self.to_target(learning_rate)
         if self.config.correct_gradient_magnitudes:
             value = value / fast_lr
         value = value / self.granularity

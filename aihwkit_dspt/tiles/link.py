@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Dict, List, Optional, Sequence
 
-from numpy import float32
 from torch import Tensor, float64
 from torch.nn import Module
 
@@ -131,12 +130,6 @@ class Link:
             "reference": self.reference.values,
         }
 
-    def rate_to_target(self, learning_rate: float) -> float32:
-        """Return the learning rate that the target sees, in weight units per residual."""
-        config = self.rate.config
-        scale = abs(float32(learning_rate)) if config.scale_transfer_lr else float32(1.0)
-        return float32(float32(config.transfer_lr) * scale)
-
     def modulate(self, x_vectors: Tensor, d_vectors: Tensor) -> Sequence[Tensor]:
         """CHOP: return ``[n, x_size]`` inputs and ``[n, d_size]`` errors with the signs."""
         if self.lines.columns:
@@ -183,7 +176,8 @@ class Link:
 
     def _new_event(self, learning_rate: float, source_lr: Any) -> TransferEvent:
         schedule = self.schedule
-        beta = self.rate(learning_rate, source_lr, schedule.sweep % self.chopper.period + 1)
+        beta = self.rate(learning_rate, source_lr, schedule.sweep % self.timing.period + 1)
+        beta *= self.timing.gain(schedule.sweep)
         number, writes = schedule.n_reads % LARGEST, self.timing.writes(schedule.sweep)
         return TransferEvent(number, schedule.lines(), schedule.sweep, beta, writes)
 

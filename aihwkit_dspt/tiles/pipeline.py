@@ -7,6 +7,7 @@ from typing import Any, List, Optional, Tuple
 from weakref import ref
 
 from aihwkit.exceptions import TileError
+from numpy import float32
 from torch import Tensor, stack, zeros
 from torch import device as torch_device
 
@@ -70,11 +71,13 @@ class Pipeline:
         self.link = links[-1]
         self.fastest_first = links[::-1]
         self._schedules = [link.schedule for link in self.fastest_first]
+        self._none_due = (0,) * len(links)
         self.fast_lr = fast_lr
         self.mixed_array = mixed_array
         self.reads = reads
         self.x_size, self.d_size = self.fast.x_size, self.fast.d_size
         self.learning_rate = 0.1
+        self.largest_lr = 0.0
         self.counters = OperationCounters()
         self.unfinished = False
         self.is_changing = False
@@ -103,19 +106,28 @@ class Pipeline:
         if self.learning_rate == 0.0 or m_batch == 0:
             return
         self.unfinished = True
+        self.follow_learning_rate(self.learning_rate)
         for start, stop, due in chunks(self._schedules, m_batch):
             if stop - start == m_batch:
                 self._update_fast(x_vectors, d_vectors, m_batch, due)
             else:
                 chunk = x_vectors[start:stop], d_vectors[start:stop]
                 self._update_fast(*chunk, m_batch, due)
-            for number in due:
-                self._transfer(number)
+            for number, n_lines in enumerate(due):
+                if n_lines:
+                    self._transfer(number)
         self._refresh()
         self.unfinished = False
         for link in self.fastest_first:
             for listener in link.listeners:
                 listener.on_step(m_batch)
+
+    def follow_learning_rate(self, learning_rate: float) -> None:
+        """Let the links know the largest learning rate of the SGD so far."""
+        if abs(learning_rate) > self.largest_lr:
+            self.largest_lr = abs(learning_rate)
+            for link in self.links:
+                link.rate.largest_lr = float32(self.largest_lr)
 
     def settle(self) -> None:
         """Finish what an interrupted call left undone.
@@ -127,7 +139,7 @@ class Pipeline:
         if not self.unfinished:
             return
         for number, schedule in enumerate(self._schedules):
-            if schedule.is_due:
+            if schedule.n_due:
                 self._transfer(number)
         self.refresh_weights()
         self.unfinished = False
@@ -140,6 +152,12 @@ class Pipeline:
         if not self.fast_lr.auto_scales:
             self._pulse_fast(x_chopped, d_chopped, due)
             return
+        if self.config.auto_scale_by_batch:
+            largest = stack([x_vectors.abs().amax(1).mean(), d_vectors.abs().amax(1).mean()])
+            x_max, d_max = largest.tolist()
+            self.fast_lr.observe(x_max, d_max, 1)
+            self._pulse_fast(x_chopped, d_chopped, due)
+            return
         # The learning rate follows the running maxima from one vector to the next. That needs them
         # on the host; aihwkit's CUDA compound waits for the GPU here, too.
         maxima = stack([x_vectors.abs().amax(1), d_vectors.abs().amax(1)], dim=1).tolist()
@@ -147,14 +165,13 @@ class Pipeline:
             self.fast_lr.observe(x_max, d_max, m_batch)
             one = slice(index, index + 1)
             is_last = index == len(maxima) - 1
-            self._pulse_fast(x_chopped[one], d_chopped[one], due if is_last else ())
+            self._pulse_fast(x_chopped[one], d_chopped[one], due if is_last else self._none_due)
 
     def _pulse_fast(self, x_input: Tensor, d_input: Tensor, due: Tuple[int, ...]) -> None:
         """Send pulses and count them; events may be due then."""
         fast_lr, n_vectors = self.fast_lr(self.learning_rate), len(x_input)
         counted: List[partial[Any]] = [
-            schedule.count(n_vectors, number in due)
-            for number, schedule in enumerate(self._schedules)
+            schedule.count(n_vectors, n_due) for schedule, n_due in zip(self._schedules, due)
         ]
         counted.append(self.counters.count_update_cycles(n_vectors))
         if self.fast_lr.auto_scales:
@@ -165,13 +182,14 @@ class Pipeline:
         self.fast.pulse(x_input, d_input, fast_lr, *counted)
 
     def _transfer(self, number: int) -> None:
-        """Do the transfer event of a link that is due, or what is left of it."""
+        """Do the transfer events of a link that are due, or what is left of them."""
         link, source_lr = self.fastest_first[number], self.fast_lr.current
         if number > 0:
-            source_lr = self.fastest_first[number - 1].rate_to_target(self.learning_rate)
-        changed = link.transfer(self.learning_rate, source_lr, self.counters)
-        if changed is not None:
-            self._store(changed)
+            source_lr = self.fastest_first[number - 1].rate.to_target(self.learning_rate)
+        while link.schedule.n_due:
+            changed = link.transfer(self.learning_rate, source_lr, self.counters)
+            if changed is not None:
+                self._store(changed)
 
     # -- the mixed weight -------------------------------------------------------------------------
 

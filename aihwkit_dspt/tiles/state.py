@@ -152,7 +152,7 @@ def _without_arrays(pipeline: Pipeline) -> Dict[str, Any]:
         "settings": fixed_settings(pipeline.config),
         "fast_lr": pipeline.fast_lr.state(),
         "counters": pipeline.counters.state(),
-        "learning_rate": [pipeline.learning_rate],
+        "learning_rate": [pipeline.learning_rate, pipeline.largest_lr],
     }
 
 
@@ -192,7 +192,11 @@ def load_state(pipeline: Pipeline, state: Dict[str, Any]) -> None:
         schedule.load_state(state[name])
     pipeline.fast_lr.load_state(state["fast_lr"])
     pipeline.counters.load_state(state["counters"])
-    pipeline.learning_rate = float(state["learning_rate"][0])
+    # Files of before had the present learning rate only.
+    rates = [float(rate) for rate in state["learning_rate"]]
+    pipeline.learning_rate = rates[0]
+    pipeline.largest_lr = 0.0
+    pipeline.follow_learning_rate(rates[-1])
 
 
 def from_format_1(state: Dict[str, Any], config: TrackingTransferCompound) -> Dict[str, Any]:

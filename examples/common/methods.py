@@ -106,7 +106,7 @@ def agad(device: PulsedDevice, mapping: MappingParameter, desired_bl: int, **set
 def erider(
     device: PulsedDevice, mapping: MappingParameter, desired_bl: int, **settings: Any
 ) -> Any:
-    """E-RIDER; on the paper's device its settings are the defaults of ``build_config``."""
+    """E-RIDER as ``build_config`` makes it for the device."""
     return build_config(
         "e-rider",
         device,

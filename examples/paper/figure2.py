@@ -42,6 +42,7 @@ from common.tracking import sp_error
 from common.train import train
 
 from aihwkit_dspt import (
+    PAPER_SETTINGS,
     TrackingTile,
     build_config,
     calibrate,
@@ -60,6 +61,18 @@ PARTS = 10
 """Parts of an epoch over which the training loss is averaged for the curves."""
 
 
+SETTINGS = {
+    # The model is evaluated at the slow array alone, and nothing is accumulated.
+    "gamma": 0.0,
+    "no_buffer": True,
+    "fast_lr": FAST_LR,
+    "transfer_lr": TRANSFER_LR,
+    "scale_transfer_lr": True,
+    "auto_granularity": 0.0,
+}
+"""Settings of TT-v1 in the place of the paper's for E-RIDER."""
+
+
 def config(seed: int) -> Any:
     """Return the configuration of TT-v1 with a static reference."""
     device = with_symmetric_point(
@@ -70,13 +83,7 @@ def config(seed: int) -> Any:
         device,
         io_parameters=io_parameters(),
         construction_seed=seed,
-        # The model is evaluated at the slow array alone, and nothing is accumulated.
-        gamma=0.0,
-        no_buffer=True,
-        fast_lr=FAST_LR,
-        transfer_lr=TRANSFER_LR,
-        scale_transfer_lr=True,
-        auto_granularity=0.0,
+        **{**PAPER_SETTINGS, **SETTINGS},
         update=UpdateParameters(desired_bl=DESIRED_BL),
         transfer_update=UpdateParameters(
             desired_bl=TRANSFER_BL, update_bl_management=False, update_management=False

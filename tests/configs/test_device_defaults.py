@@ -11,7 +11,7 @@ from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.optim import AnalogSGD
 from aihwkit.simulator.configs.devices import IdealDevice, SoftBoundsReferenceDevice
 from aihwkit.simulator.parameters.training import UpdateParameters
-from aihwkit.simulator.presets import PCMPresetUnitCell, ReRamArrayHfO2PresetDevice
+from aihwkit.simulator.presets import PCMPresetUnitCell
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -31,26 +31,21 @@ def soft_bounds(states: float, w_max: float = 1.0) -> Any:
     )
 
 
-def test_the_papers_device_has_the_papers_settings() -> None:
-    """Table 2 of the paper: fast_lr 0.5, transfer_lr 0.05; five pulses, and one to transfer."""
-    assert DeviceDefaults.of(ReRamArrayHfO2PresetDevice()) == DeviceDefaults(0.5, 0.05, 5, 1)
-
-
 @pytest.mark.parametrize(
     ("states", "expected"),
     [
-        (4, (0.04622, 5, 1)),
-        (20, (0.2311, 5, 1)),
-        (200, (1.0, 5, 2)),
-        (2000, (1.0, 25, 20)),
-        (20_000, (1.0, 127, 127)),
+        (4, (0.05, 1.0, 0.03, 5, 1, 0.3)),
+        (20, (0.05, 3.0, 0.06, 5, 1, 0.0)),
+        (200, (0.05, 10.0, 0.06, 5, 2, 0.0)),
+        (1200, (0.3, 10.0, 0.06, 30, 12, 0.0)),
+        (2000, (0.4, 10.0, 0.06, 50, 20, 0.0)),
+        (20_000, (0.4, 39.37, 0.06, 127, 127, 0.0)),
     ],
 )
 @pytest.mark.parametrize("w_max", [1e-6, 0.5, 1.0])
 def test_rules(states: float, w_max: float, expected: Any) -> None:
-    """The closed forms; only fast_lr depends on the weight range."""
-    derived = DeviceDefaults.of(soft_bounds(states, w_max))
-    assert derived == DeviceDefaults(pytest.approx(w_max / 2.0), *expected)
+    """The closed forms; nothing depends on the weight range."""
+    assert DeviceDefaults.of(soft_bounds(states, w_max)) == DeviceDefaults(*expected)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -64,11 +59,14 @@ def test_build_config_follows_the_rules(name: str, device: str) -> None:
         configs.append(preset(f"{prefix}{device}Preset"))
     for config in configs:
         assert derived == DeviceDefaults(
+            config.device.gamma,
             config.device.fast_lr,
             config.device.transfer_lr,
             config.update.desired_bl,
             config.device.transfer_update.desired_bl,
+            config.mapping.weight_scaling_omega,
         )
+        assert config.mapping.learn_out_scaling == (derived.weight_scaling_omega > 0.0)
 
 
 def test_given_settings_win() -> None:

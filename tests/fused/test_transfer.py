@@ -20,6 +20,7 @@ from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.stages.estimators import LowPassFilter
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.reference import Reference
+from aihwkit_dspt.stages.timing import TransferTiming
 from aihwkit_dspt.stages.transfer import TransferStages
 from aihwkit_dspt.tiles.counters import OperationCounters
 from tests.gpu.device import HAS_GPU
@@ -43,7 +44,8 @@ def stages(
         **{"max_steps": 3, "momentum": 0.0, "forget_buffer": True},
         **{"buffer_cap": 0.0, "no_buffer": False},
     }
-    chopper = Chopper(IN_SIZE, OUT_SIZE, 0.3, out_chop_prob, True, 1, False, 5, dtype)
+    timing = TransferTiming.printed(1)
+    chopper = Chopper(IN_SIZE, OUT_SIZE, 0.3, out_chop_prob, True, timing, 5, dtype)
     buffer = TransferBuffer(IN_SIZE, OUT_SIZE, **{**plain, **settings}, data_type=dtype)
     estimator = LowPassFilter(IN_SIZE, OUT_SIZE, 0.13, dtype)
     reference = Reference(IN_SIZE, OUT_SIZE, dtype)

@@ -131,6 +131,8 @@ def _settle(config: Plan, layer: Layer) -> str:
             compound.pop(name, None)
         if compound["reference"] is ReferenceType.ZERO:
             compound.pop("reference_device", None)
+    if compound.get("sweep_every"):
+        compound.pop("transfer_every", None)
     for part in config.parts():
         if part.make is PiecewiseStepDevice:
             # Both have the same number of nodes.

@@ -31,6 +31,7 @@ from aihwkit_dspt import (
     SymmetricPointEstimator,
     TransferBuffer,
     TransferScope,
+    TransferStart,
 )
 from tests.fuzz.plan import Table
 
@@ -153,6 +154,10 @@ COMPOUND: Table = {
     "gamma": number([0.1, 0.0, 1.0], -0.1),
     "gamma_vec": ([[]], [[0.1], None]),
     "transfer_every": number([1.0, 0.0, 2.5, 7.0, -1.0]),
+    "sweep_every": number([0.0, 0.0, 0.0, 7.0]),
+    "start": (list(TransferStart), ["FirstSweep"]),
+    "auto_scale_by_batch": BOOLEAN,
+    "transfer_lr_follows_schedule": BOOLEAN,
     "no_self_transfer": ([True], [False]),
     "transfer_every_vec": ([[]], [[1.0], None]),
     "units_in_mbatch": BOOLEAN,

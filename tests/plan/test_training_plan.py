@@ -20,7 +20,7 @@ from aihwkit_dspt import (
     estimate_coincidences,
     training_plan,
 )
-from aihwkit_dspt.configs.enums import ReferenceSync, TransferScope
+from aihwkit_dspt.configs.enums import ReferenceSync, TransferScope, TransferStart
 from aihwkit_dspt.stages.event import TransferEvent
 from aihwkit_dspt.tiles.of_model import tracking_tiles
 from tests.helpers import quiet_config, quiet_device
@@ -88,6 +88,11 @@ SCHEDULES: Dict[str, Dict[str, Any]] = {
     "every read": {"reference_sync": ReferenceSync.EVERY_READ, "in_chop_prob": 0.0, "eta": 0.1},
     "whole array": {"transfer_scope": TransferScope.ARRAY},
     "chain": {"unit_cell_devices": [quiet_device() for _ in range(3)]},
+    "sweeps": {"sweep_every": 7.0, "start": TransferStart.FIRST_SWEEP},
+    "sweeps of a chain": {
+        "unit_cell_devices": [quiet_device() for _ in range(3)],
+        "sweep_every": 2.5,
+    },
     "never": {"transfer_every": 0.0},
 }
 

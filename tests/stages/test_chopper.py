@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from aihwkit_dspt.stages.chopper import Chopper
+from aihwkit_dspt.stages.timing import TransferTiming
 
 
 def chopper(**changes: Any) -> Chopper:
@@ -19,8 +20,7 @@ def chopper(**changes: Any) -> Chopper:
         "in_chop_prob": 0.25,
         "out_chop_prob": 0.0,
         "in_chop_random": False,
-        "period": 4,
-        "ends_phases": True,
+        "timing": TransferTiming(4),
         "seed": 1,
         "data_type": torch.float32,
     }
@@ -44,7 +44,7 @@ def flip_outputs(stage: Chopper) -> List[int]:
 @pytest.mark.parametrize("dynamic", [True, False])
 def test_regular_flips(dynamic: bool) -> None:
     """C++: a line flips when ``sweep % period + 1 == period``, each line in its own sweep."""
-    stage = chopper(ends_phases=dynamic)
+    stage = chopper(timing=TransferTiming(4, ends_phases=dynamic))
     for sweep in range(12):
         for line in range(5):
             before = stage.in_sign.clone()
@@ -72,7 +72,7 @@ def test_random_flips(dynamic: bool) -> None:
     makes the outcome the same in every run.
     """
     n, p = 20000, 0.25
-    stage = chopper(in_chop_random=True, ends_phases=dynamic, in_size=n)
+    stage = chopper(in_chop_random=True, timing=TransferTiming(4, ends_phases=dynamic), in_size=n)
     assert len(flip_lines(stage, slice(0, n), 0)) == pytest.approx(
         n * p, abs=5 * (n * p * 0.75) ** 0.5
     )
@@ -82,7 +82,7 @@ def test_random_flips(dynamic: bool) -> None:
 
 def test_array_flips_exactly_the_lines_that_it_returns() -> None:
     """Random flips of several lines at once."""
-    stage = chopper(in_chop_random=True, ends_phases=False, in_size=50)
+    stage = chopper(in_chop_random=True, timing=TransferTiming.printed(4), in_size=50)
     expected = torch.ones(50)
     for sweep in range(30):
         expected[flip_lines(stage, slice(10, 40), sweep)] *= -1.0
@@ -159,10 +159,12 @@ def test_gradient_and_transfer_signs_cancel() -> None:
 
 def test_state_continues_the_random_flips() -> None:
     """Save and load in the middle: signs and all later flips are the same."""
-    stage = chopper(in_chop_random=True, out_chop_prob=0.4, ends_phases=False)
+    stage = chopper(in_chop_random=True, out_chop_prob=0.4, timing=TransferTiming.printed(4))
     flip_lines(stage, slice(0, 5), 0)
     flip_outputs(stage)
-    other = chopper(in_chop_random=True, out_chop_prob=0.4, ends_phases=False, seed=99)
+    other = chopper(
+        in_chop_random=True, out_chop_prob=0.4, timing=TransferTiming.printed(4), seed=99
+    )
     other.load_state_dict(stage.state_dict())
     for sweep in range(20):
         assert flip_lines(stage, slice(0, 5), sweep) == flip_lines(other, slice(0, 5), sweep)
@@ -182,7 +184,7 @@ def test_flips_leave_the_global_random_numbers_alone() -> None:
 @pytest.mark.parametrize("way", [deepcopy, lambda chopper: chopper.double()], ids=["copy", "moved"])
 def test_copies_and_moves_know_their_signs(way: Callable[[Chopper], Chopper]) -> None:
     """The copy of the signs on the host does not survive where signs were loaded before."""
-    some = Chopper(4, 3, 0.3, 0.0, True, 2, False, 1, torch.float32)
+    some = Chopper(4, 3, 0.3, 0.0, True, TransferTiming.printed(2), 1, torch.float32)
     vectors = torch.ones(1, 4), torch.ones(1, 3)
     some.modulate(*vectors)
     some.in_sign[1] = -1.0

@@ -9,6 +9,7 @@ import torch
 
 from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.stages.mixer import MixedWeight
+from aihwkit_dspt.stages.timing import TransferTiming
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,8 @@ def test_mixed_weight(columns: bool, in_prob: float, out_prob: float, has_refere
     """Full and partial stores, for both orientations, chopped or not."""
     d_size, x_size, gamma = 3, 5, 0.37
     in_size, out_size = (x_size, d_size) if columns else (d_size, x_size)
-    chopper = Chopper(in_size, out_size, in_prob, out_prob, True, 2, False, 1, torch.float32)
+    timing = TransferTiming.printed(2)
+    chopper = Chopper(in_size, out_size, in_prob, out_prob, True, timing, 1, torch.float32)
     output = torch.zeros(d_size, x_size)
     stage = MixedWeight(output, gamma, columns, has_reference)
     slow, fast = torch.randn(d_size, x_size), torch.randn(d_size, x_size)

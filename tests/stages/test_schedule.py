@@ -56,13 +56,13 @@ def test_transfers_fall_where_cpp_puts_them(
     for m_batch in BATCHES:
         expected = counter.batch(m_batch)
         found, reached = [], 0
-        for start, stop, transfer in schedule.split(m_batch):
+        for start, stop, n_due in schedule.split(m_batch):
             assert start == reached
             assert stop > start
             reached = stop
-            schedule.count(stop - start, transfer)()
-            assert schedule.is_due == transfer
-            if transfer:
+            schedule.count(stop - start, n_due)()
+            assert schedule.n_due == n_due
+            if n_due:
                 lines, sweep = schedule.lines(), schedule.sweep
                 assert lines.stop == lines.start + 1
                 found.append((stop, lines.start))
@@ -84,19 +84,61 @@ def test_whole_array() -> None:
     schedule = TransferSchedule(4, 1.0, True, 0.0, whole_array=True)
     assert schedule.events_per_sweep == 1
     for _ in range(3):
-        for _start, _stop, transfer in schedule.split(5):
-            assert transfer
+        for start, stop, n_due in schedule.split(5):
+            assert n_due == 4
+            schedule.count(stop - start, n_due)()
             assert schedule.lines() == slice(0, 4)
             schedule.finish()()
     assert (schedule.sweep, schedule.n_reads, schedule.line) == (3, 12, 0)
 
 
+@pytest.mark.parametrize("m_batch", [1, 3, 10, 64, 512])
+@pytest.mark.parametrize("sweep_every", [1.0, 10.0, 64.0, 100.5])
+@pytest.mark.parametrize("in_size", [1, 5, 64, 513])
+def test_a_sweep_takes_a_number_of_vectors(in_size: int, sweep_every: float, m_batch: int) -> None:
+    """Whatever the size of array and batch; a batch that is longer is one sweep, not several."""
+    schedule = TransferSchedule(in_size, 1.0, True, 0.0, False, sweep_every)
+    n_vectors = 0
+    for _ in range(100):
+        ((start, stop, n_due),) = schedule.split(m_batch)
+        assert (start, stop) == (0, m_batch)
+        assert 0 <= n_due <= in_size
+        n_vectors += m_batch
+        schedule.count(m_batch, n_due)()
+        seen = []
+        while schedule.n_due:
+            lines = schedule.lines()
+            assert 0 <= lines.start < lines.stop <= in_size
+            seen += range(lines.start, lines.stop)
+            schedule.finish()()
+        assert len(set(seen)) == len(seen) == n_due
+    wanted = n_vectors * in_size / max(sweep_every, m_batch)
+    # Of each batch at most one sweep, rounded down to lines.
+    assert wanted - 1.0 - in_size * (m_batch < sweep_every < 2 * m_batch) <= schedule.n_reads
+    assert schedule.n_reads <= wanted + 1e-9
+    assert schedule.sweep == schedule.n_reads // in_size
+    assert schedule.line == schedule.n_reads % in_size
+
+
+def test_a_whole_array_each_so_many_vectors() -> None:
+    """All lines in the batch in which the vectors are over."""
+    schedule = TransferSchedule(4, 1.0, True, 0.0, True, 10.0)
+    due = []
+    for _ in range(6):
+        ((_start, _stop, n_due),) = schedule.split(4)
+        schedule.count(4, n_due)()
+        due.append(n_due)
+        while schedule.n_due:
+            schedule.finish()()
+    assert due == [0, 0, 4, 0, 4, 0]
+
+
 def test_restart_and_state() -> None:
     """Restart resets cycle and line but not what was learned; the state is complete."""
     schedule = TransferSchedule(3, 2.0, False, 0.0, whole_array=False)
-    for start, stop, transfer in schedule.split(9):
-        schedule.count(stop - start, transfer)()
-        if transfer:
+    for start, stop, n_due in schedule.split(9):
+        schedule.count(stop - start, n_due)()
+        if n_due:
             schedule.finish()()
     assert schedule.state() == {"update_count": 9, "line": 1, "sweep": 1, "n_reads": 4}
     other = TransferSchedule(3, 2.0, False, 0.0, whole_array=False)
@@ -110,10 +152,10 @@ def test_lines_that_are_not_read() -> None:
     """They are passed by, as in C++, but do not count as a sweep."""
     schedule = TransferSchedule(2, 1.0, False, 0.0, whole_array=False)
     for expected in (1, 0, 1):
-        schedule.count(1, True)()
+        schedule.count(1, 1)()
         schedule.finish(was_read=False)()
         assert schedule.line == expected
-    assert (schedule.sweep, schedule.n_reads, schedule.is_due) == (0, 0, False)
+    assert (schedule.sweep, schedule.n_reads, schedule.n_due) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.49, 0.5, 1.5, 2.5, 7.2])

@@ -22,7 +22,7 @@ from aihwkit.simulator.parameters.enums import RPUDataType
 from aihwkit.simulator.parameters.mapping import MappingParameter
 from torch import Tensor, nn
 
-from aihwkit_dspt import TrackingTile, build_config
+from aihwkit_dspt import LowPassFilter, TrackingTile, TransferStart, build_config
 from tests.helpers import (
     PROPERTIES,
     draw_batch,
@@ -252,6 +252,11 @@ def adapt(config: Any) -> int:
     step = device.unit_cell_devices[0].as_bindings(RPUDataType.FLOAT).calc_weight_granularity()
     few, coarse, fine = step > 0.2, step > 0.03, step < 5e-4
     changes = {
+        "sweep_every": 0.0,
+        "start": TransferStart.AFTER_PERIOD,
+        "estimator": LowPassFilter,
+        "transfer_lr_follows_schedule": False,
+        "scale_fast_lr": False,
         "units_in_mbatch": True,
         "auto_granularity": 0.0,
         "auto_scale": False,

@@ -241,6 +241,7 @@ def test_presets_and_their_base_are_compared_by_field() -> None:
         forward=preset.forward,
         backward=preset.backward,
         update=preset.update,
+        mapping=preset.mapping,
     )
     layers = [AnalogLinear(4, 4, rpu_config=config) for config in (preset, plain)]
     with warnings.catch_warnings():

@@ -11,7 +11,7 @@ from aihwkit.simulator.parameters.mapping import MappingParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 from common.methods import agad, aihwkit_config, hfo2, io_parameters, ttv2
 
-from aihwkit_dspt import build_config
+from aihwkit_dspt import PAPER_SETTINGS, build_config
 
 if TYPE_CHECKING:
     from core.run import Run
@@ -48,19 +48,6 @@ def _chopped(*arguments: Any, **settings: Any) -> Any:
     return ttv2(*arguments, **{"in_chop_prob": 0.1, "in_chop_random": False, **settings})
 
 
-FAMILY: Dict[str, Any] = {
-    "transfer_every": 1.0,
-    "units_in_mbatch": True,
-    "fast_lr": 0.5,
-    "transfer_lr": 0.05,
-    "scale_transfer_lr": False,
-    "auto_granularity": 1000.0,
-    "gamma": 0.1,
-}
-"""The paper's E-RIDER settings, for the whole family; written out here, so that experiments stay
-what they are when the defaults of ``build_config`` move on."""
-
-
 def _tracking(algorithm: str, **paper: Any) -> Callable[..., Any]:
     def make(device: Any, mapping: MappingParameter, desired_bl: int, **settings: Any) -> Any:
         return build_config(
@@ -69,7 +56,7 @@ def _tracking(algorithm: str, **paper: Any) -> Callable[..., Any]:
             io_parameters=io_parameters(),
             update=UpdateParameters(desired_bl=desired_bl),
             mapping=mapping,
-            **{**FAMILY, **paper, **settings},
+            **{**PAPER_SETTINGS, **paper, **settings},
         )
 
     return make
