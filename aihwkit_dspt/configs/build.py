@@ -139,7 +139,7 @@ def build_config(
     r"""Generate an RPU configuration for analog training.
 
     aihwkit's :func:`~aihwkit.simulator.configs.helpers.build_config` with more algorithms. Their
-    learning rates and pulse trains follow from the device's weight range and number of states,
+    learning rates and pulse trains follow from the device's number of states,
     by the rules of :class:`~aihwkit_dspt.DeviceDefaults`.
 
     Args:

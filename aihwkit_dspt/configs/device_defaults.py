@@ -20,7 +20,7 @@ FEW_STATES = 20
 
 @dataclass(frozen=True)
 class DeviceDefaults:
-    r"""Settings for a device with range :math:`R` and :math:`n` states.
+    r"""Settings for a device with :math:`n` states.
 
     ================================  =====================================  =====  =====  ======
     setting                           rule                                   n = 4  n=200  n=1200
@@ -34,17 +34,18 @@ class DeviceDefaults:
     ================================  =====================================  =====  =====  ======
 
     Below 20 states ``fast_lr`` is 1, ``transfer_lr`` 0.03 and ``weight_scaling_omega`` 0.3.
-    All of them were chosen by measurement (digits, a small GPT; see ``docs/defaults.md``):
+    ``docs/defaults.md`` has what was measured (digits; devices from 4 to 1,200 states):
 
-    * ``gamma``: the noise of the fast array enters the model with it. With few states less of the
-      residual is better, with many more.
+    * ``gamma`` lets the noise of the fast array into the model. The fewer the states, the larger
+      the noise, and the smaller the best ``gamma``.
     * ``fast_lr`` (with ``auto_scale``): at an SGD learning rate of 0.1 the largest product of a
-      batch moves a cell of the fast array by a fortieth of its range at least, and by
-      half a pulse.
-    * ``transfer_lr``: in each sweep the slow array takes that share of the residual.
-      Larger ones learn faster and end worse.
-    * One transfer can move a slow cell by one percent of its range, or by one pulse.
-    * Output scales that are learned keep first weights apart that differ by less than a pulse.
+      batch moves a cell of the fast array by a fortieth of its range at least, or by half a pulse
+      below 20 states.
+    * ``transfer_lr``: in each sweep the slow array takes that share of the residual. Larger ones
+      learn faster and end worse.
+    * ``transfer_update.desired_bl``: one transfer can move a slow cell by one percent of its range,
+      or by one pulse.
+    * Learned output scales keep first weights apart that differ by less than a pulse.
     """
 
     gamma: float

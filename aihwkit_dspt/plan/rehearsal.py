@@ -23,7 +23,10 @@ class Rehearsal:
     """Lines of the fast array that are read."""
 
     writing_reads: float
-    """Those of them whose whole steps go to the slow array."""
+    """Those of them whose whole steps go to the slow array, each times the gain of its sweep."""
+
+    weighted_reads: float
+    """All of them, each times the gain of its sweep."""
 
     programmed_cells: float
     """Cells of the reference that are programmed."""
@@ -46,10 +49,11 @@ def rehearse(link: Link, vectors_per_step: int, steps: int, lr: float) -> Rehear
         lr: learning rate of the optimizer.
     """
     schedule, chopper = copy(link.schedule), deepcopy(link.chopper)
-    reads = writing_reads = cells = n_events = step = 0
+    reads = cells = n_events = step = 0
+    writing_reads = weighted_reads = 0.0
     first_write: Optional[int] = None
     if not link.rate.is_on(lr):
-        return Rehearsal(0.0, 0.0, 0.0, None)
+        return Rehearsal(0.0, 0.0, 0.0, 0.0, None)
     out_size = link.reference.values.shape[1]
     while step < steps or (first_write is None and n_events > 0):
         if step + n_events >= (MOST if first_write is not None else FARTHEST):
@@ -70,9 +74,17 @@ def rehearse(link: Link, vectors_per_step: int, steps: int, lr: float) -> Rehear
                 if step <= steps:
                     n_lines = lines.stop - lines.start
                     reads += n_lines
-                    writing_reads += n_lines * writes
+                    weighted = n_lines * link.timing.gain(sweep)
+                    weighted_reads += weighted
+                    writing_reads += weighted * writes
                     if link.tracks:
                         synced = n_lines if link.syncs_every_read else len(flipped)
                         cells += synced * out_size + len(outputs) * schedule.in_size
     longer = max(steps / step, 1.0)
-    return Rehearsal(reads * longer, writing_reads * longer, cells * longer, first_write)
+    return Rehearsal(
+        reads * longer,
+        writing_reads * longer,
+        weighted_reads * longer,
+        cells * longer,
+        first_write,
+    )

@@ -79,7 +79,8 @@ def tile_plan(
     A cell of P takes :math:`|x\,d|\,\alpha / \Delta w` pulses from a vector, no more than the
     pulse train has. The residual :math:`|P - \tilde Q|` grows with them over a phase of the
     chopper, to half of the range at most; its mean over the phase times :math:`\beta` are the
-    pulses that a read brings to W, no more than ``transfer_update.desired_bl``.
+    pulses that a read brings to W, no more than ``transfer_update.desired_bl``, times the gain of
+    its sweep at the start.
 
     Args:
         tile: the tile.
@@ -117,7 +118,7 @@ def tile_plan(
         first_write=seen.first_write,
         product=measured,
         fast_pulses=fast_pulses,
-        slow_pulses=per_read * seen.reads / lines / steps,
+        slow_pulses=per_read * seen.weighted_reads / lines / steps,
         reads_per_step=seen.reads / steps,
         programmed_lines=seen.programmed_cells / link.reference.values.shape[1] / steps,
         fast_share=min(phase * fast_pulses / fast.n_states, 1.0),

@@ -15,7 +15,7 @@ from aihwkit_dspt.plan.tile_plan import TilePlan, tile_plan
 from aihwkit_dspt.tiles.of_model import tracking_tiles
 
 PRODUCT = 0.05
-"""Mean of ``|x d|`` that :class:`~aihwkit_dspt.DeviceDefaults` reckon with."""
+"""Mean of ``|x d|`` where no batch says it; with ``auto_scale`` the largest ones count as one."""
 
 ROWS: Dict[str, str] = {
     "vectors_per_step": "vectors per step",

@@ -55,7 +55,7 @@ class FastLearningRate:
         """Whether the learning rate depends on the inputs."""
         return bool(self.config.auto_scale and self.config.fast_lr > 0.0)
 
-    def _average(self, old: float32, new: float32, m_batch: int) -> float32:
+    def _average(self, old: float32, new: float32, m_batch: float) -> float32:
         if old <= 0.0:
             return new
         if new <= 0.0:
@@ -63,8 +63,10 @@ class FastLearningRate:
         tau = (float32(1.0) - float32(self.config.auto_momentum)) / float32(m_batch)
         return (float32(1.0) - tau) * old + tau * new
 
-    def observe(self, x_max: float, d_max: float, m_batch: int) -> None:
+    def observe(self, x_max: float, d_max: float, m_batch: float) -> None:
         """Average in the largest absolute input and error of one vector pair of a batch.
+
+        Means over several vector pairs count as one of ``m_batch`` parts of that size.
 
         The learning rate follows at once, the averages with :meth:`keep`.
         """
@@ -120,9 +122,10 @@ class TransferLearningRate:
               [\text{auto\_granularity} / (n\, \text{transfer\_every})]
 
     with the SGD learning rate :math:`\lambda` if ``scale_transfer_lr``, or its ratio to the largest
-    so far if ``transfer_lr_follows_schedule``, and the number :math:`n`
-    of transfer events in a full sweep. ``correct_gradient_magnitudes`` divides by the fast
-    learning rate and by the ratio of the granularities.
+    so far if ``transfer_lr_follows_schedule``, and the number :math:`n` of transfer events in a
+    full sweep; ``sweep_every`` takes the place of :math:`n\, \text{transfer\_every}`.
+    ``correct_gradient_magnitudes`` divides by the fast learning rate and by the ratio of the
+    granularities.
 
     Args:
         config: the compound.
@@ -164,6 +167,11 @@ class TransferLearningRate:
         self.granularity = granularity
         self.accumulation_cap = float32(1.0) / fast
         self._last: Optional[Tuple[Any, float]] = None
+
+    def set_largest(self, learning_rate: float) -> None:
+        """Take over the largest SGD learning rate so far."""
+        self.largest_lr = float32(learning_rate)
+        self._last = None
 
     def is_on(self, learning_rate: float) -> bool:
         """Return whether anything is transferred at the given SGD learning rate."""

@@ -7,7 +7,6 @@ from typing import Any, List, Optional, Tuple
 from weakref import ref
 
 from aihwkit.exceptions import TileError
-from numpy import float32
 from torch import Tensor, stack, zeros
 from torch import device as torch_device
 
@@ -125,9 +124,13 @@ class Pipeline:
     def follow_learning_rate(self, learning_rate: float) -> None:
         """Let the links know the largest learning rate of the SGD so far."""
         if abs(learning_rate) > self.largest_lr:
-            self.largest_lr = abs(learning_rate)
-            for link in self.links:
-                link.rate.largest_lr = float32(self.largest_lr)
+            self.set_largest_lr(abs(learning_rate))
+
+    def set_largest_lr(self, learning_rate: float) -> None:
+        """Set the largest learning rate of the SGD so far."""
+        self.largest_lr = learning_rate
+        for link in self.links:
+            link.rate.set_largest(learning_rate)
 
     def settle(self) -> None:
         """Finish what an interrupted call left undone.
@@ -149,13 +152,13 @@ class Pipeline:
     ) -> None:
         """CHOP and FAST: gradient pulses on the fast array."""
         x_chopped, d_chopped = self.link.modulate(x_vectors, d_vectors)
-        if not self.fast_lr.auto_scales:
-            self._pulse_fast(x_chopped, d_chopped, due)
-            return
-        if self.config.auto_scale_by_batch:
+        at_once = not self.fast_lr.auto_scales
+        if self.fast_lr.auto_scales and self.config.auto_scale_by_batch:
             largest = stack([x_vectors.abs().amax(1).mean(), d_vectors.abs().amax(1).mean()])
             x_max, d_max = largest.tolist()
-            self.fast_lr.observe(x_max, d_max, 1)
+            self.fast_lr.observe(x_max, d_max, m_batch / len(x_vectors))
+            at_once = True
+        if at_once:
             self._pulse_fast(x_chopped, d_chopped, due)
             return
         # The learning rate follows the running maxima from one vector to the next. That needs them

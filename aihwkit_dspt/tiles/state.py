@@ -195,8 +195,7 @@ def load_state(pipeline: Pipeline, state: Dict[str, Any]) -> None:
     # Files of before had the present learning rate only.
     rates = [float(rate) for rate in state["learning_rate"]]
     pipeline.learning_rate = rates[0]
-    pipeline.largest_lr = 0.0
-    pipeline.follow_learning_rate(rates[-1])
+    pipeline.set_largest_lr(rates[-1])
 
 
 def from_format_1(state: Dict[str, Any], config: TrackingTransferCompound) -> Dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, Dict, List
 
 import numpy as np
 import pytest
@@ -150,6 +150,20 @@ def test_largest_learning_rate_is_saved() -> None:
         assert float(rate.to_target(0.03)) == pytest.approx(0.1 * rate.config.transfer_lr)
 
 
+def test_a_rate_is_that_of_the_largest_so_far() -> None:
+    """Also where the same rate was used before the largest one came, in a run or by loading."""
+    layers = [layer_of(preset("ERIDEREcRamPreset")) for _ in range(2)]
+    first, second = (pipeline_of(layer).link.rate for layer in layers)
+    for rate in (first, second):
+        before = rate(0.03, np.float32(1.0), 1)
+    pipeline_of(layers[0]).follow_learning_rate(0.3)
+    assert first(0.03, np.float32(1.0), 1) == pytest.approx(0.1 * before)
+    layers[1].load_state_dict(layers[0].state_dict())
+    # Loading may build the tile anew.
+    second = pipeline_of(layers[1]).link.rate
+    assert second(0.03, np.float32(1.0), 1) == pytest.approx(0.1 * before)
+
+
 @pytest.mark.parametrize("gain", [1e-4, 1.0, 1e4])
 def test_errors_of_any_size(gain: float) -> None:
     """A loss times a factor is the same training: its averages hold the factor."""
@@ -160,18 +174,20 @@ def test_errors_of_any_size(gain: float) -> None:
     assert product == pytest.approx(float(fast_lr.base), rel=1e-4)
 
 
-def test_a_batch_of_one_is_scaled_as_a_vector() -> None:
-    """At once and one by one are the same for single vectors, in every state."""
+@pytest.mark.parametrize("batch", [1, 4])
+def test_single_vectors_are_scaled_as_in_cpp(batch: int) -> None:
+    """At once and one by one are the same in every state where each vector is transferred."""
     states = []
     for by_batch in (False, True):
-        scaling = {"auto_scale": True, "auto_scale_by_batch": by_batch}
+        scaling: Dict[str, Any] = {"auto_scale": True, "auto_scale_by_batch": by_batch}
+        scaling.update(units_in_mbatch=False, transfer_every=1.0)
         config = quiet_config(**METHODS["E-RIDER"], **scaling)
         torch.manual_seed(1)
         pipeline = pipeline_of(layer_of(config))
         generator = torch.Generator().manual_seed(1)
         for _ in range(30):
-            x = torch.randn(1, 8, generator=generator)
-            pipeline.update_vectors(x, torch.randn(1, 4, generator=generator))
+            x = torch.randn(batch, 8, generator=generator)
+            pipeline.update_vectors(x, torch.randn(batch, 4, generator=generator))
         link = pipeline.link
         weights = [pipeline.fast.weights, pipeline.slow.weights]
         states.append([*weights, *link.named_values().values(), link.chopper.in_sign])
