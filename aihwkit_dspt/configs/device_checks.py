@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import fields
 from typing import Any
 
 from aihwkit.simulator.configs.compounds import (
@@ -12,9 +10,9 @@ from aihwkit.simulator.configs.compounds import (
     VectorUnitCell,
 )
 from aihwkit.simulator.configs.devices import PulsedDevice
-from aihwkit.simulator.parameters.enums import VectorUnitCellUpdatePolicy
 
-from aihwkit_dspt.configs.checks import require, require_enum, shown
+from aihwkit_dspt.configs.checks import require, shown
+from aihwkit_dspt.configs.declared import check_declared
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
 
 UNIT_CELLS = (VectorUnitCell, ReferenceUnitCell, OneSidedUnitCell)
@@ -39,10 +37,7 @@ def check_device(field: str, device: Any, with_cells: bool = True) -> None:
 
 
 def _check_numbers(field: str, device: PulsedDevice) -> None:
-    for item in fields(device):
-        value = getattr(device, item.name)
-        if isinstance(value, float):
-            require(math.isfinite(value), f"{field}.{item.name}", value, "pass a finite number")
+    check_declared(field, device)
     # SoftBoundsPmaxDevice derives these and keeps them at None.
     if device.dw_min is not None:
         require(device.dw_min > 0.0, f"{field}.dw_min", device.dw_min, "pass a positive number")
@@ -63,6 +58,7 @@ def _check_cell(field: str, cell: Any) -> None:
         remedy = f"pass {SINGLE_DEVICES}; a device within a unit cell cannot be a cell itself"
         require(isinstance(device, PulsedDevice), part, device, remedy)
         _check_numbers(part, device)
+    check_declared(field, cell)
     if isinstance(cell, OneSidedUnitCell):
         _check_one_sided(field, cell)
     else:
@@ -77,7 +73,6 @@ def _check_vector(field: str, cell: Any) -> None:
     known = isinstance(first, int) and 0 <= first < size
     remedy = f"pass the number of a device, from 0 to {size - 1}"
     require(known, f"{field}.first_update_idx", first, remedy)
-    require_enum(f"{field}.update_policy", cell.update_policy, VectorUnitCellUpdatePolicy)
 
 
 def _check_one_sided(field: str, cell: OneSidedUnitCell) -> None:

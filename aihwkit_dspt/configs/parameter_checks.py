@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import fields
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 from aihwkit.simulator.parameters.enums import NoiseManagementType, PulseType
 from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.training import UpdateParameters
 
-from aihwkit_dspt.configs.checks import require, require_bool, require_enum, require_number
+from aihwkit_dspt.configs.checks import require, require_enum, require_number
+from aihwkit_dspt.configs.declared import check_declared
 
 LONGEST = 2**20
 """Longest pulse train that an array gets memory for."""
@@ -49,14 +48,7 @@ def check_update(field: str, update: Any) -> None:
     for name in ("res", "x_res_implicit", "d_res_implicit"):
         # aihwkit ignores that it documents a number of steps: every value is rounded to zero.
         require_number(f"{field}.{name}", getattr(update, name), high=1.0)
-    for name in (
-        "fixed_bl",
-        "d_sparsity",
-        "sto_round",
-        "update_bl_management",
-        "update_management",
-    ):
-        require_bool(f"{field}.{name}", getattr(update, name))
+    check_declared(field, update)
 
 
 def check_io(field: str, parameters: Any, is_managed: bool = True) -> None:
@@ -69,10 +61,7 @@ def check_io(field: str, parameters: Any, is_managed: bool = True) -> None:
     """
     is_read = isinstance(parameters, IOParameters)
     require(is_read, field, parameters, "pass IOParameters()")
-    for item in fields(parameters):
-        value = getattr(parameters, item.name)
-        if isinstance(value, Real) and not isinstance(value, bool):
-            require(math.isfinite(value), f"{field}.{item.name}", value, "pass a finite number")
+    check_declared(field, parameters)
     if parameters.is_perfect:
         return
     scaled = is_managed and parameters.noise_management is not NoiseManagementType.NONE

@@ -54,6 +54,15 @@ NOT_DEVICES: Dict[str, Any] = {
 }
 """Nothing of this is a device of an array, nor of a unit cell."""
 
+WRONG_TYPES = (
+    ("dw_min", "0.1"),
+    ("w_max", None),
+    ("w_max", float("inf")),
+    ("dw_min_std", [0.3]),
+    ("mult_noise", 1),
+)
+"""Fields of a device, and values of other types than they are declared with."""
+
 BAD_DEVICES: Dict[str, Any] = {
     **NOT_DEVICES,
     **{
@@ -82,6 +91,19 @@ BAD_DEVICES: Dict[str, Any] = {
     "no step": soft(dw_min=0.0),
     "negative step": soft(dw_min=-0.01),
     "nan": soft(up_down=NAN),
+    **{f"{name} {value!r}": soft(**{name: value}) for name, value in WRONG_TYPES},
+    **{
+        f"{name} {value!r} in {cell.__name__}": cell(
+            unit_cell_devices=[soft(), soft(**{name: value})]
+        )
+        for name, value in WRONG_TYPES
+        for cell in (VectorUnitCell, ReferenceUnitCell, OneSidedUnitCell)
+    },
+    "piece": PiecewiseStepDevice(piecewise_up=[1.0, NAN], piecewise_down=[1.0, 2.0]),
+    "pieces": PiecewiseStepDevice(piecewise_up="1, 2", piecewise_down=[1.0, 2.0]),
+    "drift": soft(drift=None),
+    "refresh": OneSidedUnitCell(unit_cell_devices=[soft(), soft()], refresh_every=1.5),
+    "flag of a cell": OneSidedUnitCell(unit_cell_devices=[soft(), soft()], copy_inverted="no"),
 }
 
 BAD_UPDATES: Dict[str, Dict[str, Any]] = {
@@ -96,6 +118,7 @@ BAD_UPDATES: Dict[str, Dict[str, Any]] = {
     "d nan": {"d_res_implicit": NAN},
     "gradient scale": {"um_grad_scale": 0.0},
     "flag": {"update_management": 1},
+    "length": {"desired_bl": "31"},
 }
 
 BAD_READS: Dict[str, Dict[str, Any]] = {
@@ -103,6 +126,9 @@ BAD_READS: Dict[str, Dict[str, Any]] = {
     "infinite": {"inp_bound": float("inf")},
     "no input range": {"inp_bound": 0.0, "noise_management": NoiseManagementType.NONE},
     "no output range": {"out_bound": -1.0},
+    "noise": {"out_noise": "0.06"},
+    "rounds": {"max_bm_factor": 10.5},
+    "type": {"bound_management": "Iterative"},
 }
 
 
