@@ -78,6 +78,7 @@ def draw_case(seed: int) -> Case:
     """Return the case of a seed."""
     random = Random(seed)
     config, layer = _draw_config(random), Layer.drawn(random)
+    _lengthen(Random(f"chain {seed}"), config)
     is_quiet = random.random() < 0.25
     wrong = _settle(config, layer)
     if is_quiet:
@@ -89,6 +90,13 @@ def draw_case(seed: int) -> Case:
     actions = [*ALWAYS, *random.choices(ACTIONS, k=random.randrange(4))]
     random.shuffle(actions)
     return Case(seed, config, layer, actions, wrong, is_quiet)
+
+
+def _lengthen(random: Random, config: Plan) -> None:
+    """Make a longer chain of the two arrays, sometimes, and leave all else as it was drawn."""
+    if random.random() < 0.25:
+        devices = config.settings["device"].settings["unit_cell_devices"]
+        devices[1:1] = [draw_any(random) for _ in range(random.choice([1, 2]))]
 
 
 def _draw_config(random: Random) -> Plan:

@@ -21,6 +21,10 @@ def agad_config(config: Any) -> UnitCellRPUConfig:
     compound = config.device
     settings = {item.name: getattr(compound, item.name) for item in fields(DynamicTransferCompound)}
     settings["gamma"] = 0.0
+    # C++ AGAD has two devices.
+    settings["unit_cell_devices"] = settings["unit_cell_devices"][
+        :: len(compound.unit_cell_devices) - 1
+    ]
     settings["in_chop_prob"] = compound.in_chop_prob or 0.1
     return UnitCellRPUConfig(
         device=DynamicTransferCompound(**settings),

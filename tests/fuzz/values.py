@@ -193,7 +193,7 @@ COMPOUND: Table = {
     "eta": number([0.05, 1.0], 0.0, 2.0),
     "transfer_scope": (list(TransferScope), [None, "Line"]),
     # Plain torch refuses read parameters that it does not cover: tests/reads.
-    "read_mode": ([ReadMode.AUTO, ReadMode.CPP], [None, "Cpp"]),
+    "read_mode": ([ReadMode.AUTO, ReadMode.CPP, ReadMode.TORCH], [None, "Cpp"]),
 }
 """Fields of the compound that are not parts: devices, reads and pulses are drawn beside it."""
 
