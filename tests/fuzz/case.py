@@ -11,6 +11,7 @@ from aihwkit.simulator.parameters.enums import NoiseManagementType
 from aihwkit.simulator.parameters.pre_post import PrePostProcessingParameter
 
 from aihwkit_dspt import (
+    ReadMode,
     ReferenceSync,
     ReferenceType,
     TrackingRPUConfig,
@@ -158,6 +159,10 @@ def _settle(config: Plan, layer: Layer) -> str:
         elif layer.name != "AnalogConv2d":
             mapping["max_input_size"] = mapping["max_output_size"] = 512
     doubtful = [name for name in cells if name.endswith(("Cell", "Compound"))][1:]
+    # aihwkit manages clipped outputs of bare reads only, plain torch reads what its law covers.
+    asked = (part.settings.get("manage_output_clipping") for part in config.parts())
+    doubtful += ["manage_output_clipping"] if any(asked) else []
+    doubtful += ["read_mode"] if compound.get("read_mode") is ReadMode.TORCH else []
     return f"{PERHAPS} {doubtful}" if doubtful else ""
 
 

@@ -192,7 +192,6 @@ COMPOUND: Table = {
     "reference_sync": (list(ReferenceSync), [None, "EveryRead"]),
     "eta": number([0.05, 1.0], 0.0, 2.0),
     "transfer_scope": (list(TransferScope), [None, "Line"]),
-    # Plain torch refuses read parameters that it does not cover: tests/reads.
     "read_mode": ([ReadMode.AUTO, ReadMode.CPP, ReadMode.TORCH], [None, "Cpp"]),
 }
 """Fields of the compound that are not parts: devices, reads and pulses are drawn beside it."""
