@@ -1,4 +1,4 @@
-"""Reading one line of an array in one compiled pass, on the CPU."""
+"""Reading lines of an array in one compiled pass, on the CPU."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class NumbaLine(FusedLine):
         super().__init__(law)
         self._numbers = tuple(map(float, law))
 
-    def __call__(self, matrix: Tensor, line: int) -> Tensor:
-        """Return the ``[1, out_size]`` read of a line."""
-        output = matrix.new_empty(1, matrix.shape[1])
+    def __call__(self, matrix: Tensor, lines: slice) -> Tensor:
+        """Return the ``[n_lines, out_size]`` read of lines."""
+        output = matrix.new_empty(lines.stop - lines.start, matrix.shape[1])
         if self.law.noise > 0.0:
             output.normal_()
-        read_line(matrix.numpy(), line, output.numpy(), *self._numbers)
+        read_lines(matrix.numpy(), lines.start, output.numpy(), *self._numbers)
         return output
 
 
 @compiled
-def read_line(
+def read_lines(
     matrix: Values,
-    line: int,
+    first: int,
     output: Values,
     gain: float,
     noise: float,
@@ -43,21 +43,23 @@ def read_line(
     bound: float,
     factor: float,
 ) -> None:
-    """Read a row of ``[in_size, out_size]`` weights into ``[1, out_size]`` output.
+    """Read rows of ``[in_size, out_size]`` weights, from the first one on, into the output.
 
-    Where there is noise, the output holds normal numbers before. The other numbers are those of
-    :class:`~aihwkit_dspt.reads.one_hot.LineLaw`.
+    Where there is noise, the ``[n_lines, out_size]`` output holds normal numbers before. The other
+    numbers are those of :class:`~aihwkit_dspt.reads.one_hot.LineLaw`.
     """
     scale, spread = np.float32(gain), np.float32(noise)
     limit, unit = np.float32(bound), np.float32(factor)
-    for cell in range(output.shape[1]):
-        value = matrix[line, cell] * scale
-        if spread > 0.0:
-            value += spread * output[0, cell]
-        if rounds > 0.0:
-            value = np.rint(value)
-        if value > limit:
-            value = limit
-        elif value < -limit:
-            value = -limit
-        output[0, cell] = value * unit
+    for index in range(output.shape[0]):
+        line = first + index
+        for cell in range(output.shape[1]):
+            value = matrix[line, cell] * scale
+            if spread > 0.0:
+                value += spread * output[index, cell]
+            if rounds > 0.0:
+                value = np.rint(value)
+            if value > limit:
+                value = limit
+            elif value < -limit:
+                value = -limit
+            output[index, cell] = value * unit

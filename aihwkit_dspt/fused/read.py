@@ -70,9 +70,9 @@ class FusedProduct(FusedForm, ABC):
 
 
 class FusedLine(FusedForm, ABC):
-    """Reads one line of an array in single precision.
+    """Reads lines of an array in single precision.
 
-    Reads equal those of the plain product of a one-hot vector in distribution.
+    Reads equal those of the plain product of one-hot vectors in distribution.
 
     Args:
         law: the law of a line.
@@ -82,5 +82,5 @@ class FusedLine(FusedForm, ABC):
         self.law = law
 
     @abstractmethod
-    def __call__(self, matrix: Tensor, line: int) -> Tensor:
-        """Return the ``[1, out_size]`` read of a line of ``[in_size, out_size]`` weights."""
+    def __call__(self, matrix: Tensor, lines: slice) -> Tensor:
+        """Return the ``[n_lines, out_size]`` read of ``[in_size, out_size]`` weights."""

@@ -60,13 +60,13 @@ class TritonConverters(FusedProduct):
 
 
 class TritonLine(FusedLine):
-    """Reads a line by one kernel, with noise of its own that torch's seed fixes."""
+    """Reads lines by one kernel, with noise of its own that torch's seed fixes."""
 
     NAME = "triton-line"
     DEVICE = "cuda"
 
-    def __call__(self, matrix: Tensor, line: int) -> Tensor:
-        """Return the ``[1, out_size]`` read of a line."""
-        output = matrix.new_empty(1, matrix.shape[1])
-        gpu_kernels().lines.read_line(matrix, line, output, self.law)
+    def __call__(self, matrix: Tensor, lines: slice) -> Tensor:
+        """Return the ``[n_lines, out_size]`` read of lines."""
+        output = matrix.new_empty(lines.stop - lines.start, matrix.shape[1])
+        gpu_kernels().lines.read_lines(matrix, lines.start, output, self.law)
         return output

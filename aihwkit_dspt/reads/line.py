@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Optional, Type, Union
+from typing import Callable, Optional
 
 from aihwkit.simulator.configs.devices import IdealDevice
 from aihwkit.simulator.parameters.io import IOParameters
@@ -50,8 +50,8 @@ class LineReads:
     """Reads lines of an array by the executor that is chosen for them.
 
     What defines a read of a line is the product of a one-hot vector with the array, by aihwkit's
-    tile or by plain torch. Single lines have faster forms: the compiled passes
-    (:data:`~aihwkit_dspt.fused.table.FUSED_LINES`), else a tile of one line.
+    tile or by plain torch. There are faster forms: the compiled passes
+    (:data:`~aihwkit_dspt.fused.table.FUSED_LINES`), else for single lines a tile of one line.
 
     Raises:
         ConfigError: if plain torch is asked for and does not cover the read parameters.
@@ -68,7 +68,6 @@ class LineReads:
         self._settings = lines.columns, io
         backward = not lines.columns
         self._plain: Optional[PlainProduct] = None
-        self._kinds: List[Type[FusedLine]] = []
         self._law: Optional[LineLaw] = None
         self._may_stand_alone = mode is not ReadMode.TORCH and covers(Form.LINE_ALONE, io, False)
         if mode is ReadMode.TORCH:
@@ -86,21 +85,24 @@ class LineReads:
         """Take over weights that the array has got on another device or in new memory."""
         self._weights = weights = self.crossbar.weights
         self._matrix = weights.t() if self.lines.columns else weights
-        self._single: Union[FusedLine, LineAlone, None] = None
+        self._fused: Optional[FusedLine] = None
+        self._alone: Optional[LineAlone] = None
         if self._law is not None:
             for kind in FUSED_LINES:
                 if kind.works_on(weights.device):
-                    self._single = kind(self._law)
+                    self._fused = kind(self._law)
                     return
         if self._may_stand_alone:
-            self._single = LineAlone(self.crossbar, *self._settings)
+            self._alone = LineAlone(self.crossbar, *self._settings)
 
     def read(self, lines: slice) -> Tensor:
         """Return the ``[n_lines, out_size]`` analog read of lines."""
         if self.crossbar.weights is not self._weights:
             self._follow()
-        if self._single is not None and lines.stop - lines.start == 1:
-            return self._single(self._matrix, lines.start)
+        if self._fused is not None:
+            return self._fused(self._matrix, lines)
+        if self._alone is not None and lines.stop - lines.start == 1:
+            return self._alone(self._matrix, lines.start)
         parts = [
             self._product(self.lines.one_hot(part, self._weights))
             for part in self.lines.parts(lines)
@@ -122,6 +124,6 @@ class LineReads:
         tile = "cuda" if self.crossbar.is_cuda else "cpp"
         if self._plain is not None:
             return self._plain.NAME
-        if self._single is None or n_lines > 1:
-            return tile
-        return f"{tile}-line" if isinstance(self._single, LineAlone) else self._single.NAME
+        if self._fused is not None:
+            return self._fused.NAME
+        return tile if self._alone is None or n_lines > 1 else f"{tile}-line"

@@ -39,13 +39,13 @@ def test_read(columns: bool, rounds: bool) -> None:
     law = LineLaw(gain=3.5, noise=0.0, rounds=rounds, bound=4.0, factor=0.3)
     array = torch.randn(5, OUT_SIZE, device=DEVICE)
     array[2, :4] = torch.tensor([0.5, 1.5, -0.5, torch.nan]) / law.gain
-    for line in range(len(array)):
-        found = torch.empty(1, OUT_SIZE, device=DEVICE)
-        expected = array[line : line + 1] * law.gain
+    for lines in (slice(0, 1), slice(2, 3), slice(1, 4), slice(0, 5)):
+        found = torch.empty(lines.stop - lines.start, OUT_SIZE, device=DEVICE)
+        expected = array[lines] * law.gain
         expected = expected.round() if rounds else expected
         expected = expected.clamp(-law.bound, law.bound) * law.factor
         laid_out = array.t().contiguous().t() if columns else array
-        line_kernels.read_line(laid_out, line, found, law)
+        line_kernels.read_lines(laid_out, lines.start, found, law)
         assert same(found, expected)
 
 
@@ -53,13 +53,14 @@ def test_noise_of_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Normal numbers of the right size that torch's seed fixes; each read has its own."""
     monkeypatch.setattr(line_kernels, "CELLS", 1024)
     law = LineLaw(gain=2.0, noise=0.5, rounds=False, bound=100.0, factor=1.0)
-    array, reads = torch.zeros(1, 4000, device=DEVICE), torch.empty(2, 2, 4000, device=DEVICE)
+    array, reads = torch.zeros(2, 4000, device=DEVICE), torch.empty(2, 2, 2, 4000, device=DEVICE)
     for again in range(2):
         torch.manual_seed(2)
         for read in reads[again]:
-            line_kernels.read_line(array, 0, read.unsqueeze(0), law)
+            line_kernels.read_lines(array, 0, read, law)
     assert torch.equal(reads[0], reads[1])
-    one, other = reads[0].cpu()
+    (one, next_line), (other, _) = reads[0].cpu()
+    assert abs((one * next_line).mean().item()) < 0.08 * law.noise**2
     # 4000 numbers: standard errors of 0.008 for mean and correlation, 1 % for the spread.
     for read in (one, other):
         assert abs(read.mean().item()) < 0.04

@@ -28,7 +28,7 @@ def _read_kernel(
     array,
     output,
     seed,
-    line,
+    first,
     size,
     line_stride,
     cell_stride,
@@ -40,25 +40,27 @@ def _read_kernel(
     ROUNDS: tl.constexpr,
     CELLS: tl.constexpr,
 ):
+    index = tl.program_id(0)
     cells = tl.program_id(1) * CELLS + tl.arange(0, CELLS)
     inside = cells < size
-    value = tl.load(array + line * line_stride + cells * cell_stride, mask=inside) * gain
+    there = (first + index) * line_stride + cells * cell_stride
+    value = tl.load(array + there, mask=inside) * gain
     if IS_NOISY:
-        value += tl.randn(seed, cells) * noise
+        value += tl.randn(seed, index * size + cells) * noise
     if ROUNDS:
         value = rint(value)
-    tl.store(output + cells, clip(value, bound) * factor, mask=inside)
+    tl.store(output + index * size + cells, clip(value, bound) * factor, mask=inside)
 
 
-def read_line(array: Tensor, line: int, output: Tensor, law: LineLaw) -> None:
-    """Read a line of ``[in_size, out_size]`` weights into ``[1, out_size]`` output.
+def read_lines(array: Tensor, first: int, output: Tensor, law: LineLaw) -> None:
+    """Read ``[in_size, out_size]`` weights, from the first line on, into ``[n, out_size]`` output.
 
     See :class:`~aihwkit_dspt.reads.one_hot.LineLaw`.
     """
     is_noisy = law.noise > 0.0
     _read_kernel(
         _grid(output),
-        *(array, output, new_seed() if is_noisy else 0, line, output.shape[1], *array.stride()),
+        *(array, output, new_seed() if is_noisy else 0, first, output.shape[1], *array.stride()),
         *(law.gain, law.noise, law.bound, law.factor),
         IS_NOISY=is_noisy,
         ROUNDS=law.rounds,
