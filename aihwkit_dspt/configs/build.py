@@ -163,7 +163,8 @@ def build_config(
             ``gamma`` is :data:`CHAIN_GAMMA` and periods grow by :data:`CHAIN_GROWTH` from link to
             link: a first rule.
         kwargs: fields of :class:`~aihwkit_dspt.TrackingTransferCompound` (``gamma``,
-            ``fast_lr``, ...) or of the RPU configuration (``mapping``, ``forward``, ...). For
+            ``fast_lr``, ...) or of the RPU configuration (``mapping``, ``forward``, ...). Whoever
+            passes ``transfer_every`` counts in batches, unless ``units_in_mbatch=False``. For
             aihwkit's algorithms, fields of their compound (or of the device, where there is none)
             or of the RPU configuration.
 
@@ -224,7 +225,7 @@ def build_config(
     if n_arrays > 2:
         settings["gamma"] = CHAIN_GAMMA
     if {"transfer_every", "transfer_every_vec", "units_in_mbatch"} & of_device.keys():
-        settings["sweep_every"] = 0.0
+        settings.update(sweep_every=0.0, units_in_mbatch=True)
     settings.update(of_device)
     if n_arrays > 2 and not settings["sweep_every"]:
         every = settings.get("transfer_every", 1.0)

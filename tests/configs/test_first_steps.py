@@ -205,9 +205,20 @@ def test_the_papers_settings_stay_reachable(device: str) -> None:
     assert [link.timing.gain(sweep) for sweep in (0, 100)] == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("setting", ["transfer_every", "units_in_mbatch"])
-def test_transfers_counted_otherwise(setting: str) -> None:
-    """Whoever says when to transfer is not overruled by the default sweep."""
-    value = {"transfer_every": 2.0, "units_in_mbatch": True}[setting]
-    config = build_config("e-rider", DEVICES["EcRam"], **{setting: value})
-    assert config.device.sweep_every == 0.0
+@pytest.mark.parametrize(
+    ("settings", "in_batches"),
+    [
+        ({"transfer_every": 2.0}, True),
+        # Ten columns after each batch; vectors could not be counted so.
+        ({"transfer_every": 0.1}, True),
+        ({"units_in_mbatch": True}, True),
+        ({"transfer_every": 2.0, "units_in_mbatch": False}, False),
+        ({"n_arrays": 3, "transfer_every_vec": [0.25, 1.0]}, True),
+    ],
+    ids=str,
+)
+def test_transfers_counted_otherwise(settings: Any, in_batches: bool) -> None:
+    """Whoever says when to transfer is not overruled by the default sweep, and counts batches."""
+    device = build_config("e-rider", DEVICES["EcRam"], **settings).device
+    assert device.sweep_every == 0.0
+    assert device.units_in_mbatch is in_batches
