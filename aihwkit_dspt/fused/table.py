@@ -41,6 +41,6 @@ def fused_transfer(stages: TransferStages, device: torch.device) -> Optional[Fus
     types = tuple(map(type, (stages.chopper, stages.buffer, stages.estimator)))
     data_type = stages.buffer.hidden.dtype
     for kind in FUSED_TRANSFERS:
-        if types == kind.STAGES and data_type in kind.DATA_TYPES and kind.works_on(device):
+        if types in kind.STAGES and data_type in kind.DATA_TYPES and kind.works_on(device):
             return kind(stages)
     return None

@@ -11,7 +11,7 @@ from torch import Tensor
 from aihwkit_dspt.fused.form import FusedForm
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
-from aihwkit_dspt.stages.estimators import LowPassFilter
+from aihwkit_dspt.stages.estimators import LowPassFilter, RunningMean
 from aihwkit_dspt.stages.event import TransferEvent
 from aihwkit_dspt.tiles.counters import OperationCounters
 
@@ -26,7 +26,7 @@ class FusedTransfer(FusedForm, ABC):
         stages: the stages, of exactly the types of :attr:`STAGES`.
     """
 
-    STAGES: Tuple[type, type, type]
+    STAGES: Tuple[Tuple[type, type, type], ...]
     """Types of chopper, buffer and estimator that the pass knows."""
 
     DATA_TYPES: Tuple[torch.dtype, ...]
@@ -35,6 +35,7 @@ class FusedTransfer(FusedForm, ABC):
     def __init__(self, stages: TransferStages) -> None:
         self.stages = stages
         buffer = stages.buffer
+        self.averages = isinstance(stages.estimator, RunningMean)
         # Of one type each: Numba compiles once more for integers.
         self.options: Tuple[float, ...] = (
             float(buffer.max_steps),
@@ -44,6 +45,7 @@ class FusedTransfer(FusedForm, ABC):
             bool(buffer.no_buffer),
             float(stages.estimator.eta),
             bool(stages.tracks),
+            self.averages,
         )
 
     @abstractmethod
@@ -57,18 +59,21 @@ class FusedTransfer(FusedForm, ABC):
         return False
 
     def tensors(self) -> Tuple[Any, ...]:
-        """Return buffer, estimate, reference and signs."""
+        """Return buffer, estimate, its numbers of reads if it has them, reference and signs."""
         # Not by attribute: torch looks for a buffer last.
         stages = self.stages
         signs = stages.chopper._buffers
+        estimates = stages.estimator._buffers
         return (
             stages.buffer._buffers["hidden"],
-            stages.estimator._buffers["sp_estimate"],
+            estimates["sp_estimate"],
+            # Not used by the filter.
+            estimates["n_reads"] if self.averages else signs["in_sign"],
             stages.reference._buffers["values"],
             signs["in_sign"],
             signs["out_sign"],
         )
 
 
-USUAL = (Chopper, TransferBuffer, LowPassFilter)
-"""The stages of the paper's methods."""
+USUAL = ((Chopper, TransferBuffer, LowPassFilter), (Chopper, TransferBuffer, RunningMean))
+"""The stages of the paper's methods, with either estimator."""

@@ -29,6 +29,7 @@ def transfer_lines(
     read: Values,
     hidden: Values,
     sp_estimate: Values,
+    n_reads: Values,
     reference: Values,
     in_sign: Values,
     out_sign: Values,
@@ -40,22 +41,25 @@ def transfer_lines(
     forgets: bool,
     restarts: bool,
     eta: float,
-    filters: bool,
+    estimates: bool,
+    averages: bool,
 ) -> float:
     r"""Do for lines of a read what the stages of the same names do one after the other.
 
     .. math:: H \leftarrow H + \beta\, c \circ (P - \tilde Q), \qquad
               n = \mathrm{clip}(\mathrm{trunc}(H), \pm n_{max}), \qquad
-              Q \leftarrow (1 - \eta)\, Q + \eta\, P
+              Q \leftarrow f(Q, P)
 
     with the same roundings as :class:`~aihwkit_dspt.stages.buffer.TransferBuffer`, which says what
-    is left of H, and :class:`~aihwkit_dspt.stages.estimators.LowPassFilter`.
+    is left of H, and as the estimator :class:`~aihwkit_dspt.stages.estimators.LowPassFilter` or
+    :class:`~aihwkit_dspt.stages.estimators.RunningMean`.
 
     Args:
         first: number of the first line.
         read: ``[n_lines, out_size]`` read P.
         hidden: ``[in_size, out_size]`` buffer H, in pulses.
         sp_estimate: ``[in_size, out_size]`` estimate Q.
+        n_reads: ``[in_size]`` reads of lines so far, of the running mean.
         reference: ``[in_size, out_size]`` reference.
         in_sign: ``[in_size]`` chopper signs of lines.
         out_sign: ``[out_size]`` chopper signs along a line.
@@ -67,7 +71,8 @@ def transfer_lines(
         forgets: whether pulses beyond ``max_steps`` are forgotten.
         restarts: whether the buffer starts from zero.
         eta: :math:`\eta`.
-        filters: whether the read goes into Q.
+        estimates: whether the read goes into Q.
+        averages: whether Q is the running mean, else the filter's.
 
     Returns:
         the number of pulses, :math:`\sum |n|`.
@@ -101,7 +106,13 @@ def transfer_lines(
                         held = -cap
             hidden[line, cell] = held
             steps[index, cell] = whole
-        if filters:
+        if estimates and averages:
+            n_reads[line] += number(1.0)
+            gain = number(1.0) / n_reads[line]
+            gain = max(gain, new_share)
+            for cell in range(read.shape[1]):
+                sp_estimate[line, cell] += gain * (read[index, cell] - sp_estimate[line, cell])
+        elif estimates:
             for cell in range(read.shape[1]):
                 filtered = sp_estimate[line, cell] * old_share
                 sp_estimate[line, cell] = filtered + read[index, cell] * new_share
@@ -118,7 +129,7 @@ class CpuTransfer(FusedTransfer):
 
     def __init__(self, stages: TransferStages) -> None:
         super().__init__(stages)
-        self._tensors: Tuple[Optional[Tensor], ...] = (None,) * 5
+        self._tensors: Tuple[Optional[Tensor], ...] = (None,) * 6
         self._arrays: Tuple[Values, ...] = ()
 
     def take(

@@ -73,6 +73,8 @@ def _transfer_kernel(
     read,
     hidden,
     sp_estimate,
+    n_reads,
+    reads,
     reference,
     in_sign,
     out_sign,
@@ -92,7 +94,8 @@ def _transfer_kernel(
     FORGETS: tl.constexpr,
     RESTARTS: tl.constexpr,
     CAPPED: tl.constexpr,
-    FILTERS: tl.constexpr,
+    ESTIMATES: tl.constexpr,
+    AVERAGES: tl.constexpr,
     COUNTS: tl.constexpr,
     CELLS: tl.constexpr,
 ):
@@ -119,11 +122,20 @@ def _transfer_kernel(
     tl.store(steps + here, limited, mask=inside)
     if COUNTS:
         tl.atomic_add(count, tl.sum(tl.where(inside, tl.abs(limited), 0.0).to(tl.float64)))
-    if FILTERS:
+    if ESTIMATES:
         estimate = tl.load(sp_estimate + there, mask=inside)
-        tl.store(sp_estimate + there, estimate * old_share + value * new_share, mask=inside)
-    if index + tl.program_id(1) == 0:
-        tl.store(taken, number)
+        if AVERAGES:
+            # Not from n_reads, which the first program of the line may have changed.
+            gain = tl.maximum(1.0 / tl.load(reads + index), new_share)
+            estimate += gain * (value - estimate)
+        else:
+            estimate = estimate * old_share + value * new_share
+        tl.store(sp_estimate + there, estimate, mask=inside)
+    if tl.program_id(1) == 0:
+        if ESTIMATES and AVERAGES:
+            tl.store(n_reads + line, tl.load(reads + index))
+        if index == 0:
+            tl.store(taken, number)
 
 
 def transfer_lines(
@@ -131,6 +143,7 @@ def transfer_lines(
     read: Tensor,
     hidden: Tensor,
     sp_estimate: Tensor,
+    n_reads: Tensor,
     reference: Tensor,
     in_sign: Tensor,
     out_sign: Tensor,
@@ -145,7 +158,8 @@ def transfer_lines(
     forgets: bool,
     restarts: bool,
     eta: float,
-    filters: bool,
+    estimates: bool,
+    averages: bool,
 ) -> None:
     """Do BUFFER and ESTIMATE; see :func:`~aihwkit_dspt.fused.transfer_cpu.transfer_lines`.
 
@@ -154,14 +168,17 @@ def transfer_lines(
     """
     _transfer_kernel(
         _grid(read),
-        *(read, hidden, sp_estimate, reference, in_sign, out_sign, steps),
+        *(read, hidden, sp_estimate, n_reads),
+        n_reads[first : first + len(read)] + 1.0 if averages else n_reads,
+        *(reference, in_sign, out_sign, steps),
         *(steps if count is None else count, taken, number, first, read.shape[1], scale),
         max_steps,
         *(momentum, 1.0 - momentum, capacity, 1.0 - eta, eta),
         FORGETS=forgets,
         RESTARTS=restarts,
         CAPPED=capacity > 0.0,
-        FILTERS=filters,
+        ESTIMATES=estimates,
+        AVERAGES=averages,
         COUNTS=count is not None,
         CELLS=CELLS,
     )

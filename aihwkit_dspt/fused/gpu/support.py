@@ -29,7 +29,7 @@ def gpu_kernels() -> Any:
         law = LineLaw(gain=1.0, noise=0.0, rounds=False, bound=1.0, factor=1.0)
         array = torch.full((1, 1), 0.5, device="cuda")
         read = torch.empty_like(array)
-        line_kernels.read_line(array, 0, read, law)
+        line_kernels.read_lines(array, 0, read, law)
         if not torch.equal(read, array):
             raise RuntimeError(f"a weight of 0.5 reads as {read.item()}")
     except Exception as exception:  # pylint: disable=broad-exception-caught
