@@ -160,8 +160,7 @@ def build_config(
         construction_seed: seed of the devices; with the same seed aihwkit's compounds draw the
             same devices.
         n_arrays: arrays in the chain, for the tracking algorithms. With more than two the settings
-            ``gamma`` is :data:`CHAIN_GAMMA` and periods grow by :data:`CHAIN_GROWTH` from link to
-            link: a first rule.
+            ``gamma`` is 0.5 and periods grow by 5 from link to link: a first rule.
         kwargs: fields of :class:`~aihwkit_dspt.TrackingTransferCompound` (``gamma``,
             ``fast_lr``, ...) or of the RPU configuration (``mapping``, ``forward``, ...). Whoever
             passes ``transfer_every`` counts in batches, unless ``units_in_mbatch=False``. For

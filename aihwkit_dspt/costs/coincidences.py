@@ -24,7 +24,8 @@ def estimate_coincidences(model: nn.Module, enable: bool = True) -> None:
 
     as long as no pulse probability is clipped at 1, with the learning rate :math:`\lambda` of the
     fast array. The sum takes some microseconds per update, so it is off by default. On a GPU a
-    device with ``count_pulses=True`` has the exact number, see :func:`counted_pulses`.
+    device with ``count_pulses=True`` has the exact number
+    (:attr:`~aihwkit_dspt.OperationCounts.coincidences`).
 
     Args:
         model: a model with tracking tiles, or one tile. Tiles of other kinds estimate nothing.

@@ -47,7 +47,7 @@ def symmetric_points(
     it from ``start``. That picks one zero where a response has several, and leaves out zeros
     that repel the weight (possible with ``allow_increasing`` or ``reverse_up`` / ``reverse_down``).
     A cell has no symmetric point (``nan``) if the drift ends at a bound, if both responses are
-    zero or equal everywhere (ConstantStep, corrupt devices), or within :data:`BOUND_MARGIN` of
+    zero or equal everywhere (ConstantStep, corrupt devices), or within a millionth of
     the range from a bound (one-directional devices).
 
     The zero is in closed form where the steps are linear in the weight, else bracketed on a grid

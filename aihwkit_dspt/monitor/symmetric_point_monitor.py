@@ -53,7 +53,7 @@ class SymmetricPointMonitor:
 
     Attributes:
         history: column name -> list with an entry per record and tile; the columns are those of
-            :data:`~aihwkit_dspt.monitor.columns.COLUMNS`, which says what they hold.
+            :data:`~aihwkit_dspt.monitor.COLUMNS`, which says what they hold.
         step: number of training steps so far.
 
     Raises:
@@ -129,7 +129,7 @@ class SymmetricPointMonitor:
     # -- the numbers in other forms ---------------------------------------------------------------
 
     def to_dict(self) -> Dict[str, List[Any]]:
-        """Return a copy of :attr:`history`, e.g. for ``pandas.DataFrame``."""
+        """Return a copy of ``history``, e.g. for ``pandas.DataFrame``."""
         return deepcopy(self.history)
 
     def to_csv(self, path: Union[str, Path]) -> None:

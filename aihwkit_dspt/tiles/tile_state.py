@@ -165,7 +165,7 @@ class TileState(TileSettings):
         """Return an independent copy, cell by cell exact.
 
         The C++ arrays are copied as they are. (A state that is saved and loaded loses persistent
-        weights beyond the bounds that aihwkit allows to set, see the README.)
+        weights beyond the bounds that aihwkit allows to set, see ``docs/how_to/checkpoints.md``.)
         """
         copied: TileState = type(self).__new__(type(self))
         memo[id(self)] = copied

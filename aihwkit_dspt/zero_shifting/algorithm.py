@@ -82,9 +82,9 @@ def zero_shift(
             signs per cell and pulse.
         method: ``"pulses"``: aihwkit's C++ pulses one by one; ``"closed-form"``: in a time
             that does not depend on ``n_pulses``, for steps linear in the weight, see
-            :func:`~aihwkit_dspt.zero_shifting.closed_form.closed_form` for what is exact;
+            :func:`~aihwkit_dspt.zero_shifting.closed_form` for what is exact;
             ``"vectorised"``: one by one in torch, see
-            :func:`~aihwkit_dspt.zero_shifting.vectorised.simulate_pulses`; ``"auto"``: closed
+            :func:`~aihwkit_dspt.zero_shifting.simulate_pulses`; ``"auto"``: closed
             form where it exists, applies and can be stored, else pulses.
         device: device configuration of the array, if ``array`` does not tell.
         store: whether the array keeps the weights after the last pulse; otherwise it stays as it

@@ -40,7 +40,7 @@ def calibrate(
             with ``reference=ReferenceType.ZERO`` use no calibration and stay as they are.
         n_pulses: number of pulses :math:`N` per cell.
         schedule: ``"cyclic"`` or ``"stochastic"``, see
-            :func:`~aihwkit_dspt.zero_shifting.algorithm.zero_shift`.
+            :func:`~aihwkit_dspt.zero_shift`.
         method: ``"pulses"``, ``"closed-form"``, ``"vectorised"`` or ``"auto"``.
         generator: source of random numbers, to repeat a draw. aihwkit's noise ignores it.
         progress: whether to show a progress bar when the pulses take long.
@@ -51,7 +51,7 @@ def calibrate(
 
     Raises:
         TileError: if the model has no tracking tile, or none with a reference.
-        ArgumentError, ConfigError: see :func:`~aihwkit_dspt.zero_shifting.algorithm.zero_shift`.
+        ArgumentError, ConfigError: see :func:`~aihwkit_dspt.zero_shift`.
     """
     tiles = {
         name: tile

@@ -25,7 +25,7 @@ def closed_form(
     r"""Draw the weights after pulses on every cell (paper, Algorithm 1), whatever their number.
 
     One pulse is affine, :math:`w' = A_\pm w + B_\pm + \Delta w_{min} \sigma_\pm(w) \xi`, hence mean
-    and variance of the weight after ``n_pulses`` follow from :class:`AffineMoments`, and the
+    and variance of the weight after ``n_pulses`` follow in closed form, and the
     weight is drawn from the normal distribution with those. That is
 
     - exact in law for the cyclic schedule with additive cycle-to-cycle noise, or with none;
@@ -33,8 +33,8 @@ def closed_form(
       law is normal only in the limit of many pulses.
 
     The bounds are respected: a cell whose mean path, widened by the standard deviation, comes so
-    near to a bound that the chance for any cell to be clipped exceeds :data:`MISSED_BOUND`
-    is simulated over its last pulses instead (:func:`simulate_clipped`).
+    near to a bound that the chance for any cell to be clipped exceeds a millionth is
+    simulated over its last pulses instead.
 
     Args:
         cells: response of the cells.

@@ -11,7 +11,7 @@ trains for 50 epochs.
 p = 0 is RIDER: no chopper, and the reference follows every read. The step size of the estimate is
 :math:`\eta = 5 / \lceil 1/p \rceil` for p > 0 (``tail_weightening=5``, at most 1); RIDER has no p
 to derive it from, and its eta decides whether it learns at all (W and Q move by the same residual,
-so W comes only as far as beta/eta times Q; README, "RIDER without a chopper"). It is run with
+so W comes only as far as beta/eta times Q; docs/concepts/method.md). It is run with
 several, and its best one is what the chopper has to beat.
 
 With few epochs, a p that is too small shows something else: transfers start after the first chopper
