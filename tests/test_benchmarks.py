@@ -6,22 +6,39 @@ import json
 import sys
 from math import isnan
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Callable, Dict, List
 
 import pytest
 
-from tests.test_examples import EXAMPLES, run
+from tests.scripts import EXAMPLES, run
 
 sys.path.insert(0, str(EXAMPLES / "benchmarks"))
 
 import scaling
 import step_time
-from bench import names, timing
+from bench import child, names, timing
 from bench.call_tree import CallTree
 from bench.workloads import workload
 from common.fits import exponent
 
 QUICK = ("--rounds", 2, "--budget", 0)
+
+
+@pytest.fixture(name="one_process")
+def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure in this process, briefly; other tests see that scripts start themselves again."""
+    works: List[Callable[..., Any]] = []
+
+    def run_main(main: Callable[[], None], work: Callable[..., Any]) -> None:
+        works.append(work)
+        main()
+
+    def in_child(task: Dict[str, Any], _threads: int = 1) -> Any:
+        return json.loads(json.dumps(works[-1](**json.loads(json.dumps(task)))))
+
+    monkeypatch.setattr(child, "run", run_main)
+    monkeypatch.setattr(child, "in_child", in_child)
+    monkeypatch.setattr(timing, "SHORTEST", 1e-3)
 
 
 def results_of(path: Path) -> Dict[str, Any]:
@@ -55,7 +72,8 @@ def test_step_time(tmp_path: Path) -> None:
     assert printed.strip() in step_time.table([path])
 
 
-def test_refusals_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("one_process")
+def test_refusals_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What aihwkit refuses stands in the table with its reason; what we refuse is an error."""
     from bench import cell
 
@@ -78,6 +96,7 @@ def test_refusals_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         cell.measure("linear-4", 1, 0.1, 1, 0.0, chosen)
 
 
+@pytest.mark.slow
 def test_memory(tmp_path: Path) -> None:
     """The peak is that of the process: the layer shows, the imports are known."""
     path = tmp_path / "numbers.json"
@@ -93,6 +112,7 @@ def test_memory(tmp_path: Path) -> None:
         assert results[name]["peak_mb"] >= results[name]["built_peak_mb"]
 
 
+@pytest.mark.usefixtures("one_process")
 def test_scaling(tmp_path: Path) -> None:
     """Points and fit of the chosen axis are written."""
     path = tmp_path / "numbers.json"
@@ -138,6 +158,7 @@ def test_fit_uses_its_range() -> None:
         scaling.fit("size", points, fit_from=16)
 
 
+@pytest.mark.usefixtures("one_process")
 def test_floor(tmp_path: Path) -> None:
     """The floor is the sum of the parts, and the overhead is what the step has beyond it."""
     path = tmp_path / "numbers.json"
@@ -156,6 +177,7 @@ def test_floor(tmp_path: Path) -> None:
     assert "overhead beyond the floor" in printed
 
 
+@pytest.mark.usefixtures("one_process")
 def test_profile(tmp_path: Path) -> None:
     """The tree begins with the step and has C++ in it; the kinds add up to it."""
     path = tmp_path / "numbers.json"

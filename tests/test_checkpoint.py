@@ -169,7 +169,9 @@ while True:
 """
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
 def test_killed_run_leaves_a_readable_checkpoint(seed: int, tmp_path: Path) -> None:
     """A process that does nothing but write checkpoints is killed at a random moment.
 

@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import struct
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any, List
+from typing import List
 
 import pytest
 import torch
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-sys.path.insert(0, str(EXAMPLES))
+from tests.scripts import run, run_alone
 
-from common import data  # noqa: E402
-
-
-def run(script: str, *arguments: Any) -> str:
-    """Run an example without MNIST and return what it prints."""
-    environment = {key: value for key, value in os.environ.items() if key != data.ENVIRONMENT}
-    result = subprocess.run(
-        [sys.executable, str(EXAMPLES / script), *map(str, arguments)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
-    return result.stdout
+from common import data  # isort: skip  # tests.scripts knows the folder
 
 
 def few_images(folder: Path, n_images: int = 200) -> Path:
@@ -49,7 +31,7 @@ def few_images(folder: Path, n_images: int = 200) -> Path:
 
 def test_quickstart(tmp_path: Path) -> None:
     """The table has all methods; the picture and the numbers are written."""
-    printed = run("01_quickstart.py", "--epochs", 1, "--jobs", 1, "--out", tmp_path)
+    printed = run_alone("01_quickstart.py", "--epochs", 1, "--jobs", 1, "--out", tmp_path)
     for method in ("TT-v2", "AGAD", "E-RIDER"):
         assert f"\n{method} " in printed
     assert (tmp_path / "quickstart.png").read_bytes().startswith(b"\x89PNG")
@@ -62,14 +44,14 @@ def test_quickstart(tmp_path: Path) -> None:
 def test_one_line_change(tmp_path: Path) -> None:
     """The LeNet-style script trains."""
     arguments = ("--epochs", 1, "--data-root", few_images(tmp_path))
-    assert "epoch 1: loss" in run("02_one_line_change.py", *arguments)
+    assert "epoch 1: loss" in run_alone("02_one_line_change.py", *arguments)
 
 
 def test_checkpoint_and_resume(tmp_path: Path) -> None:
     """The second run goes on where the first one stopped."""
     script, path = "04_checkpoint_and_resume.py", tmp_path / "new" / "c.pt"
     arguments = ("--data-root", few_images(tmp_path), "--checkpoint", path, "--epochs")
-    first = run(script, *arguments, 1)
+    first = run_alone(script, *arguments, 1)
     assert "epoch 1: accuracy" in first
     second = run(script, *arguments, 2)
     assert "goes on after epoch 1" in second

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.test_examples import EXAMPLES, few_images, run
+from tests.scripts import EXAMPLES, run
+from tests.test_examples import few_images
 
 sys.path.insert(0, str(EXAMPLES / "paper"))
 

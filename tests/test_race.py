@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Set
 import pytest
 import torch
 
-from tests.test_examples import EXAMPLES, run
+from tests.scripts import EXAMPLES, run
 
 sys.path.insert(0, str(EXAMPLES / "benchmarks"))
 sys.path.insert(0, str(EXAMPLES / "paper"))

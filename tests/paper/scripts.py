@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import asdict
 from typing import Any, Dict, List, Optional, Sequence
 
 from core.run import Run
 
+from tests import scripts
 from tests.paper import PAPER
 
 
@@ -18,12 +18,8 @@ def command(script: str, *arguments: Any) -> List[str]:
 
 
 def run(script: str, *arguments: Any) -> str:
-    """Run a script and return what it prints."""
-    result = subprocess.run(
-        command(script, *arguments), capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
-    return result.stdout
+    """Run a script in this process and return what it prints."""
+    return scripts.run(f"paper/{script}", *arguments)
 
 
 def tiny(method: str = "digital SGD", seed: int = 1, **changes: Any) -> Run:

@@ -80,8 +80,7 @@ def test_ray_cluster(tmp_path: Path) -> None:
 def test_killed_sweep_continues(tmp_path: Path) -> None:
     """SIGKILL in the middle: what was there is kept, and only the rest is run."""
     path = tmp_path / "table2.jsonl"
-    cells = ("0.4,0.4", "0,0.05")
-    arguments = ("--epochs", 1, "--cells", *cells, "--seeds", 1, 2, "--results", path)
+    arguments = ("--epochs", 1, "--cells", "0.4,0.4", "--seeds", 1, 2, "--results", path)
     with subprocess.Popen(
         command("table2.py", *arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
@@ -92,16 +91,16 @@ def test_killed_sweep_continues(tmp_path: Path) -> None:
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
     kept = path.read_text().splitlines()
-    assert 2 <= len(kept) < 12
+    assert 2 <= len(kept) < 6
     with path.open("a") as file:
         file.write(kept[0][:100])  # as if it had been killed while it wrote
     printed = run("table2.py", *arguments)
     lines = path.read_text().splitlines()
     assert lines[: len(kept)] == kept
-    assert len(read_results(path)) == 12
-    assert len(lines) == 12 + 1  # every run once, and the half line
+    assert len(read_results(path)) == 6
+    assert len(lines) == 6 + 1  # every run once, and the half line
     table = printed[printed.index("cell (mean, std)") :]
-    assert table.count("E-RIDER") == len(cells)
+    assert table.count("E-RIDER") == 1
     assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -14,7 +14,7 @@ from core.paper_numbers import TABLE1, TABLE2
 from core.paper_table import ALL_CELLS, PaperTable
 from core.table import picture, text
 
-from tests.paper.scripts import command, result_of, run, subprocess
+from tests.paper.scripts import result_of, run
 
 BOTH = pytest.mark.parametrize("table", [table1.TABLE, table2.TABLE], ids=["table1", "table2"])
 
@@ -89,13 +89,11 @@ def test_other_methods(tmp_path: Path) -> None:
         (("--backend", "mpi"), "invalid choice: 'mpi'"),
     ],
 )
-def test_wrong_arguments(arguments: Any, message: str) -> None:
+def test_wrong_arguments(arguments: Any, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """An argument that is not understood is named, with what to pass."""
-    result = subprocess.run(
-        command("table2.py", *arguments), capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 2
-    assert message in result.stderr
+    with pytest.raises(SystemExit, match=r"^2$"):
+        run("table2.py", *arguments)
+    assert message in capsys.readouterr().err
 
 
 def test_text_and_picture(tmp_path: Path) -> None:
