@@ -385,13 +385,27 @@ def slow_weights(tile: Any) -> Tensor:
 @pytest.mark.parametrize(
     ("reference", "settings"),
     [
-        (ReferenceType.DYNAMIC, {}),
-        (ReferenceType.DYNAMIC, {"in_chop_random": True, "auto_scale": True, "fast_lr": 2.0}),
-        (ReferenceType.ZERO, {"in_chop_prob": 0.0}),
-        (ReferenceType.ZERO, {"in_chop_random": True, "out_chop_prob": 0.2}),
-        (ReferenceType.ZERO, {"transfer_columns": False, "units_in_mbatch": True}),
+        pytest.param(ReferenceType.DYNAMIC, {}, id="agad"),
+        pytest.param(
+            ReferenceType.DYNAMIC,
+            {"in_chop_random": True, "auto_scale": True, "fast_lr": 2.0},
+            marks=pytest.mark.slow,
+            id="agad-random-autoscale",
+        ),
+        pytest.param(ReferenceType.ZERO, {"in_chop_prob": 0.0}, id="ttv2"),
+        pytest.param(
+            ReferenceType.ZERO,
+            {"in_chop_random": True, "out_chop_prob": 0.2},
+            marks=pytest.mark.slow,
+            id="c-ttv2-in-out",
+        ),
+        pytest.param(
+            ReferenceType.ZERO,
+            {"transfer_columns": False, "units_in_mbatch": True},
+            marks=pytest.mark.slow,
+            id="c-ttv2-rows",
+        ),
     ],
-    ids=["agad", "agad-random-autoscale", "ttv2", "c-ttv2-in-out", "c-ttv2-rows"],
 )
 def test_equal_in_distribution(reference: ReferenceType, settings: Dict[str, Any]) -> None:
     """Mean and variance of the slow weights over 200 tiles each agree cell by cell.

@@ -175,7 +175,7 @@ def _without_noise(tile: TrackingTile) -> Any:
     return copied
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     kind=st.sampled_from(["linear", "conv", "indexed"]),
     compound=compounds,
@@ -185,7 +185,7 @@ def _without_noise(tile: TrackingTile) -> Any:
 def test_no_sequence_breaks_a_layer(
     kind: str, compound: Dict[str, Any], mapping: Dict[str, Any], actions: List[str]
 ) -> None:
-    """60 configurations with up to 8 actions each; hypothesis' own seed is fixed."""
+    """30 configurations with up to 8 actions each; hypothesis' own seed is fixed."""
     layer = _train(_make(kind, _config(compound, mapping)))
     check(layer)
     for action in actions:

@@ -328,7 +328,13 @@ def test_loss_falls(name: str, task: str) -> None:
     assert last < FACTOR * first
 
 
-@pytest.mark.parametrize("name", SCATTERING)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name.startswith("ERIDER") else [pytest.mark.slow])
+        for name in SCATTERING
+    ],
+)
 def test_loss_falls_on_average(name: str) -> None:
     """The same on devices where single layers scatter: the sum over nine of them.
 

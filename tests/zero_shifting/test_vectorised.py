@@ -29,8 +29,18 @@ def test_without_noise_it_is_the_simulator(name, weights):
     torch.testing.assert_close(persistent(tile), expected, rtol=0.0, atol=5e-5)
 
 
-@pytest.mark.parametrize("schedule", ["cyclic", "stochastic"])
-@pytest.mark.parametrize("name", ["ExpStep", "PowStep", "PowStepReference", "PiecewiseStep", "PCM"])
+NOISY = ["ExpStep", "PowStep", "PowStepReference", "PiecewiseStep", "PCM"]
+
+
+def with_schedules():
+    """Every device with both schedules; one of the two, in turn, is for the slow run."""
+    for number, name in enumerate(NOISY):
+        for place, schedule in enumerate(["cyclic", "stochastic"]):
+            marks = [] if place == number % 2 else [pytest.mark.slow]
+            yield pytest.param(name, schedule, marks=marks)
+
+
+@pytest.mark.parametrize(("name", "schedule"), with_schedules())
 def test_with_noise_it_has_the_law_of_the_simulator(name, schedule):
     # All noise of a tile comes from one list of 32,768 numbers, whose mean is off by 1/181 of their
     # deviation: it moves the PCM cells of a tile by 4 % of their spread (measured), which 9,216
