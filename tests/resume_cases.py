@@ -16,7 +16,7 @@ from aihwkit_dspt import TrackingTile, TransferScope, load_checkpoint
 from tests.helpers import quiet_config, quiet_device
 from tests.table import METHODS, Settings
 
-N_STEPS = 40
+N_STEPS = 24
 """Steps before the checkpoint, and after it."""
 
 SETTINGS: Dict[str, Settings] = {
@@ -84,7 +84,7 @@ def make(layer: str, settings: str) -> Tuple[nn.Module, Any, Any]:
         config.mapping.max_input_size = config.mapping.max_output_size = 3
     model = LAYERS[layer][0](config)
     optimizer = AnalogSGD(model.parameters(), lr=0.1)
-    return model, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 28, 0.5)
+    return model, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 17, 0.5)
 
 
 def train(layer: str, model: nn.Module, optimizer: Any, scheduler: Any) -> None:

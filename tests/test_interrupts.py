@@ -20,7 +20,7 @@ from tests.helpers import draw_batch, quiet_device, quiet_tile, train
 from tests.table import METHODS, Settings
 
 N_BATCH = 4
-N_INSTANTS = 40
+N_INSTANTS = 25
 """Lines of an update before which it is interrupted, in the default run; of some 300."""
 
 EVERY: Settings = {"transfer_every": 2.0, "units_in_mbatch": False, "transfer_lr": 3.0}

@@ -166,7 +166,9 @@ def predicted_bias(tile: TrackingTile, floor: Floor) -> Tensor:
     return -floor.gradient * cells.G(floor.reference) / cells.F(floor.reference)
 
 
-@pytest.mark.parametrize("n_calibration", [300, 600, 1200, 2400])
+@pytest.mark.parametrize(
+    "n_calibration", [300, 600, 1200, pytest.param(2400, marks=pytest.mark.slow)]
+)
 def test_two_stage_floor(n_calibration: int) -> None:
     """The bias of the two-stage method is what the error of its calibration predicts.
 
@@ -192,7 +194,7 @@ def test_floor_falls_with_calibration_pulses(best: Floor) -> None:
         assert rate == pytest.approx(2.0 * DW_MIN * 0.7 / 0.6, rel=0.2)
 
 
-@pytest.mark.parametrize("dw_min", [DW_MIN, 2 * DW_MIN])
+@pytest.mark.parametrize("dw_min", [DW_MIN, pytest.param(2 * DW_MIN, marks=pytest.mark.slow)])
 def test_reference_zero_stays_biased(dw_min: float) -> None:
     """Residual learning that takes the SP for zero: (*) at Q = 0, whatever ``dw_min``."""
     floor, tile, _ = trained(ZERO, dw_min=dw_min)
@@ -242,7 +244,7 @@ def test_rider_near_the_optimum_reaches_the_floor_without_calibration(best: Floo
     assert floor.error < 2.0 * best.error < zero.error / 20
 
 
-@pytest.mark.parametrize("eta", [0.003, 0.01])
+@pytest.mark.parametrize("eta", [0.003, pytest.param(0.01, marks=pytest.mark.slow)])
 def test_rider_conserves_what_the_chopper_breaks(eta: float) -> None:
     r"""Without a chopper W and Q move by one residual, so where RIDER rests hangs on its start.
 

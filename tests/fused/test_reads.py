@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, Callable, Dict, List, Tuple, Type
+from typing import Any, Callable, Dict, List, Type
 
 import pytest
 import torch
@@ -204,11 +204,14 @@ def test_lines_equal_plain_torch(
     assert n_close >= 0.99 * n_cells
 
 
-def noise_of_its_own() -> List[Tuple[Type[FusedProduct], float]]:
-    """Return the forms with other random numbers than torch's, with and without bounds."""
+def noise_of_its_own() -> List[Any]:
+    """Return the forms with other random numbers than torch's, with and without bounds.
+
+    Repeated reads are for the slow run: Triton's interpreter takes half a minute.
+    """
     bounds = {"triton-product": (2.0, 12.0), "triton-converters": (12.0,)}
     return [
-        (kind, bound)
+        pytest.param(kind, bound, marks=[pytest.mark.slow] if bound == 2.0 else [])
         for kind in FUSED_PRODUCTS
         if not equal_noise(kind)
         for bound in bounds[kind.NAME]

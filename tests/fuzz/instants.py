@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any, Callable, Optional, Type
 
 import aihwkit
+import torch
 
 import aihwkit_dspt
 
@@ -73,6 +74,9 @@ def run_until_line(
 def run_until_timer(call: Callable[[], object], seconds: float) -> None:
     """Run a call again and again until a signal interrupts it, as Ctrl-C does.
 
+    Where it comes between two lines of torch's own ``no_grad``, torch leaves gradients switched
+    off for all that follows; here they are as before.
+
     Args:
         call: what is run.
         seconds: when the signal comes.
@@ -81,6 +85,7 @@ def run_until_timer(call: Callable[[], object], seconds: float) -> None:
     def interrupt(number: int, frame: Optional[FrameType]) -> None:
         raise KeyboardInterrupt
 
+    has_gradients = torch.is_grad_enabled()
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -91,3 +96,4 @@ def run_until_timer(call: Callable[[], object], seconds: float) -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
+        torch.set_grad_enabled(has_gradients)

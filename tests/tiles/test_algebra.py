@@ -42,6 +42,9 @@ from tests.table import METHODS
 
 TOLERANCE = 1e-6
 N_FUZZ = 120
+N_FUZZ_DEFAULT = 60
+"""So many of them in the default run."""
+
 N_UPDATES = 25
 N_BATCHED = 100
 """Reads of each unit vector that go through the batched product, whatever the size of the tile."""
@@ -149,7 +152,13 @@ def assert_algebra_while_training(tile: TrackingTile, random: Random, when: str)
         assert_algebra(tile, f"{when}, after update {index}")
 
 
-@pytest.mark.parametrize("seed", range(N_FUZZ))
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(seed, marks=[] if seed < N_FUZZ_DEFAULT else [pytest.mark.slow])
+        for seed in range(N_FUZZ)
+    ],
+)
 def test_fuzz(seed: int) -> None:
     """Random settings: while training, and after everything that sets or changes a weight."""
     random = Random(seed)

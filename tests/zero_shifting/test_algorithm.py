@@ -54,7 +54,7 @@ def shared_holder(device, size=16):
 )
 def test_estimate_approaches_the_symmetric_points(name, method, schedule):
     device = DEVICES[name]
-    tile = make_tile(device, 32, weights=0.5)
+    tile = make_tile(device, 16, weights=0.5)
     before = tile.tile.get_weights()
     points = symmetric_points(device, tile.get_hidden_parameters()).values
     # Results of torch cannot be stored where aihwkit clips weights that are set.
