@@ -26,7 +26,12 @@ WITH_CODE = [
 ``test_extending.py`` runs."""
 
 
-@pytest.mark.parametrize("page", WITH_CODE)
+def marked(page: str) -> Any:
+    """Return a page as a parameter of a test; tutorials train for longer."""
+    return pytest.param(page, marks=[pytest.mark.slow] * page.startswith("tutorials/"))
+
+
+@pytest.mark.parametrize("page", map(marked, WITH_CODE))
 def test_the_code_of_a_page_runs(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
