@@ -15,6 +15,7 @@ from aihwkit_dspt.configs.build import PAPER_SETTINGS, build_config  # noqa: E40
 from aihwkit_dspt.configs.compound import TrackingTransferCompound  # noqa: E402
 from aihwkit_dspt.configs.device_defaults import DeviceDefaults  # noqa: E402
 from aihwkit_dspt.configs.enums import (  # noqa: E402
+    PulseMode,
     ReadMode,
     ReferenceSync,
     ReferenceType,
@@ -116,6 +117,7 @@ __all__ = [
     "ModelCounts",
     "OperationCounts",
     "PulseBudget",
+    "PulseMode",
     "RIDERCapacitorPreset",
     "RIDEREcRamMOPreset",
     "RIDEREcRamPreset",

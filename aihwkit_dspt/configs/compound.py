@@ -18,6 +18,7 @@ from aihwkit_dspt.configs.checks import (
 )
 from aihwkit_dspt.configs.compound_checks import check_compound
 from aihwkit_dspt.configs.enums import (
+    PulseMode,
     ReadMode,
     ReferenceSync,
     ReferenceType,
@@ -148,6 +149,9 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
 
     read_mode: ReadMode = ReadMode.AUTO
     """How products and reads of lines are simulated: in which way, not with which result."""
+
+    pulse_mode: PulseMode = PulseMode.AUTO
+    """How pulses are simulated: in which way, not with which result."""
 
     estimator: Type[SymmetricPointEstimator] = LowPassFilter
     """Class of the estimator of the symmetric points, with a dynamic reference: one of

@@ -15,6 +15,7 @@ from aihwkit_dspt.configs.checks import (
 )
 from aihwkit_dspt.configs.device_checks import check_device
 from aihwkit_dspt.configs.enums import (
+    PulseMode,
     ReadMode,
     ReferenceSync,
     ReferenceType,
@@ -136,6 +137,7 @@ def _check_stages(config: TrackingTransferCompound) -> None:
 
 def _check_reference(config: TrackingTransferCompound) -> None:
     require_enum("read_mode", config.read_mode, ReadMode)
+    require_enum("pulse_mode", config.pulse_mode, PulseMode)
     require_enum("reference", config.reference, ReferenceType)
     require_enum("reference_sync", config.reference_sync, ReferenceSync)
     require_enum("transfer_scope", config.transfer_scope, TransferScope)

@@ -49,6 +49,24 @@ class TransferStart(Enum):
     are as long as its period: the reference is taken early, and again while it settles."""
 
 
+class PulseMode(Enum):
+    """How the pulses of a batch are simulated."""
+
+    AUTO = "Auto"
+    """Gradient pulses of eight vectors or more batched where that covers device and pulses, all
+    others by aihwkit's tile: what is faster on the CPU."""
+
+    BATCHED = "Batched"
+    """All vectors of a batch in one compiled pass over the cells, equal in distribution to
+    aihwkit's tile, see :class:`~aihwkit_dspt.pulses.batched.BatchedPulses`. Its random numbers come
+    from torch's generator, so that a seed fixes them. Devices and pulses without this form are
+    refused, by a ``ConfigError`` at construction that names them. On a GPU aihwkit's tile sends the
+    pulses."""
+
+    CPP = "Cpp"
+    """Always aihwkit's C++ or CUDA tile, vector by vector."""
+
+
 class ReadMode(Enum):
     """How products with the mixed weight and reads of single lines are simulated."""
 

@@ -69,7 +69,7 @@ def _tracking_counts(tile: TrackingTile) -> OperationCounts:
         counters["expected_coincidences"] = None
         reasons["expected_coincidences"] = CALL_ESTIMATE
     per_cycle = tile.rpu_config.update.desired_bl
-    (coincidences,) = counted_pulses(fast.tile, [fast.device_config], fast.is_cuda)
+    (coincidences,) = counted_pulses(fast.cpp, [fast.device_config], fast.is_cuda)
     if coincidences is None:
         reasons["coincidences"] = NOT_ON_A_GPU
     return OperationCounts(

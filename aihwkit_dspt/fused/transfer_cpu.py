@@ -24,6 +24,24 @@ Values = NDArray[np.floating]
 
 
 @compiled
+def estimate_line(
+    read: Values, sp_estimate: Values, n_reads: Values, line: int, eta: float, averages: bool
+) -> None:
+    """Take the ``[out_size]`` read of a line into the estimate, see :func:`transfer_lines`."""
+    number = sp_estimate.dtype.type
+    old_share, new_share = number(1.0 - eta), number(eta)
+    if averages:
+        n_reads[line] += number(1.0)
+        gain = max(number(1.0) / n_reads[line], new_share)
+        for cell in range(read.shape[0]):
+            sp_estimate[line, cell] += gain * (read[cell] - sp_estimate[line, cell])
+    else:
+        for cell in range(read.shape[0]):
+            filtered = sp_estimate[line, cell] * old_share
+            sp_estimate[line, cell] = filtered + read[cell] * new_share
+
+
+@compiled
 def transfer_lines(
     first: int,
     read: Values,
@@ -80,7 +98,7 @@ def transfer_lines(
     number = hidden.dtype.type
     n_pulses = 0.0
     most, kept, written_share = number(max_steps), number(momentum), number(1.0 - momentum)
-    cap, old_share, new_share = number(capacity), number(1.0 - eta), number(eta)
+    cap = number(capacity)
     for index in range(read.shape[0]):
         line = first + index
         factor = in_sign[line] * number(scale)
@@ -106,16 +124,8 @@ def transfer_lines(
                         held = -cap
             hidden[line, cell] = held
             steps[index, cell] = whole
-        if estimates and averages:
-            n_reads[line] += number(1.0)
-            gain = number(1.0) / n_reads[line]
-            gain = max(gain, new_share)
-            for cell in range(read.shape[1]):
-                sp_estimate[line, cell] += gain * (read[index, cell] - sp_estimate[line, cell])
-        elif estimates:
-            for cell in range(read.shape[1]):
-                filtered = sp_estimate[line, cell] * old_share
-                sp_estimate[line, cell] = filtered + read[index, cell] * new_share
+        if estimates:
+            estimate_line(read[index], sp_estimate, n_reads, line, eta, averages)
     return n_pulses
 
 

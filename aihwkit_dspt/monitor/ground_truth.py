@@ -160,7 +160,8 @@ class CachedGroundTruth:
         """Return the ground truth of the link as it is now."""
         link = self.link
         # The C++ tiles are held, so that a new one cannot be taken for the old one.
-        devices = [(array.tile, array.shared._version) for array in (link.source, link.target)]
+        arrays = link.source, link.target
+        devices = [(array.cpp, array.parameters_version) for array in arrays]
         if self._truth is None or not _same(devices, self._devices):
             self._truth, self._devices = ground_truth(self.pipeline, link), devices
         return self._truth

@@ -15,6 +15,7 @@ from aihwkit.simulator.rpu_base import devices
 from aihwkit_dspt.configs.built import mark_built
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.enums import (
+    PulseMode,
     ReadMode,
     ReferenceSync,
     ReferenceType,
@@ -23,6 +24,7 @@ from aihwkit_dspt.configs.enums import (
 )
 from aihwkit_dspt.configs.link_settings import of_link, residual_scales
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
+from aihwkit_dspt.pulses.choose import batch_pulses
 from aihwkit_dspt.reads.array import ArrayReads
 from aihwkit_dspt.reads.line import LineReads
 from aihwkit_dspt.stages.chopper import Chopper
@@ -67,9 +69,13 @@ def build_pipeline(
     fastest, *between, slowest = config.unit_cell_devices
     pulses = config.transfer_update
     fast = new_array(fastest, read_io, read_io, rpu_config.update)
+    batch_pulses(fast, config.pulse_mode, "update", rpu_config.update)
     slow = new_array(slowest, *model_io, pulses)
     others = [new_array(device, read_io, read_io, pulses) for device in between]
     arrays = [fast, *others, slow]
+    if config.pulse_mode is PulseMode.BATCHED:
+        for array in arrays[1:]:
+            batch_pulses(array, config.pulse_mode, "transfer_update", pulses)
     draw_seeded_devices(config, arrays, data_type)
     zeros = fast.weights.new_zeros(d_size, x_size)
     for array in arrays:

@@ -15,12 +15,13 @@ from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.runtime import RuntimeParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.rpucuda import MAP_TILE_CLASS_TO_CUDA
-from torch import Tensor, float32, stack, zeros
+from torch import Tensor, float32, from_numpy, stack, zeros
 from torch import device as torch_device
 
 from aihwkit_dspt.configs.checks import shown
+from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.stages.uninterrupted import in_one_go
-from aihwkit_dspt.tiles.cpp_copy import copy_cpp_tile, set_cpp_hidden_parameters
+from aihwkit_dspt.tiles.cpp_copy import PERSISTENT, copy_cpp_tile, set_cpp_hidden_parameters
 from aihwkit_dspt.tiles.cpp_granularity import (
     cpp_granularity,
     set_cpp_granularity,
@@ -62,12 +63,15 @@ class Crossbar:
         ConfigError: if aihwkit refuses the settings.
 
     Attributes:
+        cpp: the C++ (or CUDA) tile for reads and settings; see :attr:`tile`.
         weights: ``[d_size, x_size]`` view of the simulator's own weight memory.
         values: the same as a NumPy array, in single precision on the CPU; else ``None``.
         granularity: weight granularity of the device (``dw_min`` for most), in weight units;
             0 for an ideal device. Like aihwkit's it is that of the configuration until other
             parameters are set, and then estimated from those.
         pulse_granularity: granularity for which pulse trains are made, in weight units.
+        parameters_version: number that changes with the per-cell device parameters.
+        batched: what sends the pulses of many vectors, ``None`` for aihwkit's tile in any case.
     """
 
     def __init__(
@@ -91,12 +95,37 @@ class Crossbar:
         self.d_size = d_size
         self.device_config = config.device
         self.pulse_type = config.update.pulse_type
-        self.tile = create_cpp_tile(x_size, d_size, config)
+        self.parameters_version = 0
+        self.batched: Optional[BatchedPulses] = None
+        self.cpp = create_cpp_tile(x_size, d_size, config)
         self._bind(zeros(d_size, x_size, dtype=data_type.as_torch()))
-        self.granularity = cpp_granularity(self.tile)
+        self.granularity = cpp_granularity(self.cpp)
         self.pulse_granularity = self.granularity
         # Weak reference to the simulator tile that the array is a part of, if it is.
         self.owner: Callable[[], Any] = _nobody
+
+    @property
+    def tile(self) -> Any:
+        """The C++ (or CUDA) tile, for calls that use or change the state of its cells.
+
+        What was pulsed past it is brought up to date before.
+        """
+        if self.batched is not None and self.batched.persistent is not None:
+            parameters = self.hidden_parameters()
+            self.keep_persistent(None)
+            self.set_hidden_parameters(parameters)
+        return self.cpp
+
+    @tile.setter
+    def tile(self, tile: Any) -> None:
+        self.keep_persistent(None)
+        self.parameters_version += 1
+        self.cpp = tile
+
+    def keep_persistent(self, values: Any) -> None:
+        """Keep a copy of ``[d_size, x_size]`` persistent weights, ``None`` for the C++ tile's."""
+        if self.batched is not None:
+            self.batched.persistent = None if values is None else values.copy()
 
     @property
     def is_cuda(self) -> bool:
@@ -105,7 +134,7 @@ class Crossbar:
 
     def _bind(self, shared: Tensor) -> None:
         """Let the simulator keep its weights in the given tensor, ``[x_size, d_size]`` on a GPU."""
-        self.tile.set_shared_weights(shared)
+        self.cpp.set_shared_weights(shared)
         self.shared = shared
         self.weights = shared.t() if shared.is_cuda else shared
         is_single = shared.dtype is float32 and not shared.is_cuda
@@ -114,7 +143,7 @@ class Crossbar:
     @property
     def n_states(self) -> float:
         """Number of states: weight range over granularity, averaged over a unit cell."""
-        return float(self.tile.dump_extra()["rpu.rpu_device.num_states"][0])
+        return float(self.cpp.dump_extra()["rpu.rpu_device.num_states"][0])
 
     @property
     def updates_cells_independently(self) -> bool:
@@ -134,7 +163,7 @@ class Crossbar:
         aihwkit's compounds send gradient pulses with the average granularity of their devices.
         """
         self.pulse_granularity = granularity
-        set_cpp_granularity(self.tile, granularity)
+        set_cpp_granularity(self.cpp, granularity)
 
     def pulse(
         self, x_input: Tensor, d_input: Tensor, learning_rate: float, *then: partial[Any]
@@ -147,7 +176,10 @@ class Crossbar:
             learning_rate: :math:`\lambda`, in weight units; ``0`` sends nothing.
             then: calls that are made in one go with it.
         """
-        self.tile.set_learning_rate(learning_rate)
+        self.cpp.set_learning_rate(learning_rate)
+        if self.batched is not None and self.batched.takes(len(x_input)):
+            self.batched.send(x_input, d_input, learning_rate, *then)
+            return
         in_one_go(partial(self.tile.update, x_input, d_input, False, False, False, True), *then)
 
     def read_columns(
@@ -159,14 +191,14 @@ class Crossbar:
         is_test: bool = False,
     ) -> Tensor:
         """Return the analog product of ``[n, x_size]`` inputs: ``[n, d_size]``; see aihwkit."""
-        output: Tensor = self.tile.forward(x_input, bias, in_trans, out_trans, is_test, True)
+        output: Tensor = self.cpp.forward(x_input, bias, in_trans, out_trans, is_test, True)
         return output
 
     def read_rows(
         self, d_input: Tensor, bias: bool = False, in_trans: bool = False, out_trans: bool = False
     ) -> Tensor:
         """Return the analog transposed product of ``[n, d_size]`` inputs: ``[n, x_size]``."""
-        output: Tensor = self.tile.backward(d_input, bias, in_trans, out_trans, True)
+        output: Tensor = self.cpp.backward(d_input, bias, in_trans, out_trans, True)
         return output
 
     def read_images(self, x_input: Tensor, like: Tensor, is_test: bool) -> Tensor:
@@ -174,17 +206,19 @@ class Crossbar:
 
         The array has the index matrix that makes vectors of ``[n_images, channels, *]`` images.
         """
-        output: Tensor = self.tile.forward_indexed(x_input, like, is_test, True)
+        output: Tensor = self.cpp.forward_indexed(x_input, like, is_test, True)
         return output
 
     def read_images_back(self, d_input: Tensor, like: Tensor) -> Tensor:
         """Return the input gradients of a convolution, of the shape of the images ``like``."""
-        output: Tensor = self.tile.backward_indexed(d_input, like, True)
+        output: Tensor = self.cpp.backward_indexed(d_input, like, True)
         return output
 
     def program(self, weights: Tensor) -> None:
         """Set the ``[d_size, x_size]`` weights directly, clipped to each cell's bounds."""
         self.tile.set_weights(weights)
+        if self.batched is not None:
+            self.batched.redraw_write_noise()
 
     def place(self, weights: Tensor) -> None:
         """Put the cells at ``[d_size, x_size]`` weights that pulses can reach.
@@ -199,11 +233,14 @@ class Crossbar:
 
     def hidden_parameter_names(self) -> List[str]:
         """Return the names of the per-cell device parameters."""
-        return list(self.tile.get_hidden_parameter_names())
+        return list(self.cpp.get_hidden_parameter_names())
 
     def hidden_parameters(self) -> Tensor:
         """Return the ``[n_names, d_size, x_size]`` per-cell device parameters."""
-        parameters: Tensor = self.tile.get_hidden_parameters()
+        parameters: Tensor = self.cpp.get_hidden_parameters()
+        held = None if self.batched is None else self.batched.persistent
+        if held is not None:
+            parameters[self.hidden_parameter_names().index(PERSISTENT)] = from_numpy(held)
         return parameters
 
     def device_parameters(self) -> Dict[str, Tensor]:
@@ -217,7 +254,7 @@ class Crossbar:
         """
         if not isinstance(self.device_config, UnitCell):
             return None
-        names, extra = self.hidden_parameter_names(), self.tile.dump_extra()
+        names, extra = self.hidden_parameter_names(), self.cpp.dump_extra()
         scales = extra.get("rpu.rpucuda_device.dev_reduce_weightening")
         scales = scales or extra["rpu.rpu_device.reduce_weightening"]
         parts = [parameters[names.index(f"hidden_weights_{k}")] * s for k, s in enumerate(scales)]
@@ -234,10 +271,11 @@ class Crossbar:
             return
         # aihwkit clips the visible weights; they are restored in the shared memory.
         visible = self.weights.clone()
-        set_cpp_granularity(self.tile, self.granularity)
+        set_cpp_granularity(self.cpp, self.granularity)
         set_cpp_hidden_parameters(self.tile, parameters)
-        self.granularity = cpp_granularity(self.tile)
-        set_cpp_granularity(self.tile, self.pulse_granularity)
+        self.parameters_version += 1
+        self.granularity = cpp_granularity(self.cpp)
+        set_cpp_granularity(self.cpp, self.pulse_granularity)
         if keeps_weights:
             self.weights.copy_(visible)
 
@@ -256,26 +294,27 @@ class Crossbar:
         return {
             "weights": self.weights.detach().cpu().clone().contiguous(),
             "hidden_parameters": self.hidden_parameters().detach().cpu().clone(),
-            "learning_rate": float(self.tile.get_learning_rate()),
+            "learning_rate": float(self.cpp.get_learning_rate()),
             "extra": self.extra(),
         }
 
     def extra(self) -> Dict[str, Any]:
         """Return what aihwkit's ``dump_extra`` does, with the device's own granularity."""
-        return with_granularity(self.tile.dump_extra(), self.granularity)
+        return with_granularity(self.cpp.dump_extra(), self.granularity)
 
     def load_state(self, state: Dict[str, Any]) -> None:
         """Set the state that :meth:`state` returned."""
         self.weights.copy_(state["weights"].to(self.shared.device))
         self.set_hidden_parameters(state["hidden_parameters"])
-        self.tile.set_learning_rate(state["learning_rate"])
-        self.tile.load_extra(state["extra"], False)
-        self.granularity = cpp_granularity(self.tile)
-        set_cpp_granularity(self.tile, self.pulse_granularity)
+        self.cpp.set_learning_rate(state["learning_rate"])
+        self.cpp.load_extra(state["extra"], False)
+        self.granularity = cpp_granularity(self.cpp)
+        set_cpp_granularity(self.cpp, self.pulse_granularity)
 
     def copy_from(self, other: Crossbar) -> None:
         """Become a copy of an array of the same size, with all that the C++ tile knows."""
-        self.tile = copy_cpp_tile(other.tile, other.device_config)
+        self.tile = copy_cpp_tile(other.cpp, other.device_config)
+        self.keep_persistent(None if other.batched is None else other.batched.persistent)
         self.granularity = other.granularity
         self.pulse_granularity = other.pulse_granularity
         self._bind(self.shared)
@@ -287,7 +326,7 @@ class Crossbar:
         if self.is_cuda:
             return
         weights = self.shared.clone()
-        self.tile = MAP_TILE_CLASS_TO_CUDA[type(self.tile)](self.tile)
+        self.tile = MAP_TILE_CLASS_TO_CUDA[type(self.cpp)](self.tile)
         self._bind(zeros(self.x_size, self.d_size, dtype=weights.dtype, device=device))
         # Unlike on the CPU, binding does not fill the shared tensor.
         self.shared.copy_(weights.t())

@@ -135,7 +135,7 @@ class TrackingSimulatorTile(SimulatorTile):
     def set_matrix_indices(self, indices: Tensor) -> None:
         """Set the index matrix of convolutions."""
         self.indices = indices
-        self.pipeline.mixed_array.tile.set_matrix_indices(indices)
+        self.pipeline.mixed_array.cpp.set_matrix_indices(indices)
 
     def has_matrix_indices(self) -> bool:
         """Return whether the index matrix of convolutions has been set."""
@@ -366,8 +366,8 @@ class TrackingSimulatorTile(SimulatorTile):
 
     def get_meta_parameters(self) -> Any:
         """Return the meta parameters that were configured: forward, backward and update."""
-        parameters = self.pipeline.mixed_array.tile.get_meta_parameters()
-        parameters.update = self.pipeline.fast.tile.get_meta_parameters().update
+        parameters = self.pipeline.mixed_array.cpp.get_meta_parameters()
+        parameters.update = self.pipeline.fast.cpp.get_meta_parameters().update
         return parameters
 
     def get_pulse_counters(self) -> Tensor:

@@ -312,7 +312,7 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
 
     def _get_extra_parameters(self, pre_key: str, full_key: bool = False) -> Tuple[Any, Any]:
         """Return the parameters of the array that is read, and all of its state."""
-        extra = self.tile.pipeline.mixed_array.tile.dump_extra()
+        extra = self.tile.pipeline.mixed_array.cpp.dump_extra()
         found = {key: tensor(value) for key, value in extra.items() if pre_key in key}
         names = {key: key.split(pre_key)[-1] for key in found}
         if full_key:
@@ -330,7 +330,7 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
                     f"{name} has {len(value)} values: pass {len(extra[keys[name]])} of them"
                 )
         extra.update({keys[name]: value.tolist() for name, value in dic.items()})
-        self.tile.pipeline.mixed_array.tile.load_extra(extra, False)
+        self.tile.pipeline.mixed_array.cpp.load_extra(extra, False)
 
     def extra_repr(self) -> str:
         """Return the description that is printed with the module."""

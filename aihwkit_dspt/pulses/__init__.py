@@ -1,0 +1,1 @@
+"""Gradient and transfer pulses: pulse trains, and what they do to the cells of an array."""

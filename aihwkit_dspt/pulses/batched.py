@@ -1,0 +1,137 @@
+"""Pulses of all vectors of a batch in one compiled pass over the cells."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Optional, Tuple
+
+import numpy as np
+from aihwkit.simulator.parameters.training import UpdateParameters
+from numpy.typing import NDArray
+from torch import Tensor, randn_like
+
+from aihwkit_dspt.devices import response
+from aihwkit_dspt.fused.pulses_cpu import draw_trains, pulse_cells
+from aihwkit_dspt.fused.random_bits import NORMALS, new_seed
+from aihwkit_dspt.pulses.cells import Cells, cells_of
+from aihwkit_dspt.pulses.trains import TrainLaw
+from aihwkit_dspt.stages.uninterrupted import in_one_go
+from aihwkit_dspt.tiles.cpp_copy import PERSISTENT
+
+if TYPE_CHECKING:
+    from aihwkit_dspt.tiles.crossbar import Crossbar
+
+Words = NDArray[np.uint64]
+
+WORD = 64
+"""Slots in a word."""
+
+
+class BatchedPulses:
+    r"""Sends the pulses of many vectors at once, equal in distribution to aihwkit's C++ tile.
+
+    The same stochastic pulse trains as the tile's (:class:`~aihwkit_dspt.pulses.trains.TrainLaw`)
+    are drawn for all vectors, as bits; a cell takes the coincidences of its row and its column. It
+    takes them one after the other, each with the step at the weight of then, its own noise, and the
+    bounds; or, where steps are linear and fine, some at once:
+
+    .. math:: w' = f(w) = n_\uparrow q_+(w) - n_\downarrow q_-(w)
+
+    for a unit of time, which holds for pulses up and down in any mixed order. That is done for
+    pulses that change the step of the cell by at most 12 % (so that the order, which is left out,
+    is worth at most 3 % of their sum) and that cannot reach a bound.
+
+    All random numbers come from a seed that torch's generator draws.
+
+    Args:
+        crossbar: the array, of a device that :mod:`~aihwkit_dspt.pulses.coverage` covers.
+        update: how pulses are generated.
+        fewest_vectors: vectors of a batch from which on this is used.
+
+    Attributes:
+        persistent: ``[d_size, x_size]`` weights below write noise, which pulses change, while they
+            are ahead of those of the C++ tile; ``None`` otherwise.
+    """
+
+    NAME = "numba-pulses"
+
+    def __init__(self, crossbar: Crossbar, update: UpdateParameters, fewest_vectors: int) -> None:
+        self.crossbar = crossbar
+        self.law = TrainLaw.of(update)
+        self.fewest_vectors = fewest_vectors
+        self.persistent: Optional[NDArray[np.float32]] = None
+        noise = getattr(crossbar.device_config, "write_noise_std", 0.0)
+        self._has_write_noise = noise > 0.0
+        self._write_noise = 0.0
+        self._version = -1
+        self._cells: Optional[Cells] = None
+
+    def takes(self, n_vectors: int) -> bool:
+        """Return whether the pulses of so many vectors are sent this way, on this device."""
+        is_enough = n_vectors >= self.fewest_vectors or self.persistent is not None
+        return is_enough and self.crossbar.values is not None
+
+    def send(
+        self, x_input: Tensor, d_input: Tensor, learning_rate: float, *then: partial[Any]
+    ) -> None:
+        """Send pulses; see :meth:`~aihwkit_dspt.tiles.crossbar.Crossbar.pulse`."""
+        crossbar, cells = self.crossbar, self.cells()
+        x_values, d_values = _plain(x_input), _plain(d_input)
+        x_max, d_max = np.abs(x_values).max(1), np.abs(d_values).max(1)
+        trains = self.law.trains(x_max, d_max, learning_rate, crossbar.pulse_granularity)
+        n_words = -(-int(trains.lengths.sum()) // WORD)
+        if learning_rate == 0.0 or n_words == 0:
+            in_one_go(*then)
+            return
+        columns = _lines(x_values, trains.x_scale, trains.lengths, n_words)
+        rows = _lines(d_values, trains.d_scale, trains.lengths, n_words)
+        weights = crossbar.values
+        if self._has_write_noise:
+            if self.persistent is None:
+                found = crossbar.device_parameters()[PERSISTENT]
+                self.persistent = found.float().contiguous().numpy()
+            weights = self.persistent
+        numbers = cells.kind, cells.values, cells.shared, cells.at_once
+        trailing = self._write_noise, new_seed(), NORMALS
+        arguments = weights, crossbar.values, *numbers, *columns, *rows, *trailing
+        in_one_go(partial(pulse_cells, *arguments), *then)
+
+    def redraw_write_noise(self) -> None:
+        """Draw the write noise of weights that were set from torch's generator.
+
+        That of aihwkit has the same law, and no seed fixes it.
+        """
+        crossbar = self.crossbar
+        if not self._has_write_noise or crossbar.is_cuda:
+            return
+        self.cells()
+        if crossbar.device_config.apply_write_noise_on_set:
+            persistent = crossbar.device_parameters()[PERSISTENT]
+            noise = self._write_noise * randn_like(persistent)
+            crossbar.weights.copy_(persistent + noise)
+
+    def cells(self) -> Cells:
+        """Return what pulses do to the cells, with the device parameters that the array has now."""
+        if self._cells is None or self._version != self.crossbar.parameters_version:
+            crossbar = self.crossbar
+            found = response(crossbar.device_config, crossbar.device_parameters())
+            self._version = crossbar.parameters_version
+            self._cells = cells_of(found)
+            if self._has_write_noise:
+                self._write_noise = float(crossbar.device_config.write_noise_std * found.dw_min)
+        return self._cells
+
+
+def _plain(vectors: Tensor) -> NDArray[np.float32]:
+    values: NDArray[np.float32] = vectors.detach().contiguous().numpy()
+    return values
+
+
+def _lines(
+    values: NDArray[np.float32], scales: Any, lengths: Any, n_words: int
+) -> Tuple[Words, Words]:
+    """Return the ``[size, n_words]`` pulses of lines, and the signs of their inputs."""
+    pulses = np.zeros((values.shape[1], n_words), np.uint64)
+    signs = np.zeros_like(pulses)
+    draw_trains(values, np.ascontiguousarray(scales), lengths, new_seed(), pulses, signs)
+    return pulses, signs

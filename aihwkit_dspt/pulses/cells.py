@@ -1,0 +1,110 @@
+"""What a pulse does to each cell of an array, as numbers for compiled loops."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, stack, zeros_like
+
+from aihwkit_dspt.devices import ExpResponse, LinearResponse, PowResponse, Response
+
+NUMBERS = 8
+"""Numbers of a cell."""
+
+LARGEST_CHANGE = 0.06
+"""Pulses that change the step of a cell by no more than this part of it are taken at once."""
+
+
+class Steps(IntEnum):
+    """How the mean size of a pulse depends on the weight."""
+
+    LINEAR = 0
+    EXPONENTIAL = 1
+    POWER = 2
+
+
+class Cells(NamedTuple):
+    """The response of all cells."""
+
+    kind: int
+    """See :class:`Steps`."""
+
+    values: NDArray[np.float32]
+    """``[d_size, x_size, 8]`` numbers of each cell, see :func:`cells_of`; the last two are its
+    bounds, in weight units."""
+
+    shared: NDArray[np.float32]
+    """``[8]`` numbers that all cells have in common."""
+
+    at_once: int
+    """Pulses that a cell may take at once; 0 for one after the other."""
+
+
+def cells_of(response: Response) -> Cells:
+    r"""Return the numbers of a response, in weight units.
+
+    Linear: the steps :math:`u_0 + u_1 w` and :math:`d_0 + d_1 w` as :math:`u_0, u_1, d_0, d_1`,
+    then the noise up and down, for noise that is a part of the step that part. Shared: whether it
+    is.
+
+    Exponential: :math:`s_+, s_-` and :math:`2a / (w_{max} - w_{min})`. Shared: :math:`A_{up},
+    A_{down}, \gamma_{up}, \gamma_{down}, b`, relative noise, further noise, and its slope.
+
+    Power: :math:`s_+, s_-, \gamma_{up}, \gamma_{down}, 1 / (w_{max} - w_{min})`. Shared: relative
+    noise.
+    """
+    step = response.dw_min
+    if isinstance(response, LinearResponse):
+        return _linear(response)
+    if isinstance(response, ExpResponse):
+        width = response.w_max - response.w_min
+        slope = 2.0 * response.a / width
+        parts = [step * response.scale_up, step * response.scale_down, slope]
+        shared = [response.A_up, response.A_down, response.gamma_up, response.gamma_down]
+        shared += [response.b, response.noise, response.noise_add, response.noise_slope]
+        return _packed(Steps.EXPONENTIAL, response, parts, shared, 0)
+    if isinstance(response, PowResponse):
+        parts = [step * response.scale_up, step * response.scale_down]
+        parts += [response.gamma_up, response.gamma_down]
+        parts += [1.0 / (response.w_max - response.w_min)]
+        return _packed(Steps.POWER, response, parts, [response.noise], 0)
+    raise TypeError(type(response).__name__)
+
+
+def _linear(response: LinearResponse) -> Cells:
+    step = response.dw_min
+    slopes = response.up_1, response.down_1
+    parts = [response.up_0, response.up_1, response.down_0, response.down_1]
+    parts = [step * part for part in parts]
+    is_part = bool(response.noise_up_1.any() or response.noise_down_1.any())
+    noise = _relative(response) if is_part else (response.noise_up_0, response.noise_down_0)
+    parts += [part if is_part else step * part for part in noise]
+    # Of the usual cell: whether a cell takes its pulses at once is decided for each.
+    steepest = step * max(float(slope.abs().median()) for slope in slopes)
+    at_once = int(min(LARGEST_CHANGE / steepest, 1e6)) if steepest > 0.0 else 10**6
+    return _packed(Steps.LINEAR, response, parts, [float(is_part)], at_once)
+
+
+def _relative(response: LinearResponse) -> tuple[Tensor, Tensor]:
+    """Return noise over step, where noise is proportional to the step."""
+    pairs = (
+        (response.noise_up_0, response.up_0, response.noise_up_1, response.up_1),
+        (response.noise_down_0, response.down_0, response.noise_down_1, response.down_1),
+    )
+    found = []
+    for noise_0, step_0, noise_1, step_1 in pairs:
+        ratio = (noise_0 / step_0).where(step_0 != 0.0, noise_1 / step_1)
+        found.append(ratio.nan_to_num(0.0))
+    return found[0], found[1]
+
+
+def _packed(kind: Steps, response: Response, parts: Any, shared: Any, at_once: int) -> Cells:
+    bounds = [response.w_min, response.w_max]
+    filler = [zeros_like(response.w_min)] * (NUMBERS - len(parts) - len(bounds))
+    values = stack([*parts, *filler, *bounds], dim=-1).float().contiguous().numpy()
+    numbers = np.zeros(NUMBERS, np.float32)
+    numbers[: len(shared)] = shared
+    return Cells(int(kind), values, numbers, at_once)

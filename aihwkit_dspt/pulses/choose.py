@@ -1,0 +1,53 @@
+"""The one place where the way of an array's pulses is chosen."""
+
+from __future__ import annotations
+
+from aihwkit.exceptions import ConfigError
+from aihwkit.simulator.parameters.training import UpdateParameters
+from torch import float32
+
+from aihwkit_dspt.configs.enums import PulseMode
+from aihwkit_dspt.pulses.batched import BatchedPulses
+from aihwkit_dspt.pulses.coverage import device_obstacle, update_obstacle
+from aihwkit_dspt.tiles.crossbar import Crossbar
+
+FEWEST_VECTORS = 8
+"""Vectors from which on the compiled pass is faster than aihwkit's tile (measured on arrays of
+32 x 32 to 512 x 784)."""
+
+
+def batch_pulses(array: Crossbar, mode: PulseMode, field: str, update: UpdateParameters) -> None:
+    """Let an array take the pulses of batches at once where the mode says so.
+
+    Args:
+        array: the array.
+        mode: how pulses are simulated.
+        field: field of the configuration that holds ``update``.
+        update: how pulses are generated.
+
+    Raises:
+        ConfigError: with ``PulseMode.BATCHED`` and a device or pulses that it does not cover.
+    """
+    if mode is PulseMode.CPP:
+        return
+    obstacles = [
+        found
+        for found in (
+            _named("unit_cell_devices", device_obstacle(array.device_config)),
+            _named(field, update_obstacle(update)),
+            _named("runtime.data_type", None if array.shared.dtype is float32 else "not float32"),
+        )
+        if found is not None
+    ]
+    if not obstacles:
+        fewest = FEWEST_VECTORS if mode is PulseMode.AUTO else 1
+        array.batched = BatchedPulses(array, update, fewest)
+    elif mode is PulseMode.BATCHED:
+        raise ConfigError(
+            f"pulse_mode={mode} is not valid with {obstacles[0]}: it has no batched form; pass "
+            "PulseMode.AUTO or PulseMode.CPP"
+        )
+
+
+def _named(field: str, obstacle: str | None) -> str | None:
+    return None if obstacle is None else f"{field}: {obstacle}"
