@@ -155,6 +155,16 @@ class Crossbar:
         pulses = self.pulse_type is not PulseType.NONE_WITH_DEVICE
         return pulses and isinstance(self.device_config, PulsedDevice)
 
+    def describe_pulses(self) -> str:
+        """Return what sends pulses now, and from how many vectors on if that depends on them."""
+        tile = "cuda" if self.is_cuda else "cpp"
+        if self.batched is None or self.is_cuda:
+            return tile
+        fewest = self.batched.fewest_vectors
+        if self.batched.takes(1):
+            return self.batched.NAME
+        return f"[{tile}: 1-{fewest - 1}, {self.batched.NAME}: {fewest}+]"
+
     # -- analog operations ----------------------------------------------------------------
 
     def set_pulse_granularity(self, granularity: float) -> None:

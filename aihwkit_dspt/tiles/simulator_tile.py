@@ -361,7 +361,8 @@ class TrackingSimulatorTile(SimulatorTile):
             f"TrackingSimulatorTile<{self.data_type.value}>({self.x_size},{self.d_size}): "
             f"{names}, reference={config.reference.value}, gamma={config.gamma}, "
             f"{self.pipeline.reads.describe(bias, self.has_matrix_indices())}, "
-            f"line={link.line_reads.executor_name(link.schedule.lines_per_event)}"
+            f"line={link.line_reads.executor_name(link.schedule.lines_per_event)}, "
+            f"pulses={self.pipeline.fast.describe_pulses()}"
         )
 
     def get_meta_parameters(self) -> Any:

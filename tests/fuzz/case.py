@@ -11,6 +11,7 @@ from aihwkit.simulator.parameters.enums import NoiseManagementType
 from aihwkit.simulator.parameters.pre_post import PrePostProcessingParameter
 
 from aihwkit_dspt import (
+    PulseMode,
     ReadMode,
     ReferenceSync,
     ReferenceType,
@@ -162,6 +163,7 @@ def _settle(config: Plan, layer: Layer) -> str:
     # aihwkit manages clipped outputs of bare reads only, plain torch reads what its law covers.
     asked = (part.settings.get("manage_output_clipping") for part in config.parts())
     doubtful += ["manage_output_clipping"] if any(asked) else []
+    doubtful += ["pulse_mode"] if compound.get("pulse_mode") is PulseMode.BATCHED else []
     doubtful += ["read_mode"] if compound.get("read_mode") is ReadMode.TORCH else []
     return f"{PERHAPS} {doubtful}" if doubtful else ""
 

@@ -25,6 +25,7 @@ from aihwkit.simulator.tiles.transfer import TorchTransferTile
 from aihwkit_dspt import (
     ESTIMATORS,
     Chopper,
+    PulseMode,
     ReadMode,
     ReferenceSync,
     ReferenceType,
@@ -192,6 +193,7 @@ COMPOUND: Table = {
     "reference_sync": (list(ReferenceSync), [None, "EveryRead"]),
     "eta": number([0.05, 1.0], 0.0, 2.0),
     "transfer_scope": (list(TransferScope), [None, "Line"]),
+    "pulse_mode": (list(PulseMode), [None, "Cpp"]),
     "read_mode": ([ReadMode.AUTO, ReadMode.CPP, ReadMode.TORCH], [None, "Cpp"]),
 }
 """Fields of the compound that are not parts: devices, reads and pulses are drawn beside it."""

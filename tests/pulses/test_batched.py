@@ -8,10 +8,12 @@ from typing import Any, Callable, Dict, List
 
 import pytest
 import torch
+from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.devices import (
     ConstantStepDevice,
     ExpStepDevice,
     LinearStepDevice,
+    PiecewiseStepDevice,
     PowStepDevice,
     PowStepReferenceDevice,
     SoftBoundsDevice,
@@ -23,6 +25,7 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from scipy.stats import ks_2samp
 from torch import Tensor
 
+from aihwkit_dspt import PulseMode, TrackingRPUConfig, TrackingTile, TrackingTransferCompound
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.pulses.coverage import DEVICES, device_obstacle
 from aihwkit_dspt.tiles.crossbar import Crossbar
@@ -307,6 +310,39 @@ def test_parameters_that_are_set_count() -> None:
         array.place(torch.zeros(D_SIZE, X_SIZE))
         array.pulse(*ones, array.pulse_granularity)  # one certain pulse for each vector
         assert torch.allclose(array.weights, torch.tensor(9.0 * step), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        (PulseMode.CPP, "pulses=cpp"),
+        (PulseMode.AUTO, "pulses=[cpp: 1-7, numba-pulses: 8+]"),
+        (PulseMode.BATCHED, "pulses=numba-pulses"),
+    ],
+)
+def test_a_tile_tells_who_sends_its_pulses(mode: PulseMode, expected: str) -> None:
+    """And sends them that way; a device or pulses without this form are refused by name."""
+    compound = TrackingTransferCompound(
+        unit_cell_devices=[SoftBoundsDevice(), SoftBoundsDevice()],
+        in_chop_prob=0.1,
+        pulse_mode=mode,
+    )
+    tile = TrackingTile(D_SIZE, X_SIZE, TrackingRPUConfig(device=compound))
+    assert repr(tile.tile.get_brief_info()).count(expected) == 1
+    pair = [PiecewiseStepDevice(), SoftBoundsDevice()]
+    config = TrackingRPUConfig(device=replace(compound, unit_cell_devices=pair))
+    dense = TrackingRPUConfig(
+        device=compound, update=UpdateParameters(pulse_type=PulseType.DETERMINISTIC_IMPLICIT)
+    )
+    if mode is PulseMode.BATCHED:
+        with pytest.raises(ConfigError, match=r"^pulse_mode=.*unit_cell_devices: Piecewise.*pass"):
+            TrackingTile(D_SIZE, X_SIZE, config)
+        with pytest.raises(ConfigError, match=r"^pulse_mode=.*update: pulse_type.*pass"):
+            TrackingTile(D_SIZE, X_SIZE, dense)
+    else:
+        for other in (config, dense):
+            built = TrackingTile(D_SIZE, X_SIZE, other)
+            assert "pulses=cpp" in built.tile.get_brief_info()
 
 
 @pytest.mark.parametrize("name", table.DEVICES)
