@@ -83,7 +83,7 @@ def check_links(config: TrackingTransferCompound) -> None:
             require_number(f"gamma[{number}]", scale, low=0.0)
     else:
         require_number("gamma", config.gamma, low=0.0)
-    require(len(config.gamma_vec) == 0, "gamma_vec", config.gamma_vec, "pass gamma")
+    require(config.gamma_vec == [], "gamma_vec", config.gamma_vec, "pass gamma")
     for name, single in (
         ("transfer_every_vec", "transfer_every"),
         ("transfer_lr_vec", "transfer_lr"),

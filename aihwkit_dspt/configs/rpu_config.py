@@ -10,6 +10,7 @@ from aihwkit.simulator.configs.configs import UnitCellRPUConfig
 from aihwkit_dspt.configs.built import Buildable
 from aihwkit_dspt.configs.checks import require, strict_fields
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.configs.declared import check_declared
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 
@@ -32,6 +33,16 @@ class TrackingRPUConfig(Buildable, UnitCellRPUConfig):
 
     device: TrackingTransferCompound = field(default_factory=TrackingTransferCompound)
     """What to simulate: devices, reference, chopper, buffer and their settings."""
+
+    def get_default_tile_module_class(self, out_size: int = 0, in_size: int = 0) -> Type[Any]:
+        """Return the class of the tile module, or of an array of them where a layer is split.
+
+        Raises:
+            ConfigError: if a value of the mapping is not of its declared type.
+        """
+        check_declared("mapping", self.mapping)
+        cls: Type[Any] = super().get_default_tile_module_class(out_size, in_size)
+        return cls
 
     def _guard(self, key: str, value: Any) -> None:
         super()._guard(key, value)

@@ -14,6 +14,7 @@ from aihwkit.simulator.rpu_base import devices
 
 from aihwkit_dspt.configs.built import mark_built
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.configs.declared import check_declared
 from aihwkit_dspt.configs.enums import (
     PulseMode,
     ReadMode,
@@ -101,6 +102,8 @@ def _checked(rpu_config: UnitCellRPUConfig, data_type: RPUDataType) -> TrackingT
         )
     config.check()
     mark_built(config)
+    for name in ("mapping", "runtime", "pre_post"):
+        check_declared(name, getattr(rpu_config, name))
     if data_type is not RPUDataType.FLOAT and not hasattr(devices, data_type.value):
         raise ConfigError(
             f"runtime.data_type={data_type} is not valid: this aihwkit was built without it; "

@@ -77,7 +77,7 @@ BAD_CHOICES: Dict[str, Any] = {
     "random_selection": (True,),
     "with_reset_prob": (0.1,),
     "no_self_transfer": (False,),
-    "gamma_vec": ([0.1, 1.0],),
+    "gamma_vec": ([0.1, 1.0], None, 0.1),
     "transfer_every_vec": ([1.0],),
     "transfer_lr_vec": ([1.0],),
 }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from re import escape
-from typing import Any, Dict
+from typing import Any, Dict, List, Tuple
 
 import pytest
 from aihwkit.exceptions import ConfigError
+from aihwkit.nn import AnalogLinear
+from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.simulator.configs.compounds import (
     ChoppedTransferCompound,
     MixedPrecisionCompound,
@@ -28,6 +30,7 @@ from aihwkit.simulator.parameters.enums import AnalogMVType, NoiseManagementType
 from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.rpu_base import devices as rpu_devices
+from torch import nn
 
 from aihwkit_dspt import TrackingRPUConfig, TrackingTile, TrackingTransferCompound
 from tests import quiet_devices
@@ -207,6 +210,33 @@ def test_what_aihwkit_refuses_is_named(device: Any) -> None:
     compound = TrackingTransferCompound(unit_cell_devices=[device, soft()], in_chop_prob=0.1)
     with pytest.raises(ConfigError, match=f"^device={type(device).__name__}.*aihwkit refuses"):
         TrackingTile(2, 3, TrackingRPUConfig(device=compound))
+
+
+BAD_PARTS: List[Tuple[str, str, Any]] = [
+    ("mapping", "max_input_size", None),
+    ("mapping", "max_output_size", "512"),
+    ("mapping", "weight_scaling_omega", "0.3"),
+    ("mapping", "digital_bias", 1),
+    ("runtime", "data_type", "float"),
+    ("runtime", "data_type", None),
+    ("runtime", "offload_input", 1),
+]
+"""Other parts of the configuration, and values of other types than they are declared with."""
+
+
+@pytest.mark.parametrize(("part", "field", "value"), BAD_PARTS)
+def test_bad_part_is_refused(part: str, field: str, value: Any) -> None:
+    """By a tile and by a layer; aihwkit's mapped layers read the sizes before they ask us."""
+    compound = TrackingTransferCompound(unit_cell_devices=[soft(), soft()], in_chop_prob=0.1)
+    config = TrackingRPUConfig(device=compound)
+    setattr(getattr(config, part), field, value)
+    for make in (
+        lambda: TrackingTile(2, 3, config),
+        lambda: AnalogLinear(3, 2, rpu_config=config),
+        lambda: convert_to_analog(nn.Linear(3, 2), config),
+    ):
+        with pytest.raises(ConfigError, match=rf"^{part}\.{field}={escape(repr(value))}"):
+            make()
 
 
 @pytest.mark.parametrize("mv_type", AnalogMVType)
