@@ -68,10 +68,10 @@ def state(tile: TrackingTile) -> Dict[str, Any]:
 
 
 def without_persistent(found: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
-    """Return states without weights that hide below a reference or write noise.
+    """Return states without weights that hide below write noise, and those of cells clipped.
 
-    aihwkit clips these to the bounds when they are set, so that they do not always come back. In a
-    unit cell it then draws the write noise of the device once more.
+    aihwkit clips these to the bounds when they are set, before a reference is subtracted, so that
+    they do not always come back. In a unit cell it then draws the write noise once more.
     """
     return [{**one, "hidden": _without_persistent(one["hidden"])} for one in found]
 
@@ -79,7 +79,14 @@ def without_persistent(found: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
 def _without_persistent(hidden: Dict[str, Tensor]) -> Dict[str, Tensor]:
     persistent = [name for name in hidden if name.startswith("persistent_weights")]
     noisy = [name.replace("persistent", "hidden") for name in persistent]
-    return {name: value for name, value in hidden.items() if name not in persistent + noisy}
+    kept = {name: value for name, value in hidden.items() if name not in persistent + noisy}
+    for name in kept:
+        if name.startswith("hidden_weights"):
+            low, high = (
+                kept[name.replace("hidden_weights", f"{of}_bound")] for of in ("min", "max")
+            )
+            kept[name] = torch.minimum(torch.maximum(kept[name], low), high)
+    return kept
 
 
 def check_same(what: str, first: Any, second: Any) -> None:

@@ -46,7 +46,12 @@ def tile_with(
         ({"sizes": (3, 4)}, 10, "matrix", ("cpp", "cpp", "numba-line")),
         ({"read_mode": ReadMode.CPP}, 10, "matrix", ("cpp", "cpp", "cpp-line")),
         ({"read_mode": ReadMode.TORCH}, 1, "matrix", ("torch", "torch", "torch")),
-        ({"transfer_scope": TransferScope.ARRAY}, 10, "matrix", ("numba-few", "numba-few", "cpp")),
+        (
+            {"transfer_scope": TransferScope.ARRAY},
+            10,
+            "matrix",
+            ("numba-few", "numba-few", "numba-line"),
+        ),
     ],
     ids=str,
 )
