@@ -80,12 +80,12 @@ def _without_persistent(hidden: Dict[str, Tensor]) -> Dict[str, Tensor]:
     persistent = [name for name in hidden if name.startswith("persistent_weights")]
     noisy = [name.replace("persistent", "hidden") for name in persistent]
     kept = {name: value for name, value in hidden.items() if name not in persistent + noisy}
-    for name in kept:
+    for name, weights in list(kept.items()):
         if name.startswith("hidden_weights"):
             low, high = (
                 kept[name.replace("hidden_weights", f"{of}_bound")] for of in ("min", "max")
             )
-            kept[name] = torch.minimum(torch.maximum(kept[name], low), high)
+            kept[name] = torch.minimum(torch.maximum(weights, low), high)
     return kept
 
 
