@@ -221,7 +221,7 @@ RESULTS = {
 """What functions return."""
 CHECKED_ELSEWHERE = {
     # Configurations check their fields: tests/configs.
-    *("ReadMode", "ReferenceSync", "ReferenceType", "TransferScope", "TransferStart"),
+    *("PulseMode", "ReadMode", "ReferenceSync", "ReferenceType", "TransferScope", "TransferStart"),
     "PAPER_SETTINGS",
     # Plans: tests/plan.
     *("training_plan", "TrainingPlan", "TilePlan"),
