@@ -52,7 +52,7 @@ class Results:
 
     def add(self, key: str, value: Any) -> None:
         """Keep one result and write the file; an interrupted write leaves it as it was."""
-        self.numbers[key] = value
+        self.numbers[key] = _rounded(value)  # as it is read again
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
