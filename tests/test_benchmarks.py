@@ -159,6 +159,20 @@ def test_fit_uses_its_range() -> None:
 
 
 @pytest.mark.usefixtures("one_process")
+def test_pulses(tmp_path: Path) -> None:
+    """Both ways are timed for each device and batch."""
+    path = tmp_path / "numbers.json"
+    settings = ("--size", 6, "--batches", 1, 9, "--devices", "HfO2", "--rounds", 2)
+    printed = run("benchmarks/pulses.py", *settings, "--out", path)
+    cells = json.loads(path.read_text())["cells"]
+    assert [cell["vectors"] for cell in cells] == [1, 9]
+    for cell in cells:
+        low, high = cell["ratio_quartiles"]
+        assert low <= cell["ratio"] <= high
+        assert f"| HfO2 | 6 x 6 | {cell['vectors']} |" in printed
+
+
+@pytest.mark.usefixtures("one_process")
 def test_floor(tmp_path: Path) -> None:
     """The floor is the sum of the parts, and the overhead is what the step has beyond it."""
     path = tmp_path / "numbers.json"
