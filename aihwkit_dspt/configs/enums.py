@@ -58,10 +58,10 @@ class PulseMode(Enum):
 
     BATCHED = "Batched"
     """All vectors of a batch in one compiled pass over the cells, equal in distribution to
-    aihwkit's tile, see :class:`~aihwkit_dspt.pulses.batched.BatchedPulses`. Its random numbers come
-    from torch's generator, so that a seed fixes them. Devices and pulses without this form are
-    refused, by a ``ConfigError`` at construction that names them. On a GPU aihwkit's tile sends the
-    pulses."""
+    aihwkit's tile: the same pulse trains, each pulse with the step of its cell, its noise and the
+    bounds; fine linear steps some at a time. Its random numbers come from torch's generator, so
+    that a seed fixes them. Devices and pulses without this form are refused, by a ``ConfigError``
+    at construction that names them. On a GPU aihwkit's tile sends the pulses."""
 
     CPP = "Cpp"
     """Always aihwkit's C++ or CUDA tile, vector by vector."""
