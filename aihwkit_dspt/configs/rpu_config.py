@@ -11,6 +11,7 @@ from aihwkit_dspt.configs.built import Buildable
 from aihwkit_dspt.configs.checks import require, strict_fields
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.declared import check_declared
+from aihwkit_dspt.plain import plain
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 
@@ -40,7 +41,7 @@ class TrackingRPUConfig(Buildable, UnitCellRPUConfig):
         Raises:
             ConfigError: if a value of the mapping is not of its declared type.
         """
-        check_declared("mapping", self.mapping)
+        check_declared("mapping", plain(self.mapping))
         cls: Type[Any] = super().get_default_tile_module_class(out_size, in_size)
         return cls
 

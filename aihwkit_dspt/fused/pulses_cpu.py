@@ -112,7 +112,9 @@ def pulsed(
     mean, noise = step_of(kind, cell, shared, weight, is_up)
     change = mean + noise * normal(bits, normals)
     weight = weight + change if is_up else weight - change
-    return min(max(weight, cell[6]), cell[7])
+    # As aihwkit compares: what is no number (a power beyond the bounds) becomes the lower bound.
+    weight = weight if weight > cell[6] else cell[6]
+    return weight if weight < cell[7] else cell[7]
 
 
 @compiled

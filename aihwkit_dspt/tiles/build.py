@@ -25,6 +25,7 @@ from aihwkit_dspt.configs.enums import (
 )
 from aihwkit_dspt.configs.link_settings import of_link, residual_scales
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
+from aihwkit_dspt.plain import plain
 from aihwkit_dspt.pulses.choose import batch_pulses
 from aihwkit_dspt.reads.array import ArrayReads
 from aihwkit_dspt.reads.line import LineReads
@@ -103,7 +104,7 @@ def _checked(rpu_config: UnitCellRPUConfig, data_type: RPUDataType) -> TrackingT
     config.check()
     mark_built(config)
     for name in ("mapping", "runtime", "pre_post"):
-        check_declared(name, getattr(rpu_config, name))
+        check_declared(name, plain(getattr(rpu_config, name)))
     if data_type is not RPUDataType.FLOAT and not hasattr(devices, data_type.value):
         raise ConfigError(
             f"runtime.data_type={data_type} is not valid: this aihwkit was built without it; "

@@ -48,8 +48,9 @@ def _faults(outcomes: Dict[int, str]) -> str:
 def _assert_well(outcomes: Dict[int, str]) -> None:
     assert not _faults(outcomes)
     trained = sum(outcome == "trained" for outcome in outcomes.values())
-    # A fifth of the cases has a wrong value; most of these and some unit cells are refused.
-    assert trained > 0.6 * len(outcomes)
+    # A fifth of the cases has a wrong value; most of these and some unit cells are refused, and
+    # plain torch and batched pulses refuse what they do not cover.
+    assert trained > 0.5 * len(outcomes)
 
 
 def test_hundred_configurations() -> None:
