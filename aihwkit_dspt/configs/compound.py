@@ -150,8 +150,9 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     read_mode: ReadMode = ReadMode.AUTO
     """How products and reads of lines are simulated: in which way, not with which result."""
 
-    pulse_mode: PulseMode = PulseMode.AUTO
-    """How pulses are simulated: in which way, not with which result."""
+    pulse_mode: PulseMode = PulseMode.CPP
+    """How pulses are simulated: in which way, not with which result. Batched pulses pay where cells
+    take many in a batch: fine devices, dense inputs, large batches."""
 
     estimator: Type[SymmetricPointEstimator] = LowPassFilter
     """Class of the estimator of the symmetric points, with a dynamic reference: one of

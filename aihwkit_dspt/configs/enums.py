@@ -54,7 +54,8 @@ class PulseMode(Enum):
 
     AUTO = "Auto"
     """Gradient pulses of eight vectors or more batched where that covers device and pulses, all
-    others by aihwkit's tile: what is faster on the CPU."""
+    others by aihwkit's tile. Faster where cells take many pulses in a batch; where few of them
+    take any, aihwkit's tile is."""
 
     BATCHED = "Batched"
     """All vectors of a batch in one compiled pass over the cells, equal in distribution to

@@ -11,6 +11,7 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.transfer import TorchTransferTile
 from common.methods import agad, erider, hfo2, io_parameters, ttv2
 
+from aihwkit_dspt import PAPER_SETTINGS
 from bench import names
 
 DEVICE = hfo2(0.4, 0.4)
@@ -56,7 +57,8 @@ def _sgd(fast_lr: float) -> Any:
 
 
 def _erider(fast_lr: float, gamma: float) -> Any:
-    return erider(*ARGUMENTS, gamma=gamma, **_settings(fast_lr))
+    # Transfers of AGAD: E-RIDER's defaults transfer more lines in a step.
+    return erider(*ARGUMENTS, **{**PAPER_SETTINGS, **_settings(fast_lr), "gamma": gamma})
 
 
 CONFIGS: Dict[str, Callable[[float], Any]] = {
