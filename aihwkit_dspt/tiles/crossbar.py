@@ -111,9 +111,10 @@ class Crossbar:
         What was pulsed past it is brought up to date before.
         """
         if self.batched is not None and self.batched.persistent is not None:
-            parameters = self.hidden_parameters()
+            parameters, granularity = self.hidden_parameters(), self.granularity
             self.keep_persistent(None)
             self.set_hidden_parameters(parameters)
+            self.granularity = granularity  # those of the same devices
         return self.cpp
 
     @tile.setter
@@ -323,8 +324,11 @@ class Crossbar:
 
     def copy_from(self, other: Crossbar) -> None:
         """Become a copy of an array of the same size, with all that the C++ tile knows."""
-        self.tile = copy_cpp_tile(other.cpp, other.device_config)
-        self.keep_persistent(None if other.batched is None else other.batched.persistent)
+        if self.batched is None or other.batched is None:
+            self.tile = copy_cpp_tile(other.tile, other.device_config)
+        else:
+            self.tile = copy_cpp_tile(other.cpp, other.device_config)
+            self.keep_persistent(other.batched.persistent)
         self.granularity = other.granularity
         self.pulse_granularity = other.pulse_granularity
         self._bind(self.shared)
