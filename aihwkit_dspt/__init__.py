@@ -68,6 +68,9 @@ from aihwkit_dspt.monitor import (  # noqa: E402
     filter_spectra,
     record_reads,
 )
+from aihwkit_dspt.optim.analog_optimizer import analog_optimizer  # noqa: E402
+from aihwkit_dspt.optim.norms import analog_grad_norms  # noqa: E402
+from aihwkit_dspt.optim.steps import watch_optimizer_steps  # noqa: E402
 from aihwkit_dspt.plan import TilePlan, TrainingPlan, training_plan  # noqa: E402
 from aihwkit_dspt.reads.executors import ReadExecutors, read_executors  # noqa: E402
 from aihwkit_dspt.slow_array import at_slow_weights  # noqa: E402
@@ -93,6 +96,7 @@ from aihwkit_dspt.zero_shifting import (  # noqa: E402
 )
 
 plot_tracking_tiles()
+watch_optimizer_steps()
 
 __version__ = "0.1.0"
 
@@ -147,6 +151,8 @@ __all__ = [
     "TransferScope",
     "TransferStart",
     "ZeroShiftResult",
+    "analog_grad_norms",
+    "analog_optimizer",
     "at_slow_weights",
     "build_config",
     "calibrate",

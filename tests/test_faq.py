@@ -8,7 +8,7 @@ from typing import Any, Callable, List
 
 import pytest
 import torch
-from aihwkit.nn import AnalogLinear
+from aihwkit.nn import AnalogConv2d, AnalogLinear
 from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.optim import AnalogSGD
 from aihwkit.simulator.configs.configs import SingleRPUConfig
@@ -22,6 +22,8 @@ from torch.nn.parallel import DistributedDataParallel
 from aihwkit_dspt import (
     TrackingRPUConfig,
     TrackingTransferCompound,
+    analog_grad_norms,
+    analog_optimizer,
     at_slow_weights,
     build_config,
     calibrate,
@@ -186,6 +188,30 @@ def settings_replaced() -> None:
     network(fast_lr=2.0).load_state_dict(network(fast_lr=4.0).state_dict())
 
 
+def plain_optimizer() -> None:
+    model = network()
+    model(torch.ones(2, 4)).sum().backward()
+    torch.optim.AdamW(model.parameters()).step()
+
+
+def no_arrays() -> None:
+    analog_optimizer(nn.Linear(4, 3))
+
+
+def fused_and_scaled() -> None:
+    model, scaler = network(), torch.amp.GradScaler("cpu")
+    optimizer = analog_optimizer(model, fused=True)
+    scaler.scale(model(torch.ones(2, 4)).sum()).backward()
+    scaler.step(optimizer)
+
+
+def unknown_index() -> None:
+    layer = AnalogConv2d(1, 1, 1, rpu_config=SingleRPUConfig(), use_indexed=True)
+    model = nn.Sequential(layer)
+    model(torch.ones(1, 1, 2, 2)).sum().backward()
+    analog_grad_norms(model)
+
+
 FAULTS: List[Callable[[], None]] = [
     misspelled,
     unknown_algorithm,
@@ -214,6 +240,10 @@ FAULTS: List[Callable[[], None]] = [
     another_tile_class,
     nothing_learned,
     settings_replaced,
+    plain_optimizer,
+    no_arrays,
+    fused_and_scaled,
+    unknown_index,
 ]
 if not cuda.is_compiled():
     FAULTS.append(on_cuda)

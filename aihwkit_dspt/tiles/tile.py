@@ -16,18 +16,19 @@ from torch.autograd import no_grad
 from torch.nn.parallel import DistributedDataParallel
 
 from aihwkit_dspt.configs.checks import require_choice, require_whole
+from aihwkit_dspt.optim.context import adopt
 from aihwkit_dspt.plain import plain
-from aihwkit_dspt.reads.output_bound import outputs_at_bound, without
 from aihwkit_dspt.stages.listener import Listener
 from aihwkit_dspt.tiles.context import follow_device, is_frozen
 from aihwkit_dspt.tiles.names import named_values
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_hidden_parameters import TileHiddenParameters
+from aihwkit_dspt.tiles.tile_periphery import TilePeriphery
 from aihwkit_dspt.tiles.tile_state import TileState
 
 
-class TrackingTile(TileState, TileHiddenParameters, TileDataType):
+class TrackingTile(TileState, TileHiddenParameters, TileDataType, TilePeriphery):
     r"""Analog tile that is evaluated at :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)`.
 
     With more than two arrays the residuals of all but the slowest are added.
@@ -67,6 +68,7 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
                 "tiles handle only equal settings; pass both or none"
             )
         super().__init__(out_size, in_size, plain(deepcopy(rpu_config)), bias, in_trans, out_trans)
+        adopt(self.analog_ctx)
         self._keep_settings()
 
     def _create_simulator_tile(
@@ -192,7 +194,7 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
             )
         if is_frozen(self):
             self.analog_ctx.reset()  # nobody takes the vectors of a frozen tile
-        output: Tensor = super().forward(x_input, tensor_view)
+        output: Tensor = super().forward(self._in_precision(x_input), tensor_view)
         return output
 
     def update(self, x_input: Tensor, d_input: Tensor) -> None:
@@ -216,54 +218,6 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType):
             "TrackingTile does not support DataParallel: every replica would train analog arrays "
             "of its own. Train on one device"
         )
-
-    def _needs_no_input_gradient(self, ctx: Any) -> bool:
-        # A learned input range gets its gradient from the backward pass.
-        return ctx is not None and self.input_range is None and not ctx.needs_input_grad[2]
-
-    def post_forward(
-        self, x_output: Tensor, dim: int, is_test: bool = False, ctx: Any = None
-    ) -> Tensor:
-        """Apply aihwkit's output periphery.
-
-        aihwkit keeps a mask of the outputs at the bound, whose input gradient it sets to zero. That
-        is left out where nobody asks for the gradient and, on the CPU, where no output is at the
-        bound; to find that out on a GPU would wait for it.
-        """
-        bound = self.get_forward_out_bound() if self.handle_output_bound else None
-        if ctx is not None and bound is not None and not self._needs_no_input_gradient(ctx):
-            ctx.saved_analog_tensors += outputs_at_bound(x_output, bound)
-        output: Tensor = super().post_forward(x_output, dim, is_test, None)
-        return output
-
-    def pre_backward(self, d_input: Tensor, dim: int, ctx: Any = None) -> Tensor:
-        """Apply aihwkit's output periphery to errors; those of outputs at the bound are zero."""
-        output: Tensor = super().pre_backward(d_input, dim, None)
-        if ctx is not None and len(ctx.saved_analog_tensors) > 1:
-            output = without(output, ctx.saved_analog_tensors[1])
-        return output
-
-    def backward(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
-        """Return the input gradients; ``None`` if the layer's input asks for none.
-
-        aihwkit computes them in any case. The first layer of a network has no use for them, and
-        there the backward product is one of the larger parts of a step.
-
-        Args:
-            d_input: ``[*, out_size]`` errors, ``[out_size, *]`` if ``out_trans``.
-            ctx: autograd context.
-        """
-        if self._needs_no_input_gradient(ctx):
-            return None
-        output: Tensor = super().backward(d_input, ctx)
-        return output
-
-    def backward_indexed(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
-        """Return the input gradients of an indexed convolution, as :meth:`backward` does."""
-        if self._needs_no_input_gradient(ctx):
-            return None
-        output: Tensor = super().backward_indexed(d_input, ctx)
-        return output
 
     # -- convolutions -------------------------------------------------------------------------
 

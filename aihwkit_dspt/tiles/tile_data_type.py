@@ -6,7 +6,7 @@ from typing import Any
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.analog import AnalogTile
-from torch import bfloat16, float16, float32, float64
+from torch import Tensor, bfloat16, float16, float32, float64, is_autocast_enabled
 from torch import dtype as torch_dtype
 
 
@@ -51,3 +51,12 @@ class TileDataType(AnalogTile):
     def bfloat16(self) -> TileDataType:
         """Raise ``TileError``: aihwkit does not simulate this type."""
         return self._require_dtype(bfloat16)
+
+    def _in_precision(self, x_input: Tensor) -> Tensor:
+        """Return inputs in the type of the arrays where autocast has made them shorter.
+
+        Without autocast another data type is the caller's, and stays for the arrays to refuse.
+        """
+        if x_input.dtype in (bfloat16, float16) and is_autocast_enabled(x_input.device.type):
+            return x_input.to(self.get_dtype())
+        return x_input

@@ -11,6 +11,7 @@ from aihwkit.simulator.tiles.base import AnalogTileStateNames
 from torch import Tensor, empty, inference_mode
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.optim.context import adopt
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.tiles.compound_state import (
     from_compound,
@@ -67,6 +68,7 @@ class TileState(TileSettings):
             state = state.copy()
             is_frozen = state.pop("is_frozen", False)
             super().__setstate__(state)
+            adopt(self.analog_ctx)
             self.analog_ctx.requires_grad_(not is_frozen)
             self._keep_settings()
             return

@@ -1,0 +1,103 @@
+"""The analog context of a tile as a parameter whose gradient torch's tools can scale."""
+
+from __future__ import annotations
+
+from typing import Any, List, Optional
+
+from aihwkit.optim.context import AnalogContext
+from torch import Tensor, cat, ones_like, where
+from torch.autograd import no_grad
+
+from aihwkit_dspt.optim.gradient import gradient_norm
+
+
+class GradientContext(AnalogContext):
+    r"""aihwkit's analog context with a gradient: one number that stands for the whole.
+
+    Between a backward pass and the step the context keeps inputs and errors, and ``grad`` is the
+    0-dimensional norm :math:`\|G\|` of their gradient (see :func:`~aihwkit_dspt.analog_grad_norms`
+    ). It is computed when somebody asks. Whatever changes that number, such as
+    ``torch.nn.utils.clip_grad_norm_`` or ``GradScaler.unscale_``, changes the errors by the same
+    factor as soon as somebody looks at them:
+
+    .. math:: d_n \leftarrow d_n\, \frac{\text{grad}}{\|G\|}
+
+    ``grad = None`` (``zero_grad()``) drops what is kept. A step sees no gradient, so that the torch
+    optimizer that it is built on leaves the context to the tile.
+    """
+
+    analog_input: List[Tensor]
+
+    # Of the class, so that a context that was made by aihwkit can become one.
+    _norm: Optional[Tensor] = None
+    _scaled: Optional[Tensor] = None
+    _n_counted = 0
+    _n_taken = 0
+
+    @property
+    def grad(self) -> Optional[Tensor]:
+        """Norm of the gradient that is kept, as it was scaled; ``None`` without one."""
+        n_kept = len(self.analog_input)
+        if n_kept == self._n_taken or not self.requires_grad:
+            return None
+        if self._n_counted != n_kept:
+            norm = gradient_norm(self)
+            self._norm, self._scaled, self._n_counted = norm, norm.clone(), n_kept
+        return self._scaled
+
+    @grad.setter
+    def grad(self, value: Optional[Tensor]) -> None:
+        if value is None:
+            self.reset()
+        elif self.grad is not None:
+            self._scaled = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self.reset()
+
+    @property
+    def analog_grad_output(self) -> List[Tensor]:
+        """Errors that are kept, scaled as the gradient was."""
+        self._scale_errors()
+        errors: List[Tensor] = self.__dict__["analog_grad_output"]
+        return errors
+
+    @analog_grad_output.setter
+    def analog_grad_output(self, errors: List[Tensor]) -> None:
+        self.__dict__["analog_grad_output"] = errors
+
+    def reset(self, analog_tile: Optional[Any] = None) -> None:
+        """Drop what is kept, as aihwkit does, and how it was scaled."""
+        self._norm = self._scaled = None
+        self._n_counted = self._n_taken = 0
+        super().reset(analog_tile)
+
+    def take(self) -> None:
+        """Show a step no gradient until more is kept; it takes the vectors."""
+        if self.use_indexed:
+            self._join_images()
+        self._n_taken = len(self.analog_input)
+
+    @no_grad()
+    def _scale_errors(self) -> None:
+        norm, scaled, n_counted = self._norm, self._scaled, self._n_counted
+        if norm is None or scaled is None:
+            return
+        self._norm = self._scaled = None
+        self._n_counted = 0
+        factor = where(norm > 0.0, scaled / norm, ones_like(norm))
+        errors = self.__dict__["analog_grad_output"]
+        errors[:n_counted] = [d * factor.to(d) for d in errors[:n_counted]]
+
+    def _join_images(self) -> None:
+        """Join the images of several backward passes to one batch, as aihwkit does with vectors."""
+        if len(self.analog_input) > 1 and len({x.shape[1:] for x in self.analog_input}) == 1:
+            self.analog_input = [cat(self.analog_input)]
+            self.analog_grad_output = [cat(self.analog_grad_output)]
+
+
+def adopt(context: Any) -> None:
+    """Give a context of aihwkit a gradient. It stays the same object: optimizers may hold it."""
+    if type(context) is AnalogContext:
+        context.__class__ = GradientContext

@@ -1,0 +1,45 @@
+"""Gradient norms of the analog tiles of a model."""
+
+from __future__ import annotations
+
+from typing import Dict
+
+from torch import nn
+from torch.autograd import no_grad
+
+from aihwkit_dspt.optim.gradient import gradient_norm
+from aihwkit_dspt.tiles.of_model import analog_tiles
+
+
+@no_grad()
+def analog_grad_norms(model: nn.Module) -> Dict[str, float]:
+    r"""Return the norm of the gradient of each analog tile, as a step would use it now.
+
+    .. math:: \|G\| = \Big\|\sum_n d_n x_n^T\Big\|_F
+
+    over the inputs :math:`x_n` (``[in_size]``, one more entry of 1 for an analog bias) and errors
+    :math:`d_n` (``[out_size]``) of all backward passes since the last step. It is the gradient with
+    regard to the layer's weight, mapping scales included: a digital layer at the same place has
+    the same ``weight.grad.norm()``. What has been clipped or unscaled counts as it is now. The
+    gradient is never in memory as a whole.
+
+    Args:
+        model: a model after a backward pass and before the step; its tiles may be of any kind.
+
+    Returns:
+        name of the tile -> norm; 0 for a tile that keeps nothing (it is frozen, was not used, or
+        has taken its step).
+
+    Raises:
+        ArgumentError: if ``model`` is not a module.
+        TileError: if there is no analog tile, or see :func:`gradient_norm`.
+    """
+    norms = {}
+    for name, tile in analog_tiles(model).items():
+        context = getattr(tile, "analog_ctx", None)  # aihwkit's tiles of torch may have none
+        if context is not None and context.analog_input:
+            grad = context.grad
+            norms[name] = float(gradient_norm(context) if grad is None else grad)
+        else:
+            norms[name] = 0.0
+    return norms

@@ -1,0 +1,101 @@
+"""A torch optimizer that trains no array says so at its first step."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, Type
+
+import pytest
+import torch
+from aihwkit.exceptions import ArgumentError
+from aihwkit.optim import AnalogAdam, AnalogOptimizer, AnalogSGD
+from aihwkit.simulator.configs.configs import InferenceRPUConfig
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from aihwkit_dspt import analog_optimizer, to_inference
+from tests.helpers import difference
+from tests.optim.models import KINDS, batch, loss_of, network, states, tracking_network
+
+PLAIN = [SGD, Adam, AdamW, torch.optim.RMSprop, torch.optim.Adagrad]
+
+
+@pytest.mark.parametrize("with_closure", [False, True])
+@pytest.mark.parametrize("optimizer_class", PLAIN)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_first_step_is_refused(
+    kind: str, optimizer_class: Type[Optimizer], with_closure: bool
+) -> None:
+    """Naming the optimizer and the way that works; no vector stays in memory."""
+    model = network(KINDS[kind]())
+    optimizer: Any = optimizer_class(model.parameters(), lr=1e-3)
+    tiles = list(model.analog_tiles())
+    before = [tile.get_weights() for tile in tiles]
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = loss_of(model, *batch())
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        message = rf"{optimizer_class.__name__} trains no analog tile, but was given 2 of them"
+        with pytest.raises(ArgumentError, match=message):
+            optimizer.step(closure) if with_closure else (closure(), optimizer.step())
+        assert not any(tile.analog_ctx.has_gradient() for tile in tiles)
+    for tile, (weights, _) in zip(tiles, before):
+        assert torch.equal(tile.get_weights()[0], weights)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda model: AnalogSGD(model.parameters(), lr=0.1),
+        lambda model: AnalogAdam(model.parameters(), lr=0.1),
+        lambda model: AnalogOptimizer(AdamW, model.parameters(), lr=0.1),
+        lambda model: analog_optimizer(model, AdamW),
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_analog_optimizers_pass(kind: str, make: Any) -> None:
+    """They train the tiles, which keep nothing."""
+    model = network(KINDS[kind]())
+    optimizer = make(model)
+    before = [tile.get_weights()[0] for tile in model.analog_tiles()]
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss_of(model, *batch()).backward()
+        optimizer.step()
+    for tile, weights in zip(model.analog_tiles(), before):
+        assert not tile.analog_ctx.has_gradient()
+        assert not torch.equal(tile.get_weights()[0], weights)
+
+
+def test_two_optimizers() -> None:
+    """One for digital parameters, one for arrays: nothing to refuse."""
+    model = tracking_network()
+    contexts = {id(tile.analog_ctx) for tile in model.analog_tiles()}
+    digital = AdamW([p for p in model.parameters() if id(p) not in contexts])
+    arrays = AnalogSGD([p for p in model.parameters() if id(p) in contexts], lr=0.1)
+    twin = deepcopy(model)
+    both = analog_optimizer(twin, AdamW, analog_lr=0.1)
+    for _ in range(5):
+        data = batch()
+        for each, optimizers in ((model, (digital, arrays)), (twin, (both,))):
+            loss_of(each, *data).backward()
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+    assert difference(states(model), states(twin)) is None
+
+
+def test_what_needs_no_pulses_passes() -> None:
+    """Frozen arrays with trained digital parameters, and aihwkit's hardware-aware training."""
+    frozen = tracking_network()
+    for tile in frozen.analog_tiles():
+        tile.requires_grad_(False)
+    aware = to_inference(tracking_network(), InferenceRPUConfig()).train()
+    for model in (frozen, aware):
+        optimizer = AdamW(model.parameters(), lr=1e-3)
+        for _ in range(2):
+            loss_of(model, *batch()).backward()
+            optimizer.step()
