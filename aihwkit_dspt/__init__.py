@@ -60,6 +60,7 @@ from aihwkit_dspt.devices import (  # noqa: E402
 )
 from aihwkit_dspt.inference import to_inference  # noqa: E402
 from aihwkit_dspt.interchange import export_to_aihwkit  # noqa: E402
+from aihwkit_dspt.models import ConversionReport, conversion_report, convert  # noqa: E402
 from aihwkit_dspt.monitor import (  # noqa: E402
     FilterSpectra,
     RecordedReads,
@@ -104,6 +105,7 @@ __all__ = [
     "ESTIMATORS",
     "PAPER_SETTINGS",
     "Chopper",
+    "ConversionReport",
     "DeviceDefaults",
     "ERIDERCapacitorPreset",
     "ERIDEREcRamMOPreset",
@@ -156,6 +158,8 @@ __all__ = [
     "at_slow_weights",
     "build_config",
     "calibrate",
+    "conversion_report",
+    "convert",
     "cost_table",
     "dw_min_for_states",
     "estimate_coincidences",

@@ -12,6 +12,7 @@ from aihwkit.simulator.configs.configs import InferenceRPUConfig
 from aihwkit.simulator.tiles.analog import AnalogTile
 from torch import nn
 
+from aihwkit_dspt.models.shown_weight import show_weight
 from aihwkit_dspt.tiles.of_model import tracking_tiles
 from aihwkit_dspt.tiles.tile import TrackingTile
 
@@ -99,6 +100,9 @@ def _convert(layer: AnalogLayerBase, rpu_config: InferenceRPUConfig) -> AnalogLa
     """Return the layer on inference tiles."""
     # A copy of the configuration for each layer: program_weights() may change it.
     converted = type(layer).from_digital(layer.to_digital(layer), deepcopy(rpu_config))
+    shown = getattr(layer, "weight", None)
+    if shown is not None:
+        show_weight(converted, shown.shape)
     if getattr(layer, "NEEDS_INDEXED", False) and not converted.analog_module.supports_indexed:
         raise ConfigError(
             f"mapping={rpu_config.mapping} is not valid for {type(layer).__name__}: aihwkit "

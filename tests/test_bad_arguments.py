@@ -21,6 +21,8 @@ from aihwkit_dspt import (
     at_slow_weights,
     build_config,
     calibrate,
+    conversion_report,
+    convert,
     cost_table,
     dw_min_for_states,
     estimate_coincidences,
@@ -39,7 +41,7 @@ from aihwkit_dspt import (
     with_symmetric_point,
     zero_shift,
 )
-from tests.helpers import difference, quiet_tile, snapshot, train
+from tests.helpers import difference, quiet_config, quiet_tile, snapshot, train
 from tests.table import METHODS
 
 NAN, INF, HUGE = float("nan"), float("inf"), 10**400
@@ -58,6 +60,8 @@ CELLS += [torch.full((4, 6), NAN), np.full((4, 6), np.inf), torch.ones(4, 6, dty
 MODEL: List[Any] = [None, 3, "model", torch.nn.Linear(2, 2), torch.nn.Linear, TENSOR, object()]
 DEVICE: List[Any] = [None, 3, "device", NAN, TENSOR, object(), torch.nn.Linear(2, 2)]
 SEED: List[Any] = [0, 1.5, "seed", TENSOR]
+
+LINEAR = torch.nn.Linear(2, 2)
 
 Call = Callable[[Any, Any], Any]
 Row = Tuple[str, Call, List[Any]]
@@ -164,6 +168,23 @@ ROWS: List[Row] = [
     ("analog_optimizer class", analog_optimizer, [*OBJECTS, torch.nn.Linear, "AdamW"]),
     ("analog_optimizer lr", lambda t, x: analog_optimizer(t, analog_lr=x), [*NUMBER, None, -1]),
     ("analog_grad_norms", lambda _, x: analog_grad_norms(x), MODEL),
+    ("conversion_report", lambda _, x: conversion_report(x), [*MODEL[:3], *MODEL[4:]]),
+    ("convert model", lambda _, x: convert(x, quiet_config()), [*MODEL[:3], *MODEL[4:]]),
+    ("convert rpu_config", lambda _, x: convert(LINEAR, x), [*OBJECTS, InferenceRPUConfig]),
+    *(
+        (
+            f"convert {name}",
+            lambda _, x, n=name: convert(LINEAR, quiet_config(), **{n: x}),
+            values,
+        )
+        for name, values in {
+            "exclude_modules": [None, "fc", 3, ["fc"], [None], TENSOR, object()],
+            "tied": WORD,
+            "max_groups": [*WHOLE, 0, None],
+            "specific_rpu_config_fun": [3, "fc", TENSOR],
+            "tile_module_class": [3, "tile", TENSOR],
+        }.items()
+    ),
     ("export_to_aihwkit model", lambda t, x: export_to_aihwkit(x, t), MODEL),
     ("export_to_aihwkit other", export_to_aihwkit, MODEL),
     (
@@ -221,7 +242,14 @@ def test_wrong_arguments_are_refused(tile: Any, case: str) -> None:
 
 
 RESULTS = {
-    *("FilterSpectra", "ModelCounts", "OperationCounts", "PulseBudget", "RecordedReads"),
+    *(
+        "ConversionReport",
+        "FilterSpectra",
+        "ModelCounts",
+        "OperationCounts",
+        "PulseBudget",
+        "RecordedReads",
+    ),
     *("ReadExecutors", "TileSymmetricPoints", "ZeroShiftResult"),
 }
 """What functions return."""

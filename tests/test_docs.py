@@ -52,7 +52,7 @@ def test_links_to_the_repository_lead_to_files(page: str) -> None:
             assert (ROOT / found[1]).exists(), target
 
 
-PUBLIC = ["", ".costs", ".devices", ".monitor", ".plan", ".plots", ".zero_shifting"]
+PUBLIC = ["", ".costs", ".devices", ".models", ".monitor", ".plan", ".plots", ".zero_shifting"]
 """The package and its subpackages with public names."""
 
 

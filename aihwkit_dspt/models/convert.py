@@ -1,0 +1,244 @@
+"""Conversion of models to analog ones."""
+
+from __future__ import annotations
+
+import warnings
+from copy import deepcopy
+from typing import Any, Callable, Iterable, List, Optional, Sequence, Set, Tuple
+
+import torch
+from aihwkit.exceptions import AihwkitException, ArgumentError, ConfigError
+from aihwkit.nn.conversion import convert_to_analog
+from aihwkit.nn.modules.container import AnalogSequential, AnalogWrapper
+from aihwkit.simulator.parameters.base import RPUConfigBase
+from torch import nn
+
+from aihwkit_dspt.configs.checks import require_choice, require_whole, shown, suggestion
+from aihwkit_dspt.models.kept import keep_hooks, keep_layer
+from aihwkit_dspt.models.prepare import prepare
+from aihwkit_dspt.models.report import warn_if_digital
+from aihwkit_dspt.models.rules import Plan
+from aihwkit_dspt.models.shared import join_shared, part_shared
+from aihwkit_dspt.models.ties import tied_modules, untie_in_config
+
+ConfigFunction = Callable[[str, nn.Module, Any], Any]
+
+
+def convert(
+    model: nn.Module,
+    rpu_config: RPUConfigBase,
+    *,
+    exclude_modules: Sequence[str] = (),
+    tied: str = "keep",
+    max_groups: int = 32,
+    specific_rpu_config_fun: Optional[ConfigFunction] = None,
+    tile_module_class: Optional[type] = None,
+) -> nn.Module:
+    """Return a copy of a model whose layers are analog, and warn if the larger part is not.
+
+    aihwkit's ``convert_to_analog`` does the work. It knows ``Linear`` and convolutions of one group
+    that pad with zeros, of exactly these classes, and leaves out or breaks the rest without a word.
+    Other layers are written with these first, equal to float rounding:
+
+    * ``nn.MultiheadAttention``, and with it ``nn.TransformerEncoder`` and its like: a layer for
+      queries, keys, values and outputs each;
+    * ``nn.LSTM``, ``nn.GRU``, ``nn.RNN`` and their cells: layers for input and hidden state;
+    * transposed convolutions, groups (one array each), ``padding="same"`` and all padding modes;
+      ``Conv1d`` and ``Conv3d`` with dilation or more inputs than an array has;
+    * Hugging Face's ``Conv1D`` (GPT-2); subclasses that have the forward of their kind.
+
+    A layer that is used in several places stays one layer. Frozen layers stay frozen, hooks and
+    modes (``train``, ``eval``) are kept. Analog layers show their ``weight`` (data type, device,
+    shape, values in use), which cannot be written to or multiplied with.
+
+    :func:`~aihwkit_dspt.conversion_report` says what became analog and why the rest did not::
+
+        model = convert(model, ERIDERReRamArrayHfO2Preset())
+        print(conversion_report(model))
+
+    Args:
+        model: the model; it is left as it is.
+        rpu_config: configuration of the tiles, of this package or of aihwkit.
+        exclude_modules: names of modules that stay digital, with all that they hold.
+        tied: what becomes of a layer that shares its weights with another module, such as a head
+            with the embedding of its tokens. An array cannot be shared with a table. ``"keep"``
+            leaves the layer digital and warns; ``"untie"`` gives the array a copy.
+        max_groups: most groups of a convolution that become analog. Each takes an array.
+        specific_rpu_config_fun: function of the name of a layer, the layer and a copy of
+            ``rpu_config`` that returns the configuration of that layer.
+        tile_module_class: class of the tiles, in place of the configuration's.
+
+    Returns:
+        the converted copy, inside aihwkit's ``AnalogWrapper`` if it is no analog module itself.
+
+    Raises:
+        ArgumentError: if an argument is not valid, or a layer has another data type than its tile.
+        AihwkitException: an error of the same kind as aihwkit's, with the name of the layer, if a
+            tile cannot be built.
+    """
+    _check(model, rpu_config)
+    require_choice("tied", tied, ("keep", "untie"))
+    excluded = _names(exclude_modules)
+    max_groups = require_whole("max_groups", max_groups, 1)
+    _check_optional(specific_rpu_config_fun, tile_module_class)
+
+    def config_of(name: str, module: nn.Module) -> Any:
+        config = deepcopy(rpu_config)
+        return (
+            config
+            if specific_rpu_config_fun is None
+            else specific_rpu_config_fun(name, module, config)
+        )
+
+    named = {name for name, _ in model.named_modules(remove_duplicate=False)}
+    copied = _copy(model)
+    plan = Plan(
+        config_of=config_of,
+        max_groups=max_groups,
+        untie=tied == "untie",
+        excluded={copied.get_submodule(name) for name in named.intersection(excluded)},
+        left=list(excluded),
+        tied=tied_modules(copied),
+    )
+    places = part_shared(copied)
+    prepared = prepare(copied, "", plan)
+    _require_known(excluded, {*named, *(name for name, _ in prepared.named_modules())})
+    analog = _convert(prepared, rpu_config, plan, tile_module_class)
+    join_shared(analog, places)
+    if plan.untie:
+        untie_in_config(analog)
+    if plan.tied_layers:
+        warnings.warn(
+            f"{', '.join(plan.tied_layers)}: stays digital, for the weights are those of "
+            "another module, too; pass tied='untie' for arrays with copies of them",
+            stacklevel=2,
+        )
+    warn_if_digital(analog)
+    return analog
+
+
+def _check(model: Any, rpu_config: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise ArgumentError(f"model={shown(model)} is not valid: pass a torch.nn.Module")
+    if not isinstance(rpu_config, RPUConfigBase):
+        raise ArgumentError(
+            f"rpu_config={shown(rpu_config)} is not valid: pass an instance of an RPU "
+            "configuration, e.g. build_config('e-rider', SoftBoundsDevice())"
+        )
+
+
+def _check_optional(function: Any, tile_module_class: Any) -> None:
+    if function is not None and not callable(function):
+        raise ArgumentError(
+            f"specific_rpu_config_fun={shown(function)} is not valid: pass a function of name, "
+            "layer and configuration, or None"
+        )
+    if tile_module_class is not None and not isinstance(tile_module_class, type):
+        raise ArgumentError(
+            f"tile_module_class={shown(tile_module_class)} is not valid: pass a class or None"
+        )
+
+
+def _names(names: Any) -> List[str]:
+    """Return names of modules as a list."""
+    if not isinstance(names, Iterable) or isinstance(names, (str, bytes, torch.Tensor)):
+        raise ArgumentError(
+            f"exclude_modules={shown(names)} is not valid: pass a list of names of modules"
+        )
+    return list(names)
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    """Return a copy; torch copies no tensor that was computed, as a weight norm keeps one."""
+    computed = {
+        id(value): value.detach().clone()
+        for module in model.modules()
+        for value in vars(module).values()
+        if isinstance(value, torch.Tensor) and not value.is_leaf
+    }
+    copied: nn.Module = deepcopy(model, computed)
+    return copied
+
+
+def _require_known(names: List[Any], known: Set[str]) -> None:
+    for name in names:
+        if not isinstance(name, str) or name not in known:
+            hint = suggestion(str(name), known)
+            raise ArgumentError(f"exclude_modules has {shown(name)}, which is no module{hint}")
+
+
+def _convert(
+    model: nn.Module,
+    rpu_config: RPUConfigBase,
+    plan: Plan,
+    tile_module_class: Optional[type],
+) -> nn.Module:
+    """Convert by aihwkit, and keep what it drops."""
+    seen: List[Tuple[str, nn.Module]] = []
+
+    def config_of(name: str, module: nn.Module, _: Any) -> Any:
+        seen.append((name, module))
+        config = plan.config_of(name, module)
+        weight = module._parameters.get("weight")
+        if weight is not None:
+            _require_dtype(_called(name, module), weight, config)
+        return config
+
+    _forget_namesake(model)
+    try:
+        analog: nn.Module = convert_to_analog(
+            model,
+            rpu_config,
+            tile_module_class,
+            {**plan.classes, nn.Sequential: _Sequential},
+            config_of,
+            exclude_modules=plan.left,
+            inplace=True,
+        )
+    except (AihwkitException, ValueError, TypeError, RuntimeError) as error:
+        if not seen or str(error).startswith(_called(*seen[-1])):
+            raise
+        kind = type(error) if isinstance(error, AihwkitException) else ConfigError
+        raise kind(
+            f"{_called(*seen[-1])} cannot become analog: {error}; change rpu_config (of this layer "
+            f"by specific_rpu_config_fun) or pass exclude_modules=[{seen[-1][0]!r}]"
+        ) from error
+    for name, digital in seen:
+        converted = analog.get_submodule(name)
+        if "weight" in digital._parameters:
+            keep_layer(digital, converted)
+        else:
+            keep_hooks(digital, converted)
+    return analog
+
+
+def _called(name: str, module: nn.Module) -> str:
+    return f"{name or 'the model'} ({type(module).__name__})"
+
+
+def _require_dtype(called: str, weight: torch.Tensor, config: Any) -> None:
+    runtime = getattr(config, "runtime", None)
+    wanted = torch.float32 if runtime is None else runtime.data_type.as_torch()
+    if weight.dtype is not wanted:
+        raise ArgumentError(
+            f"{called} has weights of {weight.dtype}, but its tile computes in {wanted}: pass "
+            f"model.to({wanted})"
+        )
+
+
+def _forget_namesake(model: nn.Module) -> None:
+    """Keep aihwkit from wrapping the model in the class of another one with the same name."""
+    name = f"{AnalogWrapper.__name__}{type(model).__name__}"
+    known = AnalogWrapper.SUBCLASSES.get(name)
+    if known is not None and known.__bases__[1] is not type(model):
+        del AnalogWrapper.SUBCLASSES[name]
+
+
+class _Sequential:
+    """aihwkit's ``AnalogSequential`` of the same modules, whatever the mode."""
+
+    @staticmethod
+    def from_digital(module: nn.Sequential, *_: Any) -> nn.Module:
+        analog: nn.Module = AnalogSequential()
+        analog._modules.update(module._modules)
+        return analog

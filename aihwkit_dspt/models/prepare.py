@@ -1,0 +1,89 @@
+"""From a model of any layers to one of layers that aihwkit converts."""
+
+from __future__ import annotations
+
+from aihwkit.nn.modules.base import AnalogLayerBase
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
+from torch.nn.utils.parametrize import is_parametrized
+
+from aihwkit_dspt.models.kept import keep_hooks
+from aihwkit_dspt.models.reasons import StaysDigital, note
+from aihwkit_dspt.models.rules import Plan, encoder, kind_of, rules
+
+
+def prepare(module: nn.Module, name: str, plan: Plan) -> nn.Module:
+    """Return a module whose layers aihwkit can convert.
+
+    Args:
+        module: the module; its children are replaced.
+        name: its name in the model.
+        plan: what is asked for; it gets the names of modules that stay digital, with a note in
+            them, and classes of layers.
+    """
+    is_analog = isinstance(module, AnalogLayerBase) and not module.IS_CONTAINER
+    if is_analog:
+        return module
+    if module in plan.excluded or name in plan.left:
+        note(module, "excluded by name")
+        plan.left.append(name)
+        return module
+    kind = kind_of(module)
+    if kind is not None:
+        try:
+            written = _apply(module, kind, name, plan)
+        except StaysDigital as why:
+            note(module, str(why))
+            plan.left.append(name)
+            return module
+        if written is not module:
+            keep_hooks(module, written)
+            return prepare(written, name, plan)
+        if kind in plan.classes:
+            plan.classes[type(module)] = plan.classes[kind]
+    for key, child in module._modules.items():
+        if child is not None:
+            module._modules[key] = prepare(child, f"{name}.{key}" if name else key, plan)
+    return module
+
+
+def _apply(module: nn.Module, kind: type, name: str, plan: Plan) -> nn.Module:
+    """Return a layer so that aihwkit can convert it or its parts.
+
+    Args:
+        module: the layer.
+        kind: its kind, see :func:`kind_of`.
+        name: its name in the model.
+        plan: what else there is to know.
+
+    Raises:
+        StaysDigital: if it cannot become analog.
+    """
+    if kind is nn.TransformerEncoder:
+        return encoder(module, name, plan)
+    _require_kind(module, kind)
+    tie = plan.tied.get(id(module))
+    if tie is not None and not plan.untie:
+        plan.tied_layers.append(name)
+        raise StaysDigital(
+            f"tied to {tie}, and stays so; pass tied='untie' for an array of its own"
+        )
+    return rules()[kind](module, name, plan)
+
+
+def _require_kind(module: nn.Module, kind: type) -> None:
+    """Raise ``StaysDigital`` for a module that does not do what its kind does."""
+    for method in ("forward", "_conv_forward"):
+        own = getattr(type(module), method, None)
+        if method in module.__dict__ or own is not getattr(kind, method, None):
+            raise StaysDigital(f"{type(module).__name__} has a forward of its own")
+    if is_parametrized(module) or any(
+        name.startswith(("weight_g", "weight_orig", "weight_u")) for name in module._parameters
+    ):
+        raise StaysDigital(
+            "its weight is computed from other parameters (parametrization, weight or spectral "
+            "norm); take that off first"
+        )
+    for name, value in module._parameters.items():
+        if isinstance(value, UninitializedParameter):
+            raise StaysDigital(f"its {name} has no size yet; call the model once before")

@@ -1,0 +1,151 @@
+"""What the layers of a model are made of: one row for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, Iterator, List, Tuple
+
+from aihwkit.nn.modules.base import AnalogLayerBase
+from aihwkit.simulator.configs.compounds import OneSidedUnitCell
+from aihwkit.simulator.tiles.module import TileModule
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
+
+from aihwkit_dspt.models.reasons import is_matrix, is_norm, looks_up, reason
+from aihwkit_dspt.tiles.of_model import analog_tiles
+
+
+@dataclass(frozen=True)
+class AnalogRow:
+    """A layer that is analog."""
+
+    name: str
+    """Name in the model, the first one if it has several places."""
+
+    kind: str
+    """Class of the layer."""
+
+    shape: List[int]
+    """Outputs and inputs."""
+
+    tiles: int
+    """Parts that the weights are cut into."""
+
+    arrays: int
+    """Arrays of devices: of each tile those that its method trains, and references."""
+
+    cells: int
+    """Devices in all of these arrays."""
+
+    multiplications: int
+    """Multiplications with weights for one vector, in all of its places."""
+
+
+@dataclass(frozen=True)
+class DigitalRow:
+    """A module with parameters that is digital."""
+
+    name: str
+    """Name in the model, the first one if it has several places."""
+
+    kind: str
+    """Class of the module."""
+
+    parameters: int
+    """Parameters of its own."""
+
+    multiplications: int
+    """Multiplications with matrices for one vector, in all of its places."""
+
+    reason: str
+    """Why it is digital."""
+
+
+def rows(model: nn.Module) -> Tuple[List[AnalogRow], List[DigitalRow]]:
+    """Return the rows of the analog layers of a model, and of its other modules with parameters.
+
+    Args:
+        model: the model.
+    """
+    places: Dict[int, int] = {}
+    for _, module in model.named_modules(remove_duplicate=False):
+        places[id(module)] = places.get(id(module), 0) + 1
+    analog: List[AnalogRow] = []
+    digital: List[DigitalRow] = []
+    for name, module in _layers(model, "", set()):
+        if isinstance(module, AnalogLayerBase) and not module.IS_CONTAINER:
+            analog.append(_analog(name, module, places[id(module)]))
+        elif any(value is not None for value in module._parameters.values()):
+            digital.append(_digital(name, module, places[id(module)]))
+    return analog, digital
+
+
+def _layers(module: nn.Module, name: str, seen: Any) -> Iterator[Tuple[str, nn.Module]]:
+    """Yield all modules once, but not the parts of analog layers."""
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    yield name, module
+    if isinstance(module, TileModule):
+        return
+    if isinstance(module, AnalogLayerBase) and not module.IS_CONTAINER:
+        return
+    for key, child in module._modules.items():
+        if child is not None:
+            yield from _layers(child, f"{name}.{key}" if name else key, seen)
+
+
+def _analog(name: str, layer: Any, places: int) -> AnalogRow:
+    tiles = list(analog_tiles(layer).values())
+    arrays = [n_arrays(getattr(tile.rpu_config, "device", None)) for tile in tiles]
+    weights = [tile.out_size * tile.in_size for tile in tiles]
+    devices = [
+        n * tile.out_size * (tile.in_size + bool(tile.analog_bias))
+        for n, tile in zip(arrays, tiles)
+    ]
+    return AnalogRow(
+        name=name,
+        kind=type(layer).__name__,
+        shape=[layer.out_features, layer.in_features],
+        tiles=len(tiles),
+        arrays=sum(arrays),
+        cells=sum(devices),
+        multiplications=places * sum(weights),
+    )
+
+
+def n_arrays(device: Any) -> int:
+    """Return the number of devices for each weight.
+
+    Args:
+        device: device, unit cell or compound of a configuration.
+    """
+    inner = getattr(device, "device", None)  # of a mixed-precision compound
+    if inner is not None:
+        return n_arrays(inner)
+    parts = getattr(device, "unit_cell_devices", None)
+    if not parts:
+        return 1
+    trained = sum(map(n_arrays, parts)) * (2 if isinstance(device, OneSidedUnitCell) else 1)
+    reference = getattr(device, "reference_device", None)
+    return trained if reference is None else trained + (len(parts) - 1) * n_arrays(reference)
+
+
+def _digital(name: str, module: nn.Module, places: int) -> DigitalRow:
+    own = [value for value in module._parameters.values() if value is not None]
+    sized = [value for value in own if not isinstance(value, UninitializedParameter)]
+    if looks_up(module) or is_norm(module):
+        products = 0
+    elif is_matrix(module):
+        products = sum(value.numel() for value in sized if value.dim() > 1)
+    else:
+        # Nobody knows what the module does with them. Vectors are added or scale; what has two
+        # dimensions at least may be a matrix, and is not kept quiet.
+        products = sum(value.numel() for value in sized if sum(n > 1 for n in value.shape) > 1)
+    return DigitalRow(
+        name=name,
+        kind=type(module).__name__,
+        parameters=sum(value.numel() for value in sized),
+        multiplications=places * products,
+        reason=reason(module),
+    )

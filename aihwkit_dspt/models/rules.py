@@ -1,0 +1,139 @@
+"""Which kinds of layers become analog, and how they are written with layers that aihwkit knows."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Optional, Set
+
+from aihwkit.nn.conversion import _DEFAULT_CONVERSION_MAP
+from torch import nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from aihwkit_dspt.models import kept
+from aihwkit_dspt.models.attention import Attention
+from aihwkit_dspt.models.grouped import (
+    CONVOLUTIONS,
+    TRANSPOSED,
+    GroupedConv,
+    PaddedConv,
+    padding_of,
+    same_weights,
+)
+from aihwkit_dspt.models.patches import PatchConv, PatchConvTranspose
+from aihwkit_dspt.models.reasons import StaysDigital
+from aihwkit_dspt.models.recurrent import Recurrent, RecurrentCell
+
+
+@dataclass
+class Plan:
+    """What is asked for, and what is found out on the way through a model."""
+
+    config_of: Callable[[str, nn.Module], Any]
+    """Name and layer -> RPU configuration of its tiles."""
+
+    max_groups: int
+    """Most groups of a convolution that get arrays of their own."""
+
+    untie: bool
+    """Whether a layer whose weights belong to another module, too, becomes analog."""
+
+    excluded: Set[nn.Module]
+    """Modules that stay digital as they are."""
+
+    left: List[str]
+    """Names of modules that stay digital, those of parts to be included."""
+
+    tied: Dict[int, str]
+    """``id`` of a module -> parameter of another one that is its own, too."""
+
+    tied_layers: List[str] = field(default_factory=list)
+    """Layers that stay digital because of that."""
+
+    classes: Dict[type, Any] = field(default_factory=lambda: dict(_DEFAULT_CONVERSION_MAP))
+    """Class of a layer -> analog class, for aihwkit's conversion."""
+
+
+Rule = Callable[[Any, str, Plan], nn.Module]
+"""Returns the layer as it is, or written with other layers."""
+
+
+def as_it_is(module: nn.Module, name: str, plan: Plan) -> nn.Module:
+    """Leave the layer to aihwkit."""
+    return module
+
+
+def convolution(module: _ConvNd, name: str, plan: Plan) -> nn.Module:
+    """Write a convolution so that aihwkit has a layer for it.
+
+    aihwkit's layers have one group and pad both sides with zeros. Those of one and three dimensions
+    have no dilation and need a tile with indices.
+    """
+    _require_few_groups(module, plan)
+    if module.groups > 1:
+        return GroupedConv(module)
+    pads = padding_of(module)
+    even = pads[::2] == pads[1::2]
+    if module.padding_mode != "zeros" or not even:
+        return PaddedConv(module, pads)
+    if isinstance(module.padding, str):
+        return convolution(same_weights(module, padding=tuple(pads[::-2])), name, plan)
+    if len(module.kernel_size) == 2:
+        return module
+    dilated = any(step != 1 for step in module.dilation)
+    config = plan.config_of(name, module)
+    tile = config.get_default_tile_module_class(module.out_channels, module.weight[0].numel())
+    return PatchConv(module) if dilated or not tile.supports_indexed else module
+
+
+def transposed(module: _ConvTransposeNd, name: str, plan: Plan) -> nn.Module:
+    """Write a transposed convolution with linear layers."""
+    _require_few_groups(module, plan)
+    return GroupedConv(module) if module.groups > 1 else PatchConvTranspose(module)
+
+
+def encoder(module: nn.Module, name: str, plan: Plan) -> nn.Module:
+    """Keep an encoder from the nested tensors of torch's fast path, which calls no layer."""
+    module.__dict__.update(enable_nested_tensor=False, use_nested_tensor=False)
+    return module
+
+
+def transposed_linear(module: Any, name: str, plan: Plan) -> nn.Module:
+    """Write Hugging Face's ``Conv1D`` as a linear layer: its weights are transposed."""
+    return kept.linear(module.weight.t(), module.bias, module.weight, module.bias)
+
+
+def _require_few_groups(module: _ConvNd, plan: Plan) -> None:
+    if module.groups > plan.max_groups:
+        raise StaysDigital(
+            f"{module.groups} groups would take {module.groups} small arrays; pass "
+            f"max_groups={module.groups} for them"
+        )
+
+
+RULES: Dict[type, Rule] = {
+    nn.Linear: as_it_is,
+    **dict.fromkeys(CONVOLUTIONS, convolution),
+    **dict.fromkeys(TRANSPOSED, transposed),
+    nn.TransformerEncoder: encoder,
+    nn.MultiheadAttention: lambda module, name, plan: Attention(module),
+    **dict.fromkeys((nn.LSTM, nn.GRU, nn.RNN), lambda module, name, plan: Recurrent(module)),
+    **dict.fromkeys(
+        (nn.LSTMCell, nn.GRUCell, nn.RNNCell), lambda module, name, plan: RecurrentCell(module)
+    ),
+}
+"""Kind of layer -> its rule; subclasses that have its forward are of its kind."""
+
+
+def rules() -> Dict[type, Rule]:
+    """Return the rules, with that of Hugging Face's ``Conv1D`` if anybody uses the package."""
+    hugging_face = sys.modules.get("transformers.pytorch_utils")
+    if hugging_face is None:
+        return RULES
+    return {**RULES, hugging_face.Conv1D: transposed_linear}
+
+
+def kind_of(module: nn.Module) -> Optional[type]:
+    """Return the kind that a module is or is derived from, ``None`` if there is no rule for it."""
+    known = rules()
+    return next((kind for kind in type(module).__mro__ if kind in known), None)
