@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, from_numpy
 
 from aihwkit_dspt.fused.compiled import compiled
 from aihwkit_dspt.fused.read import FusedLine
@@ -22,13 +24,20 @@ class NumbaLine(FusedLine):
     def __init__(self, law: LineLaw) -> None:
         super().__init__(law)
         self._numbers = tuple(map(float, law))
+        self._is_noisy = law.noise > 0.0
+        self._matrix: Optional[Tensor] = None
+        self._weights: Values = np.zeros((0, 0), np.float32)
 
     def __call__(self, matrix: Tensor, lines: slice) -> Tensor:
         """Return the ``[n_lines, out_size]`` read of lines."""
-        output = matrix.new_empty(lines.stop - lines.start, matrix.shape[1])
-        if self.law.noise > 0.0:
+        if matrix is not self._matrix:
+            self._matrix, self._weights = matrix, matrix.numpy()
+        weights = self._weights
+        values = np.empty((lines.stop - lines.start, weights.shape[1]), weights.dtype)
+        output = from_numpy(values)
+        if self._is_noisy:
             output.normal_()
-        read_lines(matrix.numpy(), lines.start, output.numpy(), *self._numbers)
+        read_lines(weights, lines.start, values, *self._numbers)
         return output
 
 

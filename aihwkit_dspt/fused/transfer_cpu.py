@@ -148,7 +148,7 @@ class CpuTransfer(FusedTransfer):
         """Take a read."""
         values = read.numpy()
         steps = np.empty_like(values)
-        event.steps = torch.from_numpy(steps)
+        event.steps = steps
         arguments = event.lines.start, values, *self._shared_arrays(), steps, float(event.beta)
         take = partial(transfer_lines, *arguments, *self.options)
         event.n_pulses = in_one_go(take, event.note(Stage.TAKEN))[0]

@@ -6,7 +6,9 @@ from enum import IntEnum
 from functools import partial
 from typing import Any, List, Optional, Union
 
-from torch import Tensor
+from numpy import floating, ndarray
+from numpy.typing import NDArray
+from torch import Tensor, from_numpy
 
 
 class Stage(IntEnum):
@@ -46,7 +48,6 @@ class TransferEvent:
 
     Attributes:
         stage: what is done.
-        steps: ``[n_lines, out_size]`` pulse numbers that left the buffer.
         n_pulses: their number, ``None`` if it was not told.
         before: copies of what BUFFER and ESTIMATE change, where they do it in several operations.
         n_sent: parts of the lines whose pulses were sent.
@@ -56,6 +57,7 @@ class TransferEvent:
     """
 
     __slots__ = (
+        "_steps",
         "before",
         "beta",
         "flipped",
@@ -66,7 +68,6 @@ class TransferEvent:
         "number",
         "outputs",
         "stage",
-        "steps",
         "sweep",
         "writes",
     )
@@ -78,13 +79,23 @@ class TransferEvent:
         self.beta = beta
         self.writes = writes
         self.stage = Stage.STARTED
-        self.steps: Optional[Tensor] = None
+        self._steps: Union[Tensor, NDArray[floating[Any]], None] = None
         self.n_pulses: Union[float, Tensor, None] = None
         self.before: Any = None
         self.n_sent = 0
         self.flipped: Optional[List[int]] = None
         self.n_synced = 0
         self.outputs: Optional[List[int]] = None
+
+    @property
+    def steps(self) -> Optional[Tensor]:
+        """The ``[n_lines, out_size]`` pulse numbers that left the buffer."""
+        # A compiled pass leaves an array: most events send nothing, and a tensor takes time.
+        return from_numpy(self._steps) if isinstance(self._steps, ndarray) else self._steps
+
+    @steps.setter
+    def steps(self, steps: Union[Tensor, NDArray[floating[Any]], None]) -> None:
+        self._steps = steps
 
     def note(self, stage: Stage) -> partial[Any]:
         """Return the call that notes a stage as done."""

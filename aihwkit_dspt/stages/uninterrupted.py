@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from functools import partial
 from typing import Any, List
 
-_CALL: Any = partial.__call__
+# The first is faster, and new in Python 3.11.
+_CALL: Any = getattr(operator, "call", partial.__call__)
 
 
 def in_one_go(*calls: partial[Any]) -> List[Any]:

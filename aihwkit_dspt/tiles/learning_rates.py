@@ -31,12 +31,14 @@ class FastLearningRate:
         m_x: running average of the largest input.
         m_d: running average of the largest error.
         current: the learning rate used last.
+        auto_scales: whether the learning rate depends on the inputs.
     """
 
     def __init__(
         self, config: TrackingTransferCompound, granularity: float, desired_bl: int
     ) -> None:
         self.config = config
+        self.auto_scales = bool(config.auto_scale and config.fast_lr > 0.0)
         self.desired_bl = desired_bl
         self.m_x = float32(0.0)
         self.m_d = float32(0.0)
@@ -49,11 +51,6 @@ class FastLearningRate:
         """Follow the granularity of the fast device, in weight units."""
         self.base = float32(self.config.fast_lr) * (float32(self.desired_bl) * float32(granularity))
         self._last = None
-
-    @property
-    def auto_scales(self) -> bool:
-        """Whether the learning rate depends on the inputs."""
-        return bool(self.config.auto_scale and self.config.fast_lr > 0.0)
 
     def _average(self, old: float32, new: float32, m_batch: float) -> float32:
         if old <= 0.0:
@@ -148,6 +145,7 @@ class TransferLearningRate:
         self.corrects_accumulation = config.experimental_correct_accumulation
         self.events_per_sweep = events_per_sweep
         self.largest_lr = float32(0.0)
+        self._last_target: Optional[Tuple[float, float32]] = None
         self.set_granularities(fast_granularity, slow_granularity)
 
     def set_granularities(self, fast_granularity: float, slow_granularity: float) -> None:
@@ -171,7 +169,7 @@ class TransferLearningRate:
     def set_largest(self, learning_rate: float) -> None:
         """Take over the largest SGD learning rate so far."""
         self.largest_lr = float32(learning_rate)
-        self._last = None
+        self._last = self._last_target = None
 
     def is_on(self, learning_rate: float) -> bool:
         """Return whether anything is transferred at the given SGD learning rate."""
@@ -179,6 +177,11 @@ class TransferLearningRate:
 
     def to_target(self, learning_rate: float) -> float32:
         r"""Return ``transfer_lr`` :math:`[\lambda]`, in weight units per unit of the residual."""
+        if self._last_target is None or self._last_target[0] != learning_rate:
+            self._last_target = learning_rate, self._to_target(learning_rate)
+        return self._last_target[1]
+
+    def _to_target(self, learning_rate: float) -> float32:
         value = float32(self.config.transfer_lr)
         rate = abs(float32(learning_rate))
         if self.config.scale_transfer_lr:

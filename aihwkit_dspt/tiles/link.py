@@ -183,13 +183,13 @@ class Link:
 
     def _send(self, event: TransferEvent, counters: OperationCounters) -> bool:
         """SLOW: pulses on the slower array; return whether there were any."""
-        steps, n_pulses = event.steps, event.n_pulses
-        if not event.writes or steps is None:
-            event.stage = Stage.SENT
-            return False
-        if n_pulses is None:
+        n_pulses = event.n_pulses
+        # A kernel on a GPU counts the pulses itself. The usual event on a CPU sends none.
+        sends = event.writes and (n_pulses != 0.0 or self.target.is_cuda)
+        steps = event.steps if sends else None
+        if steps is not None and n_pulses is None:
             n_pulses = steps.abs().sum(dtype=float64)
-        if not steps.is_cuda and not n_pulses:
+        if steps is None or n_pulses is None or not (steps.is_cuda or n_pulses):
             event.stage = Stage.SENT
             return False
         if self.target_chopper is not None:

@@ -172,7 +172,8 @@ class Pipeline:
 
     def _pulse_fast(self, x_input: Tensor, d_input: Tensor, due: Tuple[int, ...]) -> None:
         """Send pulses and count them; events may be due then."""
-        fast_lr, n_vectors = self.fast_lr(self.learning_rate), len(x_input)
+        # Not by len(), which torch answers in Python.
+        fast_lr, n_vectors = self.fast_lr(self.learning_rate), x_input.shape[0]
         counted: List[partial[Any]] = [
             schedule.count(n_vectors, n_due) for schedule, n_due in zip(self._schedules, due)
         ]
