@@ -25,8 +25,9 @@ class TrackingRPUConfig(Buildable, UnitCellRPUConfig):
     ``backward``, ``update``, ``mapping``, ``pre_post`` and ``runtime`` keep their meaning.
 
     Raises:
-        ConfigError: for an unknown field, a ``tile_class`` that does not track, and where a field
-            of a tile that is built is set (``tile.rpu_config``).
+        ConfigError: for an unknown field, a ``tile_class`` that does not track, a value of the
+            mapping that is not of its declared type, and where a field of a tile that is built is
+            set (``tile.rpu_config``).
     """
 
     tile_class: Type[TrackingTile] = TrackingTile
@@ -47,6 +48,9 @@ class TrackingRPUConfig(Buildable, UnitCellRPUConfig):
 
     def _guard(self, key: str, value: Any) -> None:
         super()._guard(key, value)
+        if key == "mapping":
+            # aihwkit's mapped convolutions split by it before they ask for a tile.
+            check_declared("mapping", plain(value))
         if key == "tile_class":
             require(
                 isinstance(value, type) and issubclass(value, TrackingTile),

@@ -197,6 +197,17 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType, TilePeriphery)
         output: Tensor = super().forward(self._in_precision(x_input), tensor_view)
         return output
 
+    def get_tensor_view(self, ndim: int, dim: Optional[int] = None) -> Tuple[int, ...]:
+        """Return the view of output scales that fits outputs of ``ndim`` dimensions.
+
+        aihwkit's mapped convolutions do not say that the outputs of an index matrix are
+        ``[n_images, out_size, *]``.
+        """
+        if dim is None and ndim > 2 and self.analog_ctx.use_indexed:
+            dim = 1
+        view: Tuple[int, ...] = super().get_tensor_view(ndim, dim)
+        return view
+
     def update(self, x_input: Tensor, d_input: Tensor) -> None:
         """Update the tile, unless it is frozen (``requires_grad_(False)``).
 

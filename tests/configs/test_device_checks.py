@@ -28,6 +28,7 @@ from aihwkit.simulator.configs.devices import (
 )
 from aihwkit.simulator.parameters.enums import AnalogMVType, NoiseManagementType, PulseType
 from aihwkit.simulator.parameters.io import IOParameters
+from aihwkit.simulator.parameters.mapping import MappingParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.rpu_base import devices as rpu_devices
 from torch import nn
@@ -237,6 +238,17 @@ def test_bad_part_is_refused(part: str, field: str, value: Any) -> None:
     ):
         with pytest.raises(ConfigError, match=rf"^{part}\.{field}={escape(repr(value))}"):
             make()
+
+
+@pytest.mark.parametrize(("part", "field", "value"), BAD_PARTS[:4])
+def test_bad_mapping_is_refused_when_it_is_given(part: str, field: str, value: Any) -> None:
+    """aihwkit's mapped convolutions split by it without asking anybody."""
+    mapping = MappingParameter(**{field: value})
+    with pytest.raises(ConfigError, match=rf"^{part}\.{field}={escape(repr(value))}"):
+        TrackingRPUConfig(mapping=mapping)
+    config = TrackingRPUConfig()
+    with pytest.raises(ConfigError, match=rf"^{part}\.{field}={escape(repr(value))}"):
+        config.mapping = mapping
 
 
 @pytest.mark.parametrize("mv_type", AnalogMVType)

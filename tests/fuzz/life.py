@@ -84,9 +84,11 @@ class Life:
         self.random = Random(case.seed)
         self.training = Training(case, case.layer.make(case.config.build()))
         self.is_remapped = False
-        # Tiles with these pulses are copied as they are saved and loaded.
+        # Tiles with these pulses are copied as they are saved and loaded. Those of a reference
+        # device are implicit.
         self.copies_exactly = not any(
-            part.settings.get("pulse_type") in DENSE for part in case.config.parts()
+            part.settings.get("pulse_type") in DENSE or "reference_device" in part.settings
+            for part in case.config.parts()
         )
 
     def run(self) -> None:
