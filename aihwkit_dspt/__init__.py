@@ -70,6 +70,7 @@ from aihwkit_dspt.monitor import (  # noqa: E402
     record_reads,
 )
 from aihwkit_dspt.optim.analog_optimizer import analog_optimizer  # noqa: E402
+from aihwkit_dspt.optim.average import AveragedWeights, refuse_averaged_models  # noqa: E402
 from aihwkit_dspt.optim.norms import analog_grad_norms  # noqa: E402
 from aihwkit_dspt.optim.steps import watch_optimizer_steps  # noqa: E402
 from aihwkit_dspt.plan import TilePlan, TrainingPlan, training_plan  # noqa: E402
@@ -98,12 +99,14 @@ from aihwkit_dspt.zero_shifting import (  # noqa: E402
 
 plot_tracking_tiles()
 watch_optimizer_steps()
+refuse_averaged_models()
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ESTIMATORS",
     "PAPER_SETTINGS",
+    "AveragedWeights",
     "Chopper",
     "ConversionReport",
     "DeviceDefaults",

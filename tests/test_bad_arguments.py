@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from aihwkit.exceptions import ArgumentError, ConfigError, TileError
+from aihwkit.nn import AnalogLinear
 from aihwkit.simulator.configs.configs import InferenceRPUConfig
 from aihwkit.simulator.configs.devices import SoftBoundsDevice, SoftBoundsReferenceDevice
 
 import aihwkit_dspt
 from aihwkit_dspt import (
+    AveragedWeights,
     DeviceDefaults,
     RecordedReads,
     SymmetricPointMonitor,
@@ -73,6 +75,10 @@ def recorded() -> RecordedReads:
         rows = torch.randn(1, 2)
         reads.add(slice(0, 1), fast=rows, estimate=rows, chopper=torch.ones(1, 2))
     return reads
+
+
+def layer(tile: Any) -> AnalogLinear:
+    return AnalogLinear(tile.in_size, tile.out_size, rpu_config=tile.rpu_config)
 
 
 def reference_device() -> SoftBoundsReferenceDevice:
@@ -184,6 +190,12 @@ ROWS: List[Row] = [
             "specific_rpu_config_fun": [3, "fc", TENSOR],
             "tile_module_class": [3, "tile", TENSOR],
         }.items()
+    ),
+    ("AveragedWeights model", lambda _, x: AveragedWeights(x), MODEL),
+    (
+        "AveragedWeights decay",
+        lambda t, x: AveragedWeights(layer(t), x),
+        [*NUMBER, -0.1, 1.1],
     ),
     ("export_to_aihwkit model", lambda t, x: export_to_aihwkit(x, t), MODEL),
     ("export_to_aihwkit other", export_to_aihwkit, MODEL),

@@ -18,6 +18,7 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.rpu_base import cuda
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 
 from aihwkit_dspt import (
     TrackingRPUConfig,
@@ -212,6 +213,14 @@ def unknown_index() -> None:
     analog_grad_norms(model)
 
 
+def exported() -> None:
+    torch.export.export(network(), (torch.ones(2, 4),))
+
+
+def averaged_model() -> None:
+    AveragedModel(network())
+
+
 FAULTS: List[Callable[[], None]] = [
     misspelled,
     unknown_algorithm,
@@ -244,6 +253,8 @@ FAULTS: List[Callable[[], None]] = [
     no_arrays,
     fused_and_scaled,
     unknown_index,
+    exported,
+    averaged_model,
 ]
 if not cuda.is_compiled():
     FAULTS.append(on_cuda)

@@ -9,6 +9,7 @@ from torch import Tensor, cat, ones_like, where
 from torch.autograd import no_grad
 
 from aihwkit_dspt.optim.gradient import gradient_norm
+from aihwkit_dspt.tiles.uncompiled import not_exported
 
 
 class GradientContext(AnalogContext):
@@ -72,6 +73,13 @@ class GradientContext(AnalogContext):
         self._norm = self._scaled = None
         self._n_counted = self._n_taken = 0
         super().reset(analog_tile)
+
+    def untyped_storage(self) -> Any:
+        """Return the storage, which is what an export asks for before it comes to the tile."""
+        try:
+            return super().untyped_storage()
+        except RuntimeError as error:  # of aihwkit 1.2, whatever the mode is
+            raise not_exported(self.analog_tile) from error
 
     def take(self) -> None:
         """Show a step no gradient until more is kept; it takes the vectors."""

@@ -26,6 +26,7 @@ from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_hidden_parameters import TileHiddenParameters
 from aihwkit_dspt.tiles.tile_periphery import TilePeriphery
 from aihwkit_dspt.tiles.tile_state import TileState
+from aihwkit_dspt.tiles.uncompiled import uncompiled
 
 
 class TrackingTile(TileState, TileHiddenParameters, TileDataType, TilePeriphery):
@@ -176,6 +177,7 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType, TilePeriphery)
 
     # -- passes -------------------------------------------------------------------------------
 
+    @uncompiled
     def forward(self, x_input: Tensor, tensor_view: Optional[Tuple[int, ...]] = None) -> Tensor:
         """Return the outputs of the layer, by aihwkit's autograd function.
 

@@ -1,0 +1,46 @@
+"""A method that torch's compilers leave alone."""
+
+from __future__ import annotations
+
+from functools import wraps
+from sys import modules
+from typing import Any, Callable, TypeVar, cast
+
+import torch
+from aihwkit.exceptions import TileError
+from torch import compiler
+from torch._compile import _disable_dynamo
+
+_is_tracing: Callable[[], bool] = torch.jit._trace.is_tracing
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def uncompiled(method: Method) -> Method:
+    """Decorate the forward method of a tile, whose arrays are no torch operations.
+
+    ``torch.compile`` breaks its graph there and compiles what is around. What would keep the graph
+    for itself (``torch.export``, tracing, ONNX) is refused.
+    """
+    # It imports torch's compiler at its first call, which takes seconds.
+    apart: Any = _disable_dynamo(method)
+
+    @wraps(method)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # Where torch.compile asks is_exporting(), torch 2.10 says yes.
+        if getattr(compiler, "_is_exporting_flag", False) or _is_tracing():
+            raise not_exported(self)
+        # A compiler that has not been imported compiles nothing.
+        if compiler.is_compiling() or "torch._dynamo" in modules:
+            return apart(self, *args, **kwargs)
+        return method(self, *args, **kwargs)
+
+    return cast(Method, run)
+
+
+def not_exported(tile: Any) -> TileError:
+    """Return the error of a tile in ``torch.export``, ``torch.onnx`` or ``torch.jit.trace``."""
+    return TileError(
+        f"{type(tile).__name__} cannot be exported, because arrays are no torch operations: "
+        "export convert_to_digital(model) of aihwkit, which has the weights in use"
+    )
