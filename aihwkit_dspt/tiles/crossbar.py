@@ -27,6 +27,7 @@ from aihwkit_dspt.tiles.cpp_granularity import (
     set_cpp_granularity,
     with_granularity,
 )
+from aihwkit_dspt.tiles.tiny_inputs import read_without_tiny
 
 
 def create_cpp_tile(x_size: int, d_size: int, config: SingleRPUConfig) -> Any:
@@ -202,28 +203,26 @@ class Crossbar:
         is_test: bool = False,
     ) -> Tensor:
         """Return the analog product of ``[n, x_size]`` inputs: ``[n, d_size]``; see aihwkit."""
-        output: Tensor = self.cpp.forward(x_input, bias, in_trans, out_trans, is_test, True)
-        return output
+        layout = bias, in_trans, out_trans
+        return read_without_tiny(self.cpp.forward, x_input, *layout, is_test, True)
 
     def read_rows(
         self, d_input: Tensor, bias: bool = False, in_trans: bool = False, out_trans: bool = False
     ) -> Tensor:
         """Return the analog transposed product of ``[n, d_size]`` inputs: ``[n, x_size]``."""
-        output: Tensor = self.cpp.backward(d_input, bias, in_trans, out_trans, True)
-        return output
+        layout = bias, in_trans, out_trans
+        return read_without_tiny(self.cpp.backward, d_input, *layout, True)
 
     def read_images(self, x_input: Tensor, like: Tensor, is_test: bool) -> Tensor:
         """Return the ``[n_images, d_size, *]`` outputs of a convolution, of the shape of ``like``.
 
         The array has the index matrix that makes vectors of ``[n_images, channels, *]`` images.
         """
-        output: Tensor = self.cpp.forward_indexed(x_input, like, is_test, True)
-        return output
+        return read_without_tiny(self.cpp.forward_indexed, x_input, like, is_test, True)
 
     def read_images_back(self, d_input: Tensor, like: Tensor) -> Tensor:
         """Return the input gradients of a convolution, of the shape of the images ``like``."""
-        output: Tensor = self.cpp.backward_indexed(d_input, like, True)
-        return output
+        return read_without_tiny(self.cpp.backward_indexed, d_input, like, True)
 
     def program(self, weights: Tensor) -> None:
         """Set the ``[d_size, x_size]`` weights directly, clipped to each cell's bounds."""
