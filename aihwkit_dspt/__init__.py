@@ -86,6 +86,7 @@ from aihwkit_dspt.stages.estimators import (  # noqa: E402
 )
 from aihwkit_dspt.stages.event import TransferEvent  # noqa: E402
 from aihwkit_dspt.stages.listener import Listener  # noqa: E402
+from aihwkit_dspt.tensor_states import states_in_tensors  # noqa: E402
 from aihwkit_dspt.tile_points import TileSymmetricPoints, symmetric_points  # noqa: E402
 from aihwkit_dspt.tiles.tile import TrackingTile  # noqa: E402
 from aihwkit_dspt.zero_shifting import (  # noqa: E402
@@ -177,6 +178,7 @@ __all__ = [
     "record_reads",
     "response",
     "save_checkpoint",
+    "states_in_tensors",
     "symmetric_points",
     "to_inference",
     "training_plan",

@@ -37,6 +37,7 @@ from aihwkit_dspt import (
     read_executors,
     record_reads,
     response,
+    states_in_tensors,
     symmetric_points,
     to_inference,
     training_pulses,
@@ -191,6 +192,7 @@ ROWS: List[Row] = [
             "tile_module_class": [3, "tile", TENSOR],
         }.items()
     ),
+    ("states_in_tensors", lambda _, x: states_in_tensors(x), MODEL),
     ("AveragedWeights model", lambda _, x: AveragedWeights(x), MODEL),
     (
         "AveragedWeights decay",

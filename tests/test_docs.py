@@ -26,9 +26,16 @@ WITH_CODE = [
 ``test_extending.py`` runs."""
 
 
+NEEDED = {
+    "how_to/integrations.md": ("transformers", "safetensors", "lightning", "optuna", "tensorboard")
+}
+"""Packages that the code of a page uses, and that are none of this package's tests'."""
+
+
 def marked(page: str) -> Any:
-    """Return a page as a parameter of a test; tutorials train for longer."""
-    return pytest.param(page, marks=[pytest.mark.slow] * page.startswith("tutorials/"))
+    """Return a page as a parameter of a test; what trains or imports for long is slow."""
+    is_slow = page.startswith("tutorials/") or page in NEEDED
+    return pytest.param(page, marks=[pytest.mark.slow] * is_slow)
 
 
 @pytest.mark.parametrize("page", map(marked, WITH_CODE))
@@ -36,6 +43,8 @@ def test_the_code_of_a_page_runs(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the first block to the last, in an empty folder."""
+    for package in NEEDED.get(page, ()):
+        pytest.importorskip(package)
     script = tmp_path / "page.py"
     script.write_text("\n".join(CODE.findall((DOCS / page).read_text())))
     monkeypatch.chdir(tmp_path)

@@ -221,6 +221,16 @@ def averaged_model() -> None:
     AveragedModel(network())
 
 
+def no_tensor() -> None:
+    _ = network().state_dict()["0.analog_module.analog_tile_state"].device
+
+
+def other_bytes() -> None:
+    state = network().state_dict()
+    state["0.analog_module.analog_tile_state"] = torch.zeros(3)
+    network().load_state_dict(state)
+
+
 FAULTS: List[Callable[[], None]] = [
     misspelled,
     unknown_algorithm,
@@ -255,6 +265,8 @@ FAULTS: List[Callable[[], None]] = [
     unknown_index,
     exported,
     averaged_model,
+    no_tensor,
+    other_bytes,
 ]
 if not cuda.is_compiled():
     FAULTS.append(on_cuda)

@@ -8,11 +8,12 @@ from typing import Any, Dict, List
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.base import AnalogTileStateNames
-from torch import Tensor, empty, inference_mode
+from torch import Tensor, empty, inference_mode, zeros
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.optim.context import adopt
 from aihwkit_dspt.plain import plain
+from aihwkit_dspt.state_bytes import TileStateDict, from_tensor
 from aihwkit_dspt.tiles.compound_state import (
     from_compound,
     is_compound,
@@ -121,6 +122,20 @@ class TileState(TileSettings):
             require_settings(saved_extra["settings"], saved.device)
         return {**state, names.RPU_CONFIG: saved}
 
+    def get_analog_state(self) -> TileStateDict:
+        """Return the state of the tile in a state dict, as aihwkit does."""
+        return TileStateDict(super().get_analog_state())
+
+    def _save_to_state_dict(self, state_dict: Dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        """Save parameters and buffers, as torch does for every module.
+
+        In aihwkit 1.2 the context is a placeholder that cannot be copied. Its shape is kept.
+        """
+        super()._save_to_state_dict(state_dict, prefix, keep_vars)
+        if not keep_vars and hasattr(self.analog_ctx, "_raw_data"):
+            name = prefix + AnalogTileStateNames.CONTEXT
+            state_dict[name] = zeros(1).expand(self.analog_ctx.shape)
+
     def _load_from_state_dict(self, state_dict: Dict[str, Any], prefix: str, *args: Any) -> None:
         """Load a state dict, as torch does for every module.
 
@@ -132,7 +147,7 @@ class TileState(TileSettings):
         found: List[Difference] = []
         is_translated = False
         if name in state_dict:
-            state = state_dict[name]
+            state = from_tensor(state_dict[name])
             saved = state[AnalogTileStateNames.RPU_CONFIG]
             is_translated = is_compound(getattr(saved, "device", None))
             if is_translated:

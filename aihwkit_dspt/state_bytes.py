@@ -1,0 +1,64 @@
+"""The state of a tile as bytes in a tensor."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from typing import Any, Dict
+
+import torch
+from aihwkit.exceptions import TileError
+from torch import Tensor
+
+from aihwkit_dspt.loadable import write_loadable
+from aihwkit_dspt.plain import restored, storable
+
+
+class NotATensorError(TileError, AttributeError):
+    """A state of a tile was taken for a tensor; to ``hasattr`` it has no such attribute."""
+
+
+class TileStateDict(Dict[str, Any]):
+    """The state of a tile, which says what to do where tensors are expected.
+
+    It is saved and copied as an ``OrderedDict``, which ``weights_only=True`` allows.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotATensorError(
+            f"the state of an analog tile is a dictionary and has no {name}: for safetensors, "
+            "save_pretrained and what else saves tensors only, call states_in_tensors(model) of "
+            "aihwkit_dspt first"
+        )
+
+    def __reduce__(self) -> Any:
+        return OrderedDict, (), None, None, iter(self.items())
+
+
+def to_tensor(state: Any) -> Tensor:
+    """Return the state of a tile as bytes.
+
+    Raises:
+        ArgumentError: if it could not be loaded again, naming the part.
+    """
+    file = io.BytesIO()
+    write_loadable(storable(state), file)
+    return torch.frombuffer(bytearray(file.getvalue()), dtype=torch.uint8)
+
+
+def from_tensor(state: Any) -> Any:
+    """Return the state of a tile that may be bytes.
+
+    Raises:
+        TileError: if they are not those of a state.
+    """
+    if not isinstance(state, Tensor):
+        return state
+    content = io.BytesIO(state.cpu().contiguous().numpy().tobytes())
+    try:
+        return restored(torch.load(content, map_location=state.device, weights_only=True))
+    except Exception as error:
+        raise TileError(
+            f"the state of a tile is a tensor of {state.dtype} and shape {list(state.shape)}, but "
+            "not the bytes of a state: load what states_in_tensors(model) has saved, unchanged"
+        ) from error
