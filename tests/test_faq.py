@@ -231,6 +231,14 @@ def other_bytes() -> None:
     network().load_state_dict(state)
 
 
+def forgotten() -> None:
+    model = network()
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
+    for _ in range(30):
+        model(torch.ones(2, 4)).sum().backward()
+        optimizer.step()
+
+
 FAULTS: List[Callable[[], None]] = [
     misspelled,
     unknown_algorithm,
@@ -260,6 +268,7 @@ FAULTS: List[Callable[[], None]] = [
     nothing_learned,
     settings_replaced,
     plain_optimizer,
+    forgotten,
     no_arrays,
     fused_and_scaled,
     unknown_index,

@@ -8,6 +8,7 @@ from aihwkit.optim.context import AnalogContext
 from torch import Tensor, cat, ones_like, where
 from torch.autograd import no_grad
 
+from aihwkit_dspt.optim.forgotten import watch
 from aihwkit_dspt.optim.gradient import gradient_norm
 from aihwkit_dspt.tiles.uncompiled import not_exported
 
@@ -34,6 +35,8 @@ class GradientContext(AnalogContext):
     _scaled: Optional[Tensor] = None
     _n_counted = 0
     _n_taken = 0
+    is_trained = False
+    kept_since = 0
 
     @property
     def grad(self) -> Optional[Tensor]:
@@ -62,6 +65,8 @@ class GradientContext(AnalogContext):
         """Errors that are kept, scaled as the gradient was."""
         self._scale_errors()
         errors: List[Tensor] = self.__dict__["analog_grad_output"]
+        if len(errors) < len(self.analog_input):  # a backward pass is about to add the last one
+            watch(self, len(self.analog_input))
         return errors
 
     @analog_grad_output.setter
@@ -83,6 +88,7 @@ class GradientContext(AnalogContext):
 
     def take(self) -> None:
         """Show a step no gradient until more is kept; it takes the vectors."""
+        self.is_trained = True
         if self.use_indexed:
             self._join_images()
         self._n_taken = len(self.analog_input)

@@ -14,6 +14,7 @@ from torch.optim.optimizer import (
 )
 
 from aihwkit_dspt.optim.context import GradientContext
+from aihwkit_dspt.optim.forgotten import OptimizerSteps
 
 Call = Tuple[Tuple[Any, ...], Dict[str, Any]]
 
@@ -33,6 +34,7 @@ def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> Optional[Call]
         ArgumentError: if a fused optimizer was to unscale the gradients, of which it does not know
             those of the tiles.
     """
+    OptimizerSteps.taken += 1
     contexts = [each for each in _contexts(optimizer) if isinstance(each, GradientContext)]
     if not contexts:
         return None

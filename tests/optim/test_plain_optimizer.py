@@ -99,3 +99,41 @@ def test_what_needs_no_pulses_passes() -> None:
         for _ in range(2):
             loss_of(model, *batch()).backward()
             optimizer.step()
+
+
+def digital_only(model: Any) -> Any:
+    """Return an optimizer that was given no array."""
+    return AdamW([p for n, p in model.named_parameters() if "analog_ctx" not in n], lr=1e-3)
+
+
+def test_a_forgotten_array_is_named_once() -> None:
+    """It would keep the vectors of all batches."""
+    model = tracking_network()
+    optimizer = digital_only(model)
+
+    def fit() -> None:
+        for _ in range(30):
+            loss_of(model, *batch()).backward()
+            optimizer.step()
+
+    with pytest.warns(UserWarning, match="no optimizer was given its parameter") as warned:
+        fit()
+    sizes = ["3 outputs keeps the vectors of 21", "5 outputs keeps the vectors of 21"]
+    assert [size in str(each.message) for size, each in zip(sizes, warned)] == [True, True]
+    assert len(warned) == 2
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_what_is_not_forgotten_is_not_named() -> None:
+    """Long accumulation, gradients without any step, and an optimizer that comes seldom."""
+    model, other = tracking_network(), tracking_network()
+    for _ in range(50):
+        loss_of(model, *batch()).backward()
+    often, seldom = digital_only(other), AnalogSGD(other.parameters(), lr=0.1)
+    loss_of(other, *batch()).backward()
+    seldom.step()
+    for _ in range(60):
+        loss_of(other, *batch()).backward()
+        often.step()
+    seldom.step()
+    assert not any(tile.analog_ctx.has_gradient() for tile in other.analog_tiles())
