@@ -44,7 +44,8 @@ class DeviceDefaults:
     * ``transfer_lr``: in each sweep the slow array takes that share of the residual. Larger ones
       learn faster and end worse.
     * ``transfer_update.desired_bl``: one transfer can move a slow cell by one percent of its range,
-      or by one pulse.
+      or by one pulse. ``update_management`` is on, so that all of these pulses are sent: without it
+      a train of :math:`BL` pulses sends :math:`\sqrt{BL}` at most, and the buffer forgets the rest.
     * Learned output scales keep first weights apart that differ by less than a pulse.
     """
 

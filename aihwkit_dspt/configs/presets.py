@@ -56,7 +56,7 @@ def _compound(algorithm: str, device: Callable[[], Any]) -> TrackingTransferComp
             noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
         ),
         transfer_update=PresetUpdateParameters(
-            desired_bl=derived.transfer_bl, update_bl_management=False, update_management=False
+            desired_bl=derived.transfer_bl, update_bl_management=False, update_management=True
         ),
         **ALGORITHMS[algorithm],
     )
