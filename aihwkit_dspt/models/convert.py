@@ -184,6 +184,9 @@ def _convert(
             _require_dtype(_called(name, module), weight, config)
         return config
 
+    left = list(plan.left)
+    if "" in left:  # for aihwkit the modules in one that is left are names of their own there
+        left += [name for name, _ in model.named_children()]
     _forget_namesake(model)
     try:
         analog: nn.Module = convert_to_analog(
@@ -192,7 +195,7 @@ def _convert(
             tile_module_class,
             {**plan.classes, nn.Sequential: _Sequential},
             config_of,
-            exclude_modules=plan.left,
+            exclude_modules=left,
             inplace=True,
         )
     except (AihwkitException, ValueError, TypeError, RuntimeError) as error:

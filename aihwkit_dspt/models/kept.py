@@ -49,8 +49,11 @@ def linear(
 
 
 def keep_hooks(module: nn.Module, replacement: nn.Module) -> None:
-    """Give the module that takes the place of another one its mode and its hooks."""
-    replacement.train(module.training)
+    """Give the module that takes the place of another one its mode and its hooks.
+
+    The modules in it keep their own mode.
+    """
+    replacement.training = module.training
     for name in HOOKS:
         hooks: Dict[int, Any] = module.__dict__.get(name) or {}
         if hooks:
@@ -66,6 +69,7 @@ def keep_layer(layer: nn.Module, analog: AnalogLayerBase) -> None:
         layer: the digital layer.
         analog: the analog one.
     """
+    analog.train(layer.training)
     keep_hooks(layer, analog)
     weight, bias = layer._parameters["weight"], layer._parameters.get("bias")
     assert weight is not None

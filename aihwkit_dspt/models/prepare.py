@@ -37,6 +37,7 @@ def prepare(module: nn.Module, name: str, plan: Plan) -> nn.Module:
             plan.left.append(name)
             return module
         if written is not module:
+            written.train(module.training)
             keep_hooks(module, written)
             return prepare(written, name, plan)
         if kind in plan.classes:

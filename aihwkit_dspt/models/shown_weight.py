@@ -120,8 +120,9 @@ def _refuse(name: str, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
     written = args[:1] or kwargs.get("tensor") if writes else None
     targets = tree_flatten((written, kwargs.get("out")))[0]
     if any(isinstance(target, ShownWeight) for target in targets):
+        what = "an assignment" if name == "__set__" else name
         raise TileError(
-            f"{name} would not reach the arrays of an analog layer, whose weight only shows what "
+            f"{what} would not reach the arrays of an analog layer, whose weight only shows what "
             "they hold: pass new weights to layer.set_weights(weight, bias)"
         )
     if name in PRODUCTS:

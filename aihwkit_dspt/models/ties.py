@@ -18,12 +18,13 @@ def tied_modules(model: nn.Module) -> Dict[int, str]:
         for key, value in module._parameters.items():
             if value is not None:
                 owners.setdefault(id(value), []).append((f"{name}.{key}".lstrip("."), module))
-    return {
-        id(module): next(other for other, owner in found if owner is not module)
-        for found in owners.values()
-        for _, module in found
-        if any(owner is not module for _, owner in found)
-    }
+    tied: Dict[int, str] = {}
+    for found in owners.values():
+        for _, module in found:
+            others = (other for other, owner in found if owner is not module)
+            for other in others:
+                tied.setdefault(id(module), other)
+    return tied
 
 
 def untie_in_config(model: nn.Module) -> None:

@@ -120,6 +120,30 @@ def test_modes_hooks_and_frozen_layers() -> None:
     )
 
 
+def test_every_module_keeps_its_mode() -> None:
+    """Also a frozen batch norm in a network that trains."""
+    model = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.BatchNorm1d(4), nn.GRU(4, 4)))
+    model[1][0].eval()
+    analog = convert(model, config())
+    modes = {name: module.training for name, module in analog.named_modules()}
+    assert [name for name, training in modes.items() if not training] == ["1.0"]
+
+
+def test_a_whole_model_can_be_excluded() -> None:
+    """Then nothing in it is converted, as in any other module."""
+
+    class OwnAttention(nn.MultiheadAttention):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x, x, x)[0]
+
+    for model, names in ((OwnAttention(4, 2), []), (nn.Sequential(nn.Linear(4, 4)), [""])):
+        with pytest.warns(UserWarning, match="0% of the multiplications became analog"):
+            analog = convert(model, config(), exclude_modules=names)
+        assert not list(analog.analog_tiles())
+        x = torch.randn(3, 2, 4)
+        assert torch.equal(analog(x), model(x))
+
+
 @pytest.mark.parametrize("tiles", ["one", "several"])
 @pytest.mark.parametrize("bias", ["digital", "analog"])
 def test_weights_can_be_looked_at(bias: str, tiles: str) -> None:
