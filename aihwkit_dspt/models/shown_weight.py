@@ -8,19 +8,23 @@ import torch
 from aihwkit.exceptions import TileError
 from aihwkit.nn.modules.base import AnalogLayerBase
 from torch import Tensor
-from torch._C import DisableTorchFunctionSubclass
 from torch.utils._pytree import tree_flatten, tree_map
 
 OF_SHAPE = {
-    *("__get__:device", "__get__:dtype", "__get__:grad", "__get__:grad_fn", "__get__:is_cpu"),
-    *("__get__:is_cuda", "__get__:is_leaf", "__get__:is_meta", "__get__:is_quantized"),
-    *("__get__:is_sparse", "__get__:itemsize", "__get__:layout", "__get__:names"),
-    *("__get__:nbytes", "__get__:ndim", "__get__:requires_grad", "__get__:shape", "__len__"),
-    *("dim", "element_size", "get_device", "is_complex", "is_floating_point", "is_signed"),
-    *("nelement", "numel", "size", "empty_like", "ones_like", "zeros_like", "new_zeros"),
-    *("new_empty", "new_ones", "new_full", "new_tensor", "full_like", "rand_like", "randn_like"),
+    *("__get__:dtype", "__get__:grad", "__get__:grad_fn", "__get__:is_leaf", "__get__:is_meta"),
+    *("__get__:is_quantized", "__get__:is_sparse", "__get__:itemsize", "__get__:layout"),
+    *("__get__:names", "__get__:nbytes", "__get__:ndim", "__get__:requires_grad"),
+    *("__get__:shape", "__len__", "stride", "is_contiguous", "storage_offset", "dim", "size"),
+    *("element_size", "is_complex", "is_floating_point", "is_signed", "nelement", "numel"),
 }
-"""What can be said without the values of the weights."""
+"""What can be said without the layer."""
+
+OF_DEVICE = {
+    *("__get__:device", "__get__:is_cpu", "__get__:is_cuda", "get_device", "empty_like"),
+    *("ones_like", "zeros_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_empty"),
+    *("new_ones", "new_full", "new_tensor"),
+}
+"""What can be said from the device of the layer, without values."""
 
 PRODUCTS = {
     *("linear", "bilinear", "embedding", "multi_head_attention_forward", "einsum", "tensordot"),
@@ -49,6 +53,7 @@ class ShownWeight(Tensor):
     Args:
         layer: the analog layer.
         shape: shape of the weights of the digital layer.
+        dtype: data type of the tiles, if the layer cannot be asked.
 
     Raises:
         TileError: when it is written to or multiplied with.
@@ -57,9 +62,12 @@ class ShownWeight(Tensor):
     _layer: AnalogLayerBase
 
     @staticmethod
-    def __new__(cls, layer: AnalogLayerBase, shape: Sequence[int]) -> ShownWeight:
+    def __new__(
+        cls, layer: AnalogLayerBase, shape: Sequence[int], dtype: Optional[torch.dtype] = None
+    ) -> ShownWeight:
         """Return a tensor without memory of its own."""
-        shown: ShownWeight = torch.empty(1).expand(*shape).as_subclass(cls)
+        dtype = dtype or next(layer.analog_tiles()).get_dtype()
+        shown: ShownWeight = torch.empty(1, dtype=dtype).expand(*shape).as_subclass(cls)
         shown._layer = layer
         return shown
 
@@ -76,20 +84,22 @@ class ShownWeight(Tensor):
         name = _name_of(func)
         if name == "__get__:data":
             return args[0]
+        if name in OF_SHAPE:
+            return super().__torch_function__(func, types, args, kwargs)  # type: ignore[no-untyped-call]
         _refuse(name, args, kwargs)
-        read = _without_values if name in OF_SHAPE else _values
+        read = _without_values if name in OF_DEVICE else _values
         args, kwargs = tree_map(read, args), tree_map(read, kwargs)
         return func(*args, **kwargs)
 
     def __deepcopy__(self, memo: Dict[int, Any]) -> ShownWeight:
         # The layer is being copied, or its copy would show this layer's weights.
-        return ShownWeight(memo.get(id(self._layer), self._layer), _shape(self))
+        return ShownWeight(memo.get(id(self._layer), self._layer), self.shape, self.dtype)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return ShownWeight, (self._layer, tuple(_shape(self)))
+        return ShownWeight, (self._layer, tuple(self.shape), self.dtype)
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
-        return f"weight of {type(self._layer).__name__}, shape {list(_shape(self))}"
+        return f"weight of {type(self._layer).__name__}, shape {list(self.shape)}"
 
 
 def show_weight(layer: AnalogLayerBase, shape: Sequence[int]) -> None:
@@ -100,11 +110,6 @@ def show_weight(layer: AnalogLayerBase, shape: Sequence[int]) -> None:
         shape: shape of the weights of the digital layer.
     """
     layer.weight = ShownWeight(layer, shape)
-
-
-def _shape(shown: ShownWeight) -> torch.Size:
-    with DisableTorchFunctionSubclass():  # type: ignore[no-untyped-call]
-        return shown.shape
 
 
 def _name_of(func: Any) -> str:
@@ -136,19 +141,16 @@ def _values(item: Any) -> Any:
     """Return the weights that are in use for one that shows them."""
     if not isinstance(item, ShownWeight):
         return item
-    layer, shape = item._layer, _shape(item)
-    weight: Tensor = layer.get_weights()[0]
-    return weight.detach().reshape(shape).to(_device(layer)).clone()
+    weight: Tensor = item._layer.get_weights()[0]
+    return weight.detach().reshape(item.shape).to(_device(item)).clone()
 
 
 def _without_values(item: Any) -> Any:
     """Return a tensor of the same kind without memory for a weight that is shown."""
     if not isinstance(item, ShownWeight):
         return item
-    layer, shape = item._layer, _shape(item)
-    dtype = next(layer.analog_tiles()).get_dtype()
-    return torch.empty(1, dtype=dtype, device=_device(layer)).expand(shape)
+    return torch.empty(1, dtype=item.dtype, device=_device(item)).expand(item.shape)
 
 
-def _device(layer: AnalogLayerBase) -> torch.device:
-    return torch.device(next(layer.analog_tiles()).device)
+def _device(shown: ShownWeight) -> torch.device:
+    return torch.device(next(shown._layer.analog_tiles()).device)
