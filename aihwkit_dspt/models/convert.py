@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import warnings
 from copy import deepcopy
-from typing import Any, Callable, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 import torch
 from aihwkit.exceptions import AihwkitException, ArgumentError, ConfigError
 from aihwkit.nn.conversion import convert_to_analog
-from aihwkit.nn.modules.container import AnalogSequential, AnalogWrapper
 from aihwkit.simulator.parameters.base import RPUConfigBase
 from torch import nn
 
-from aihwkit_dspt.configs.checks import require_choice, require_whole, shown, suggestion
+from aihwkit_dspt.configs.checks import require_choice, require_whole
+from aihwkit_dspt.models.arguments import check, check_optional, names_of, require_known
+from aihwkit_dspt.models.containers import SameSequential, own_wrapper
 from aihwkit_dspt.models.kept import keep_hooks, keep_layer
 from aihwkit_dspt.models.prepare import prepare
 from aihwkit_dspt.models.report import warn_if_digital
@@ -76,11 +77,11 @@ def convert(
         AihwkitException: an error of the same kind as aihwkit's, with the name of the layer, if a
             tile cannot be built.
     """
-    _check(model, rpu_config)
+    check(model, rpu_config)
     require_choice("tied", tied, ("keep", "untie"))
-    excluded = _names(exclude_modules)
+    excluded = names_of(exclude_modules)
     max_groups = require_whole("max_groups", max_groups, 1)
-    _check_optional(specific_rpu_config_fun, tile_module_class)
+    check_optional(specific_rpu_config_fun, tile_module_class)
 
     def config_of(name: str, module: nn.Module) -> Any:
         config = deepcopy(rpu_config)
@@ -102,7 +103,7 @@ def convert(
     )
     places = part_shared(copied)
     prepared = prepare(copied, "", plan)
-    _require_known(excluded, {*named, *(name for name, _ in prepared.named_modules())})
+    require_known(excluded, {*named, *(name for name, _ in prepared.named_modules())})
     analog = _convert(prepared, rpu_config, plan, tile_module_class)
     join_shared(analog, places)
     if plan.untie:
@@ -117,37 +118,6 @@ def convert(
     return analog
 
 
-def _check(model: Any, rpu_config: Any) -> None:
-    if not isinstance(model, nn.Module):
-        raise ArgumentError(f"model={shown(model)} is not valid: pass a torch.nn.Module")
-    if not isinstance(rpu_config, RPUConfigBase):
-        raise ArgumentError(
-            f"rpu_config={shown(rpu_config)} is not valid: pass an instance of an RPU "
-            "configuration, e.g. build_config('e-rider', SoftBoundsDevice())"
-        )
-
-
-def _check_optional(function: Any, tile_module_class: Any) -> None:
-    if function is not None and not callable(function):
-        raise ArgumentError(
-            f"specific_rpu_config_fun={shown(function)} is not valid: pass a function of name, "
-            "layer and configuration, or None"
-        )
-    if tile_module_class is not None and not isinstance(tile_module_class, type):
-        raise ArgumentError(
-            f"tile_module_class={shown(tile_module_class)} is not valid: pass a class or None"
-        )
-
-
-def _names(names: Any) -> List[str]:
-    """Return names of modules as a list."""
-    if not isinstance(names, Iterable) or isinstance(names, (str, bytes, torch.Tensor)):
-        raise ArgumentError(
-            f"exclude_modules={shown(names)} is not valid: pass a list of names of modules"
-        )
-    return list(names)
-
-
 def _copy(model: nn.Module) -> nn.Module:
     """Return a copy; torch copies no tensor that was computed, as a weight norm keeps one."""
     computed = {
@@ -158,13 +128,6 @@ def _copy(model: nn.Module) -> nn.Module:
     }
     copied: nn.Module = deepcopy(model, computed)
     return copied
-
-
-def _require_known(names: List[Any], known: Set[str]) -> None:
-    for name in names:
-        if not isinstance(name, str) or name not in known:
-            hint = suggestion(str(name), known)
-            raise ArgumentError(f"exclude_modules has {shown(name)}, which is no module{hint}")
 
 
 def _convert(
@@ -187,17 +150,17 @@ def _convert(
     left = list(plan.left)
     if "" in left:  # for aihwkit the modules in one that is left are names of their own there
         left += [name for name, _ in model.named_children()]
-    _forget_namesake(model)
     try:
-        analog: nn.Module = convert_to_analog(
-            model,
-            rpu_config,
-            tile_module_class,
-            {**plan.classes, nn.Sequential: _Sequential},
-            config_of,
-            exclude_modules=left,
-            inplace=True,
-        )
+        with own_wrapper(type(model)):
+            analog: nn.Module = convert_to_analog(
+                model,
+                rpu_config,
+                tile_module_class,
+                {**plan.classes, nn.Sequential: SameSequential},
+                config_of,
+                exclude_modules=left,
+                inplace=True,
+            )
     except (AihwkitException, ValueError, TypeError, RuntimeError) as error:
         if not seen or str(error).startswith(_called(*seen[-1])):
             raise
@@ -227,21 +190,3 @@ def _require_dtype(called: str, weight: torch.Tensor, config: Any) -> None:
             f"{called} has weights of {weight.dtype}, but its tile computes in {wanted}: pass "
             f"model.to({wanted})"
         )
-
-
-def _forget_namesake(model: nn.Module) -> None:
-    """Keep aihwkit from wrapping the model in the class of another one with the same name."""
-    name = f"{AnalogWrapper.__name__}{type(model).__name__}"
-    known = AnalogWrapper.SUBCLASSES.get(name)
-    if known is not None and known.__bases__[1] is not type(model):
-        del AnalogWrapper.SUBCLASSES[name]
-
-
-class _Sequential:
-    """aihwkit's ``AnalogSequential`` of the same modules, whatever the mode."""
-
-    @staticmethod
-    def from_digital(module: nn.Sequential, *_: Any) -> nn.Module:
-        analog: nn.Module = AnalogSequential()
-        analog._modules.update(module._modules)
-        return analog

@@ -11,7 +11,7 @@ import torch
 from aihwkit.exceptions import AihwkitException, ArgumentError, ConfigError, TileError
 from aihwkit.nn import AnalogLinear
 from aihwkit.nn.conversion import convert_to_digital
-from aihwkit.nn.modules.container import AnalogSequential
+from aihwkit.nn.modules.container import AnalogSequential, AnalogWrapper
 from aihwkit.optim import AnalogSGD
 from aihwkit.simulator.configs import InferenceRPUConfig
 from torch import Tensor, nn
@@ -299,6 +299,8 @@ def test_models_with_the_same_name() -> None:
         analog = convert(model, config())
         assert isinstance(analog, type(model))
         assert torch.allclose(analog(x), model(x), atol=1e-5)
+        assert type(convert(model, config())) is type(analog)
+        assert "AnalogWrapperNet" not in AnalogWrapper.SUBCLASSES
 
 
 def test_sequential_as_aihwkit_converts_it() -> None:
