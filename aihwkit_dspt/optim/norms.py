@@ -32,7 +32,8 @@ def analog_grad_norms(model: nn.Module) -> Dict[str, float]:
 
     Raises:
         ArgumentError: if ``model`` is not a module.
-        TileError: if there is no analog tile, or see :func:`gradient_norm`.
+        TileError: if there is no analog tile, or for an indexed convolution on a C++ tile, which
+            alone knows its index matrix.
     """
     norms = {}
     for name, tile in analog_tiles(model).items():
