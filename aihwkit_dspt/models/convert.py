@@ -45,12 +45,14 @@ def convert(
       queries, keys, values and outputs each;
     * ``nn.LSTM``, ``nn.GRU``, ``nn.RNN`` and their cells: layers for input and hidden state;
     * transposed convolutions, groups (one array each), ``padding="same"`` and all padding modes;
-      ``Conv1d`` and ``Conv3d`` with dilation or more inputs than an array has;
+      ``Conv1d`` and ``Conv3d`` as linear layers over patches, which may have dilation, more inputs
+      than an array, and any size;
     * Hugging Face's ``Conv1D`` (GPT-2); subclasses that have the forward of their kind.
 
-    A layer that is used in several places stays one layer. Frozen layers stay frozen, hooks and
-    modes (``train``, ``eval``) are kept. Analog layers show their ``weight`` (data type, device,
-    shape, values in use), which cannot be written to or multiplied with.
+    A layer that is used in several places stays one layer. Frozen layers stay frozen (aihwkit's own
+    pulsed tiles learn as long as the optimizer has their parameters). Hooks and modes (``train``,
+    ``eval``) are kept. Analog layers show their ``weight`` (data type, device, shape, values in
+    use), which cannot be written to or multiplied with.
 
     :func:`~aihwkit_dspt.conversion_report` says what became analog and why the rest did not::
 
@@ -94,7 +96,6 @@ def convert(
     named = {name for name, _ in model.named_modules(remove_duplicate=False)}
     copied = _copy(model)
     plan = Plan(
-        config_of=config_of,
         max_groups=max_groups,
         untie=tied == "untie",
         excluded={copied.get_submodule(name) for name in named.intersection(excluded)},
@@ -104,7 +105,7 @@ def convert(
     places = part_shared(copied)
     prepared = prepare(copied, "", plan)
     require_known(excluded, {*named, *(name for name, _ in prepared.named_modules())})
-    analog = _convert(prepared, rpu_config, plan, tile_module_class)
+    analog = _convert(prepared, rpu_config, plan, config_of, tile_module_class)
     join_shared(analog, places)
     if plan.untie:
         untie_in_config(analog)
@@ -134,6 +135,7 @@ def _convert(
     model: nn.Module,
     rpu_config: RPUConfigBase,
     plan: Plan,
+    layer_config: Callable[[str, nn.Module], Any],
     tile_module_class: Optional[type],
 ) -> nn.Module:
     """Convert by aihwkit, and keep what it drops."""
@@ -141,7 +143,7 @@ def _convert(
 
     def config_of(name: str, module: nn.Module, _: Any) -> Any:
         seen.append((name, module))
-        config = plan.config_of(name, module)
+        config = layer_config(name, module)
         weight = module._parameters.get("weight")
         if weight is not None:
             _require_dtype(_called(name, module), weight, config)

@@ -17,9 +17,6 @@ from aihwkit_dspt.models.grouped import padding_of
 class PatchConv(nn.Module):
     """A convolution as a linear layer that sees each patch of the input.
 
-    aihwkit's layers for one and three dimensions take indices from the tile, which tiles that are
-    cut into parts do not have, and know no dilation.
-
     Args:
         module: a convolution of one group that pads with zeros; its weights are copied.
     """

@@ -29,9 +29,6 @@ from aihwkit_dspt.models.recurrent import Recurrent, RecurrentCell
 class Plan:
     """What is asked for, and what is found out on the way through a model."""
 
-    config_of: Callable[[str, nn.Module], Any]
-    """Name and layer -> RPU configuration of its tiles."""
-
     max_groups: int
     """Most groups of a convolution that get arrays of their own."""
 
@@ -66,24 +63,23 @@ def as_it_is(module: nn.Module, name: str, plan: Plan) -> nn.Module:
 def convolution(module: _ConvNd, name: str, plan: Plan) -> nn.Module:
     """Write a convolution so that aihwkit has a layer for it.
 
-    aihwkit's layers have one group and pad both sides with zeros. Those of one and three dimensions
-    have no dilation and need a tile with indices.
+    aihwkit's layers have one group and pad both sides with zeros. That of two dimensions is taken.
+    Those of one and three dimensions need a tile in one part, have no dilation, and make their
+    indices one by one for every new size (seconds for 64 channels of length 500).
     """
     _require_few_groups(module, plan)
     if module.groups > 1:
         return GroupedConv(module)
     pads = padding_of(module)
-    even = pads[::2] == pads[1::2]
-    if module.padding_mode != "zeros" or not even:
+    if module.padding_mode != "zeros":
         return PaddedConv(module, pads)
-    if isinstance(module.padding, str):
-        return convolution(same_weights(module, padding=tuple(pads[::-2])), name, plan)
-    if len(module.kernel_size) == 2:
+    if len(module.kernel_size) != 2:
+        return PatchConv(module)
+    if not isinstance(module.padding, str):
         return module
-    dilated = any(step != 1 for step in module.dilation)
-    config = plan.config_of(name, module)
-    tile = config.get_default_tile_module_class(module.out_channels, module.weight[0].numel())
-    return PatchConv(module) if dilated or not tile.supports_indexed else module
+    if pads[::2] != pads[1::2]:
+        return PaddedConv(module, pads)
+    return same_weights(module, padding=tuple(pads[::-2]))  # type: ignore[no-any-return]
 
 
 def transposed(module: _ConvTransposeNd, name: str, plan: Plan) -> nn.Module:

@@ -100,6 +100,8 @@ CONVOLUTIONS: Dict[str, Row] = {
     "Conv2d, groups, no batch": Row(lambda: nn.Conv2d(4, 6, 3, groups=2), (4, 5, 5), 2),
     "Conv1d, groups": conv(nn.Conv1d, 6, groups=2, n_tiles=2),
     "Conv1d, more than a tile": Row(lambda: nn.Conv1d(192, 3, 3, padding=1), (2, 192, 5), 2),
+    "Conv1d, no batch": Row(lambda: nn.Conv1d(3, 4, 3, padding=1), (3, 5)),
+    "Conv1d, same, even kernel": Row(lambda: nn.Conv1d(3, 4, 2, padding="same"), (2, 3, 5)),
     "Conv3d, more than a tile": Row(lambda: nn.Conv3d(24, 2, 3), (1, 24, 3, 3, 3), 2),
     "ConvTranspose1d": conv(nn.ConvTranspose1d, stride=2, padding=1, output_padding=1),
     "ConvTranspose2d": conv(nn.ConvTranspose2d, 6, stride=2, dilation=2, bias=False),
