@@ -61,6 +61,8 @@ def reason(module: nn.Module) -> str:
         return "normalisation: one factor per channel"
     if found is not None:
         return found
+    if isinstance(module, nn.Bilinear):
+        return "bilinear: an array multiplies with one vector, not with two"
     if is_matrix(module):
         return "not converted: see aihwkit_dspt.convert"
     return "parameters of its own, used by its forward in a way that is not known here"

@@ -230,7 +230,7 @@ class ToSame(nn.Conv2d):
         (lambda: nn.utils.spectral_norm(nn.Linear(4, 4)), (2, 4), "its weight is computed"),
         (lambda: nn.Conv2d(40, 40, 3, groups=40), (1, 40, 3, 3), "40 groups.*max_groups=40"),
         (lambda: nn.LazyLinear(4), (), "its weight has no size yet"),
-        (lambda: nn.Bilinear(4, 4, 4), (), "not converted"),
+        (lambda: nn.Bilinear(4, 4, 4), (), "bilinear"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning", "ignore:Lazy modules")
