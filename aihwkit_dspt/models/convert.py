@@ -76,8 +76,8 @@ def convert(
 
     Raises:
         ArgumentError: if an argument is not valid, or a layer has another data type than its tile.
-        AihwkitException: an error of the same kind as aihwkit's, with the name of the layer, if a
-            tile cannot be built.
+        ConfigError, ModuleError, TileError: if a layer or its tile cannot be built, with the name
+            of the layer.
     """
     check(model, rpu_config)
     require_choice("tied", tied, ("keep", "untie"))
