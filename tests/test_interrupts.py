@@ -63,10 +63,13 @@ class Bench:
 
     Args:
         name: name of the case.
+        anew: whether each interrupt comes into the first update of a tile, which finds and makes
+            what later ones have.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, anew: bool = False) -> None:
         self.tile = quiet_tile((2, 3), **CASES[name])
+        self.name, self.anew = name, anew
         # Into the middle of a sweep, with the choppers of some lines flipped.
         train(self.tile, 9, N_BATCH)
         self.first, self.second = draw_batch(self.tile, N_BATCH), draw_batch(self.tile, N_BATCH)
@@ -80,6 +83,8 @@ class Bench:
 
     def restart(self) -> None:
         """Put the tile back to where it was, whatever is unfinished."""
+        if self.anew:
+            self.tile = quiet_tile((2, 3), **CASES[self.name])
         self.tile.tile.load_extra(self.state)
 
     def update(self) -> None:
@@ -131,9 +136,9 @@ class Bench:
         return number
 
 
-def interrupt_at(name: str, n_instants: int) -> None:
+def interrupt_at(name: str, n_instants: int, anew: bool = False) -> None:
     """Interrupt an update before some of its lines."""
-    bench, random = Bench(name), Random(name)
+    bench, random = Bench(name, anew), Random(name)
     n_lines = bench.n_lines()
     assert n_lines > 100  # an update is that long
     for number in random.sample(range(n_lines), min(n_instants, n_lines)):
@@ -146,6 +151,12 @@ def interrupt_at(name: str, n_instants: int) -> None:
 def test_instants_of_an_update(name: str) -> None:
     """An interrupt before some of the lines that are executed in an update."""
     interrupt_at(name, N_INSTANTS)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_instants_of_the_first_update(method: str) -> None:
+    """An update that makes what later ones find made."""
+    interrupt_at(f"{method}, line", 3 * N_INSTANTS, anew=True)
 
 
 @pytest.mark.slow

@@ -44,8 +44,8 @@ class NumbaFew(FusedProduct):
         """Return ``[n, out_size]`` products."""
         if matrix is not self._matrix:
             # The loops want weights as the array has them, [d_size, x_size].
-            self._matrix, values = matrix, matrix.numpy()
-            self._weights = values if self.backward else values.T
+            self._weights = matrix.numpy() if self.backward else matrix.numpy().T
+            self._matrix = matrix  # last: an interrupt in between leaves the array to be made again
         vectors = vectors.contiguous()  # parts of a layer that is cut in several arrays are not
         output, scales = self._drawn(vectors), np.empty((len(vectors), 1), np.float32)
         inputs, outputs = vectors.numpy(), output.numpy()

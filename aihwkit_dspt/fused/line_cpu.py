@@ -31,7 +31,8 @@ class NumbaLine(FusedLine):
     def __call__(self, matrix: Tensor, lines: slice) -> Tensor:
         """Return the ``[n_lines, out_size]`` read of lines."""
         if matrix is not self._matrix:
-            self._matrix, self._weights = matrix, matrix.numpy()
+            self._weights = matrix.numpy()
+            self._matrix = matrix  # last: an interrupt in between leaves the array to be made again
         weights = self._weights
         values = np.empty((lines.stop - lines.start, weights.shape[1]), weights.dtype)
         output = from_numpy(values)

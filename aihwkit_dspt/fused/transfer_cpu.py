@@ -157,6 +157,7 @@ class CpuTransfer(FusedTransfer):
         """Return the tensors of the stages as arrays that share their memory."""
         tensors = self.tensors()
         if not all(map(is_, tensors, self._tensors)):
-            self._tensors = tensors
+            # The key comes last: an interrupt in between leaves the arrays to be made again.
             self._arrays = tuple(values.numpy() for values in tensors)
+            self._tensors = tensors
         return self._arrays

@@ -115,10 +115,13 @@ class BatchedPulses:
         if self._cells is None or self._version != self.crossbar.parameters_version:
             crossbar = self.crossbar
             found = response(crossbar.device_config, crossbar.device_parameters())
-            self._version = crossbar.parameters_version
+            version = crossbar.parameters_version
             self._cells = cells_of(found)
             if self._has_write_noise:
                 self._write_noise = float(crossbar.device_config.write_noise_std * found.dw_min)
+            self._version = (
+                version  # last: an interrupt in between leaves the cells to be found again
+            )
         return self._cells
 
 

@@ -67,7 +67,6 @@ class DirectionReads:
 
     def _follow(self, weights: Tensor) -> None:
         """Take over weights that the array has got on another device or in new memory."""
-        self._weights = weights
         self._matrix = weights if self.backward else weights.t()
         if self._plain is not None:
             law, device = self._plain.law, weights.device
@@ -75,6 +74,7 @@ class DirectionReads:
                 kind(law, self.backward) for kind in self._kinds if kind.works_on(device)
             ]
         self._chosen: Dict[Tuple[int, Layout, int], Optional[Product]] = {}
+        self._weights = weights  # last: an interrupt before it leaves all of this to be done again
 
     def choose(self, n_vectors: int, layout: Layout, n_threads: int) -> Optional[Product]:
         """Return what multiplies vectors of this number and layout, ``None`` for aihwkit's tile."""

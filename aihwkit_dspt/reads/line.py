@@ -83,17 +83,16 @@ class LineReads:
 
     def _follow(self) -> None:
         """Take over weights that the array has got on another device or in new memory."""
-        self._weights = weights = self.crossbar.weights
+        weights = self.crossbar.weights
         self._matrix = weights.t() if self.lines.columns else weights
         self._fused: Optional[FusedLine] = None
         self._alone: Optional[LineAlone] = None
         if self._law is not None:
-            for kind in FUSED_LINES:
-                if kind.works_on(weights.device):
-                    self._fused = kind(self._law)
-                    return
-        if self._may_stand_alone:
+            kinds = [kind for kind in FUSED_LINES if kind.works_on(weights.device)]
+            self._fused = kinds[0](self._law) if kinds else None
+        if self._fused is None and self._may_stand_alone:
             self._alone = LineAlone(self.crossbar, *self._settings)
+        self._weights = weights  # last: an interrupt before it leaves all of this to be done again
 
     def read(self, lines: slice) -> Tensor:
         """Return the ``[n_lines, out_size]`` analog read of lines."""

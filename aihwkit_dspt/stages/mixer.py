@@ -125,9 +125,10 @@ class MixedWeight:
     def _shared_arrays(self, slow: Tensor, reference: Tensor) -> Tuple[Any, Any, Any]:
         """Return stored, slow and reference as ``[in_size, out_size]`` arrays in their memory."""
         if self._tensors[0] is not slow or self._tensors[1] is not reference:
-            self._tensors = slow, reference
             stored, weights = (self.oriented(values).numpy() for values in (self.stored, slow))
+            # The key comes last: an interrupt in between leaves the arrays to be made again.
             self._arrays = stored, weights, reference.numpy()
+            self._tensors = slow, reference
         return self._arrays
 
     def refresh(self, fast: Tensor, chopper: Chopper) -> None:

@@ -36,10 +36,11 @@ class LineAccess:
             return vectors
         if len(self._impulse) == 0 or self._impulse.device != like.device:
             # Every one-hot vector is a window of one of these: no copy, and no dense identity.
-            self._impulse = like.new_zeros(2, 2 * self.in_size - 1)
-            self._impulse[0, self.in_size - 1] = 1.0
-            self._impulse[1, self.in_size - 1] = -1.0
+            impulse = like.new_zeros(2, 2 * self.in_size - 1)
+            impulse[0, self.in_size - 1] = 1.0
+            impulse[1, self.in_size - 1] = -1.0
             self._windows = {}
+            self._impulse = impulse  # last: an interrupt before it leaves this to be done again
         window = self._windows.get((lines.start, height))
         if window is None:
             start = self.in_size - lines.stop
