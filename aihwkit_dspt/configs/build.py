@@ -215,7 +215,7 @@ def build_config(
         "transfer_forward": make_io(
             noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
         ),
-        # Without update management a train of BL pulses sends sqrt(BL) at most: the probabilities of
+        # Without update management a train of BL pulses sends sqrt(BL) at most: probabilities of
         # both lines are made for inputs of one, and a line asks for up to BL steps.
         "transfer_update": make_up(
             desired_bl=derived.transfer_bl, update_bl_management=False, update_management=True
