@@ -63,7 +63,8 @@ class GradientContext(AnalogContext):
     @property
     def analog_grad_output(self) -> List[Tensor]:
         """Errors that are kept, scaled as the gradient was."""
-        self._scale_errors()
+        if self._norm is not None:
+            self._scale_errors()
         errors: List[Tensor] = self.__dict__["analog_grad_output"]
         if len(errors) < len(self.analog_input):  # a backward pass is about to add the last one
             watch(self, len(self.analog_input))

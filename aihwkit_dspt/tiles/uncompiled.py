@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import wraps
-from sys import modules
 from typing import Any, Callable, TypeVar, cast
 
 import torch
@@ -12,6 +11,14 @@ from torch import compiler
 from torch._compile import _disable_dynamo
 
 _is_tracing: Callable[[], bool] = torch.jit._trace.is_tracing
+
+_callback: Callable[[], Any] = torch._C._dynamo.eval_frame.get_eval_frame_callback
+
+
+def _is_capturing() -> bool:
+    """Return whether torch.compile looks at the functions that are called now."""
+    return callable(_callback())
+
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -30,8 +37,7 @@ def uncompiled(method: Method) -> Method:
         # Where torch.compile asks is_exporting(), torch 2.10 says yes.
         if getattr(compiler, "_is_exporting_flag", False) or _is_tracing():
             raise not_exported(self)
-        # A compiler that has not been imported compiles nothing.
-        if compiler.is_compiling() or "torch._dynamo" in modules:
+        if compiler.is_compiling() or _is_capturing():
             return apart(self, *args, **kwargs)
         return method(self, *args, **kwargs)
 
