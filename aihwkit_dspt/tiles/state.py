@@ -136,8 +136,11 @@ def _split_signs(signs: Tensor, has_output: bool) -> Tuple[Tensor, Tensor]:
 
 def dump_state(pipeline: Pipeline) -> Dict[str, Any]:
     """Return the complete state as nested dicts of CPU tensors and Python values."""
-    state = {name: _to_cpu(value) for name, value in _without_arrays(pipeline).items()}
-    state.update({name: array.state() for name, array in named_arrays(pipeline).items()})
+    arrays = named_arrays(pipeline)
+    # The mixed weight may be missing, so it is not last: aihwkit expects that the last key may not.
+    names = sorted(arrays, key=lambda name: name != DERIVED)
+    state = {name: arrays[name].state() for name in names}
+    state.update({name: _to_cpu(value) for name, value in _without_arrays(pipeline).items()})
     return state
 
 
@@ -169,7 +172,7 @@ def load_state(pipeline: Pipeline, state: Dict[str, Any]) -> None:
     if state["format"] == [1]:
         state = from_format_1(state, pipeline.config)
     require_method(state, pipeline.config)
-    require_settings(state["settings"], pipeline.config)
+    require_settings(state.get("settings"), pipeline.config)
     arrays = named_arrays(pipeline)
     if DERIVED not in state or DERIVED not in arrays:
         state = {key: value for key, value in state.items() if key != DERIVED}
@@ -228,9 +231,10 @@ def require_format(state: Any) -> None:
 
 def require_method(state: Dict[str, Any], config: TrackingTransferCompound) -> None:
     """Raise ``TileError`` unless a state is of the method of a compound."""
-    if state["method"] != config.method_name():
+    found = state.get("method", "no method")
+    if found != config.method_name():
         raise StateError(
-            f"state is of {state['method']}, this tile simulates {config.method_name()}: "
+            f"state is of {found}, this tile simulates {config.method_name()}: "
             "build the model with the configuration that was saved"
         )
 

@@ -17,6 +17,8 @@ from aihwkit.simulator.presets.devices import ReRamArrayHfO2PresetDevice
 from torch import nn
 
 from aihwkit_dspt import TrackingTile
+from aihwkit_dspt.tiles.state import StateError
+from tests.fuzz.checks import check
 from tests.helpers import (
     PROPERTIES,
     difference,
@@ -340,3 +342,20 @@ def test_wrong_config_does_not_build() -> None:
     config.device.in_chop_prob = 0.0
     with pytest.raises(ConfigError, match="in_chop_prob"):
         TrackingTile(2, 3, config)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_key_of_a_state_is_needed(name: str) -> None:
+    """A state without one of its keys is refused; only the mixed weight is computed again."""
+    tile = quiet_tile((2, 3), **METHODS[name])
+    train(tile, 5, 2)
+    state = tile.tile.dump_extra()
+    for key in state:
+        less = {other: value for other, value in state.items() if other != key}
+        if key == "mixed_array":
+            tile.tile.load_extra(less, True)
+            check(tile)
+        else:
+            with pytest.raises(StateError):
+                tile.tile.load_extra(less, True)
+    assert list(state)[-1] != "mixed_array"  # aihwkit's own test takes the last one away
