@@ -23,13 +23,14 @@ from aihwkit_dspt.tiles.context import follow_device, is_frozen
 from aihwkit_dspt.tiles.names import named_values
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
+from aihwkit_dspt.tiles.tile_device import TileDevice
 from aihwkit_dspt.tiles.tile_hidden_parameters import TileHiddenParameters
 from aihwkit_dspt.tiles.tile_periphery import TilePeriphery
 from aihwkit_dspt.tiles.tile_state import TileState
 from aihwkit_dspt.tiles.uncompiled import uncompiled
 
 
-class TrackingTile(TileState, TileHiddenParameters, TileDataType, TilePeriphery):
+class TrackingTile(TileState, TileHiddenParameters, TileDataType, TilePeriphery, TileDevice):
     r"""Analog tile that is evaluated at :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)`.
 
     With more than two arrays the residuals of all but the slowest are added.

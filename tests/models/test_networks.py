@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import List
+from typing import Any, List
 
 import pytest
 import torch
@@ -32,6 +32,25 @@ def test_networks_convert(name: str) -> None:
     with torch.no_grad():
         assert logits(model, x).shape == shape
     assert logits(deepcopy(model), x).shape == shape
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TransformerEncoder",
+        "LSTM",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("ViT", "U-Net")),
+    ],
+)
+def test_networks_compile(name: str) -> None:
+    """``torch.compile`` leaves the tiles alone, and what shows their weights."""
+    model = convert(NETWORKS[name].make(), quiet_config()).eval()
+    x = NETWORKS[name].data()[0][:2]
+    torch._dynamo.reset()
+    compiled: Any = torch.compile(model, backend="eager")
+    with torch.no_grad():
+        assert torch.equal(logits(compiled, x), logits(model, x))
+    torch._dynamo.reset()
 
 
 def test_adapters_on_arrays() -> None:

@@ -9,12 +9,12 @@ from typing import Any, Callable, List
 import pytest
 import torch
 from aihwkit.exceptions import TileError
-from aihwkit.nn.conversion import convert_to_digital
+from aihwkit.nn.conversion import convert_to_analog, convert_to_digital
 from aihwkit.simulator.configs.configs import InferenceRPUConfig
 from torch import nn
 
 from aihwkit_dspt import analog_optimizer, to_inference
-from tests.helpers import difference
+from tests.helpers import difference, quiet_config
 from tests.optim.models import batch, loss_of, states, tracking_network
 
 
@@ -54,6 +54,17 @@ def test_a_compiled_model_trains_as_a_plain_one() -> None:
     found = " ".join(operations)
     assert "layer_norm" in found
     assert "tanh" in found
+    torch._dynamo.reset()
+
+
+def test_compiled_convolutions() -> None:
+    """aihwkit's layer asks in its forward where its tile is."""
+    model = convert_to_analog(nn.Sequential(nn.Conv2d(2, 3, 3), nn.Tanh()), quiet_config())
+    x = torch.randn(2, 2, 5, 5)
+    torch._dynamo.reset()
+    compiled: Any = torch.compile(model, backend="eager")
+    assert torch.equal(compiled(x), model(x))
+    assert not model[0].analog_module.is_cuda
     torch._dynamo.reset()
 
 
