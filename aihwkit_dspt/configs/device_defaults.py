@@ -28,7 +28,7 @@ class DeviceDefaults:
     ``gamma``                         :math:`n / 4000`, from 0.05 to 0.4      0.05   0.05     0.3
     ``update.desired_bl``             :math:`n / 40`, from 5 to 127              5      5      30
     ``fast_lr``                       :math:`n / (4\, BL)`, at least 3           1     10      10
-    ``transfer_lr``                   0.06                                    0.03   0.06    0.06
+    ``transfer_lr``                   0.06, above 100 states 0.04             0.03   0.04    0.04
     ``transfer_update.desired_bl``    :math:`n / 100`, from 1 to 127             1      2      12
     ``mapping.weight_scaling_omega``  0                                        0.3      0       0
     ================================  =====================================  =====  =====  ======
@@ -42,7 +42,8 @@ class DeviceDefaults:
       batch moves a cell of the fast array by a fortieth of its range at least, or by half a pulse
       below 20 states.
     * ``transfer_lr``: in each sweep the slow array takes that share of the residual. Larger ones
-      learn faster and end worse.
+      learn faster and end worse. Above 100 states a transfer sends several pulses, and those of
+      read noise let the slow array drift, to its own symmetric points.
     * ``transfer_update.desired_bl``: one transfer can move a slow cell by one percent of its range,
       or by one pulse. ``update_management`` is on, so that all of these pulses are sent: without it
       a train of :math:`BL` pulses sends :math:`\sqrt{BL}` at most, and the buffer forgets the rest.
@@ -77,13 +78,14 @@ class DeviceDefaults:
         parts = [SimulatedNumbers.of(part) for part in pulsed_devices(device)]
         states = mean(part.n_states for part in parts)
         has_few = states < FEW_STATES
-        desired_bl = _between(5, states / 40.0)
+        desired_bl, transfer_bl = _between(5, states / 40.0), _between(1, states / 100.0)
+        transfer_lr = 0.03 if has_few else 0.06 if transfer_bl == 1 else 0.04
         return cls(
             gamma=_rounded(min(max(states / 4000.0, 0.05), 0.4)),
             fast_lr=1.0 if has_few else _rounded(max(states / (4.0 * desired_bl), 3.0)),
-            transfer_lr=0.03 if has_few else 0.06,
+            transfer_lr=transfer_lr,
             desired_bl=desired_bl,
-            transfer_bl=_between(1, states / 100.0),
+            transfer_bl=transfer_bl,
             weight_scaling_omega=0.3 if has_few else 0.0,
         )
 
