@@ -203,15 +203,17 @@ class Crossbar:
         is_test: bool = False,
     ) -> Tensor:
         """Return the analog product of ``[n, x_size]`` inputs: ``[n, d_size]``; see aihwkit."""
-        layout = bias, in_trans, out_trans
-        return read_without_tiny(self.cpp.forward, x_input, *layout, is_test, True)
+        is_one = x_input.numel() == self.x_size - int(bias)
+        arguments = x_input, bias, in_trans, out_trans, is_test, True
+        return read_without_tiny(self.cpp.forward, *arguments, is_one=is_one)
 
     def read_rows(
         self, d_input: Tensor, bias: bool = False, in_trans: bool = False, out_trans: bool = False
     ) -> Tensor:
         """Return the analog transposed product of ``[n, d_size]`` inputs: ``[n, x_size]``."""
-        layout = bias, in_trans, out_trans
-        return read_without_tiny(self.cpp.backward, d_input, *layout, True)
+        arguments = d_input, bias, in_trans, out_trans, True
+        is_one = d_input.numel() == self.d_size
+        return read_without_tiny(self.cpp.backward, *arguments, is_one=is_one)
 
     def read_images(self, x_input: Tensor, like: Tensor, is_test: bool) -> Tensor:
         """Return the ``[n_images, d_size, *]`` outputs of a convolution, of the shape of ``like``.

@@ -14,13 +14,12 @@ _is_tracing: Callable[[], bool] = torch.jit._trace.is_tracing
 
 _callback: Callable[[], Any] = torch._C._dynamo.eval_frame.get_eval_frame_callback
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 
 def _is_capturing() -> bool:
     """Return whether torch.compile looks at the functions that are called now."""
     return callable(_callback())
-
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def uncompiled(method: Method) -> Method:

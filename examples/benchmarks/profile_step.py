@@ -37,7 +37,7 @@ PIPELINE = {
     "_transfer": "update: one line (BUFFER, SLOW, ESTIMATE)",
     "_refresh": "update: mixed weight",
 }
-"""Methods of a tracking tile -> label."""
+"""Methods of the pipeline of a tracking tile -> label."""
 
 
 def watched(training: Training) -> List[Tuple[Any, str, str]]:
@@ -60,7 +60,8 @@ def watched(training: Training) -> List[Tuple[Any, str, str]]:
         if isinstance(owner, type(tiles.AnalogTile)):
             continue  # one of the C++ tiles, which come next
         methods += [(owner, name, f"simulator tile: {name}") for name in passes]
-        methods += [(owner, name, text) for name, text in PIPELINE.items() if hasattr(owner, name)]
+    for owner in {type(item.tile.pipeline) for item in modules if hasattr(item.tile, "pipeline")}:
+        methods += [(owner, name, text) for name, text in PIPELINE.items()]
     for owner in (tiles.FloatingPointTile, tiles.AnalogTile):
         methods += [(owner, name, f"C++ {name}") for name in passes if name in vars(owner)]
     return methods

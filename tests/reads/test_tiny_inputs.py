@@ -37,6 +37,8 @@ def test_products_are_finite(n_vectors: int, mode: ReadMode, bounds: Any) -> Non
             assert output.isfinite().all()
             assert output[:n_vectors].abs().max() <= 100.0 * scale
             torch.testing.assert_close(output[n_vectors:], read(usual), rtol=0.05, atol=0.05)
+            assert read(vectors[:1]).isfinite().all()
+            assert read(vectors[:1].reshape(1, 1, size)).isfinite().all()
 
 
 @pytest.mark.parametrize("scale", SCALES.tolist())
