@@ -76,13 +76,14 @@ from aihwkit_dspt.optim.steps import watch_optimizer_steps  # noqa: E402
 from aihwkit_dspt.plan import TilePlan, TrainingPlan, training_plan  # noqa: E402
 from aihwkit_dspt.reads.executors import ReadExecutors, read_executors  # noqa: E402
 from aihwkit_dspt.slow_array import at_slow_weights  # noqa: E402
+from aihwkit_dspt.stages.adaptive import AdaptiveGain  # noqa: E402
 from aihwkit_dspt.stages.buffer import TransferBuffer  # noqa: E402
 from aihwkit_dspt.stages.chopper import Chopper  # noqa: E402
+from aihwkit_dspt.stages.estimator import SymmetricPointEstimator  # noqa: E402
 from aihwkit_dspt.stages.estimators import (  # noqa: E402
     ESTIMATORS,
     LowPassFilter,
     RunningMean,
-    SymmetricPointEstimator,
 )
 from aihwkit_dspt.stages.event import TransferEvent  # noqa: E402
 from aihwkit_dspt.stages.listener import Listener  # noqa: E402
@@ -107,6 +108,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ESTIMATORS",
     "PAPER_SETTINGS",
+    "AdaptiveGain",
     "AveragedWeights",
     "Chopper",
     "ConversionReport",

@@ -12,7 +12,7 @@ from aihwkit.nn.modules.rnn.cells import AnalogLSTMCell
 from aihwkit.optim import AnalogSGD
 from torch import Tensor, nn
 
-from aihwkit_dspt import TrackingTile, TransferScope, load_checkpoint
+from aihwkit_dspt import AdaptiveGain, TrackingTile, TransferScope, load_checkpoint
 from tests.helpers import quiet_config, quiet_device
 from tests.table import METHODS, Settings
 
@@ -33,6 +33,7 @@ SETTINGS: Dict[str, Settings] = {
         "reference_device": quiet_device(dw_min=0.02),
     },
     "E-RIDER-array": {**METHODS["E-RIDER"], "transfer_scope": TransferScope.ARRAY},
+    "E-RIDER-adaptive": {**METHODS["E-RIDER"], "estimator": AdaptiveGain, "transfer_every": 1.0},
     "E-RIDER-three arrays": {
         **METHODS["E-RIDER"],
         "unit_cell_devices": [quiet_device() for _ in range(3)],

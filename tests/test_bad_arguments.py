@@ -277,7 +277,7 @@ CHECKED_ELSEWHERE = {
     # Files: tests/test_checkpoint.py.
     *("load_checkpoint", "save_checkpoint"),
     # Stages, which a configuration builds: tests/test_extending.py.
-    *("ESTIMATORS", "SymmetricPointEstimator", "LowPassFilter", "RunningMean"),
+    *("ESTIMATORS", "SymmetricPointEstimator", "LowPassFilter", "RunningMean", "AdaptiveGain"),
     *("TransferBuffer", "Chopper", "Listener", "TransferEvent"),
 }
 

@@ -13,7 +13,7 @@ from typing import Any, Dict
 
 import pytest
 
-from aihwkit_dspt import TransferScope
+from aihwkit_dspt import AdaptiveGain, TransferScope
 from tests.fuzz.checks import check, check_same, state
 from tests.fuzz.instants import run_until_line, run_until_timer
 from tests.helpers import draw_batch, quiet_device, quiet_tile, train
@@ -34,6 +34,7 @@ VARIATIONS: Dict[str, Settings] = {
     "vector by vector": {"auto_scale": True, "auto_momentum": 1.0},
     "reference_device": {"reference_device": quiet_device(dw_min=0.02)},
     "other gamma": {},
+    "adaptive": {"estimator": AdaptiveGain},
     "three arrays": {
         "unit_cell_devices": [quiet_device() for _ in range(3)],
         "transfer_every_vec": [2.0, 3.0],
@@ -50,7 +51,9 @@ def _cases() -> Dict[str, Settings]:
             if name == "other gamma":
                 changed["gamma"] = 0.0 if settings.get("gamma") else 0.3
             has_reference = method in ("AGAD", "two-stage", "RIDER", "E-RIDER")
-            if name != "reference_device" or has_reference:
+            tracks = method in ("AGAD", "RIDER", "E-RIDER")
+            applies = {"reference_device": has_reference, "adaptive": tracks}
+            if applies.get(name, True):
                 cases[f"{method}, {name}"] = changed
     return cases
 

@@ -28,7 +28,8 @@ from aihwkit_dspt.configs.enums import (
 from aihwkit_dspt.configs.link_settings import residual_scales
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
-from aihwkit_dspt.stages.estimators import LowPassFilter, SymmetricPointEstimator
+from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
+from aihwkit_dspt.stages.estimators import LowPassFilter
 
 
 def chop_period(in_chop_prob: float) -> int:

@@ -26,7 +26,8 @@ from aihwkit_dspt.configs.link_settings import check_links
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
-from aihwkit_dspt.stages.estimators import LowPassFilter, SymmetricPointEstimator
+from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
+from aihwkit_dspt.stages.estimators import LowPassFilter
 
 if TYPE_CHECKING:
     from aihwkit_dspt.configs.compound import TrackingTransferCompound

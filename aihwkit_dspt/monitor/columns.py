@@ -11,6 +11,7 @@ COLUMNS: Dict[str, str] = {
     "sp_error_mean": "mean of Q - SP over these cells, in weight units",
     "sp_error_rms": "root-mean-square of Q - SP over these cells, in weight units",
     "sp_correlation": "correlation of Q with the SP over these cells",
+    "sp_known": "share of cells whose estimate rests on pulses, as far as the estimator tells",
     "fast_error_mean": "mean of P - SP over these cells, in weight units",
     "fast_error_rms": "root-mean-square of P - SP over these cells, in weight units",
     "fast_correlation": "correlation of P with the SP over these cells",

@@ -45,6 +45,7 @@ def look(pipeline: Pipeline, link: Link, truth: GroundTruth) -> Tensor:
         link.chopper.in_sign.mean(),
         link.chopper.out_sign.mean(),
         torch.linalg.vector_norm(working(pipeline.mixed_array.weights)),
+        link.estimator.known_cells().count_nonzero(),
     )
     device = truth.points.device
     return torch.stack([torch.as_tensor(x, dtype=torch.double, device=device) for x in numbers])
@@ -68,7 +69,7 @@ def finish(numbers: List[float], spread: float, n_points: int, n_cells: int) -> 
         n_cells: number of cells.
     """
     sums, product = numbers[:6], numbers[6]
-    residual, fast_saturated, slow_saturated, in_sign, out_sign, norm = numbers[7:]
+    residual, fast_saturated, slow_saturated, in_sign, out_sign, norm, n_known = numbers[7:]
     row: Dict[str, float] = {"n_points": n_points}
     errors = []
     for name, start in (("sp", 0), ("fast", 3)):
@@ -84,6 +85,8 @@ def finish(numbers: List[float], spread: float, n_points: int, n_cells: int) -> 
             (variance + 2.0 * with_points + spread, variance + spread),
             (spread, spread),
         )
+        if name == "sp":
+            row["sp_known"] = n_known / n_cells
     (estimate_mean, *estimate), (fast_mean, *fast) = errors
     covariance = product / n_points - estimate_mean * fast_mean if n_points else nan
     row["error_correlation"] = _correlation(covariance, tuple(estimate), tuple(fast))

@@ -6,9 +6,22 @@ from math import hypot, inf
 from typing import NamedTuple
 
 import torch
+from aihwkit.simulator.parameters.io import IOParameters
 
+from aihwkit_dspt.reads.coverage import Form, covers
 from aihwkit_dspt.reads.law import ReadLaw
 from aihwkit_dspt.reads.product import PlainProduct
+
+
+def line_noise(io: IOParameters, backward: bool) -> float:
+    """Return the standard deviation of repeated reads of a weight by a one-hot input.
+
+    It is in weight units. Of parameters that no line law covers the additive noise counts alone.
+    """
+    if not covers(Form.LINE_ONE_PASS, io, backward):
+        return hypot(max(io.out_noise, 0.0), max(io.w_noise, 0.0)) * abs(float(io.out_scale))
+    law = LineLaw.of(ReadLaw.of(io, backward))
+    return abs(law.factor) * law.noise
 
 
 class LineLaw(NamedTuple):

@@ -1,45 +1,13 @@
-"""Estimators of the symmetric point, one class each."""
+"""Estimators of the symmetric point, one class each, and their table."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Dict, Type
 
 from torch import Tensor, dtype, zeros
-from torch.nn import Module
 
-
-class SymmetricPointEstimator(Module, ABC):
-    r"""Estimates the symmetric points of the fast array from its reads.
-
-    A subclass says in :meth:`update` what a read does to the estimate :math:`Q`. It may keep more:
-    tensors that are registered with ``register_buffer`` are saved, loaded, copied and moved with
-    the tile.
-
-    Args:
-        in_size: number of lines of the fast array.
-        out_size: number of cells along a line.
-        eta: step size :math:`\eta` of the configuration, in (0, 1].
-        data_type: data type of the estimate.
-
-    Attributes:
-        sp_estimate: ``[in_size, out_size]`` estimate :math:`Q`, in weight units; zero at first.
-    """
-
-    def __init__(self, in_size: int, out_size: int, eta: float, data_type: dtype) -> None:
-        super().__init__()
-        self.eta = eta
-        self.sp_estimate: Tensor
-        self.register_buffer("sp_estimate", zeros(in_size, out_size, dtype=data_type))
-
-    @abstractmethod
-    def update(self, lines: slice, read: Tensor) -> None:
-        """Take a read into the estimate.
-
-        Args:
-            lines: the lines that were read.
-            read: ``[n_lines, out_size]`` read of :math:`P`, in weight units; not to be changed.
-        """
+from aihwkit_dspt.stages.adaptive import AdaptiveGain
+from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
 
 
 class LowPassFilter(SymmetricPointEstimator):
@@ -86,5 +54,6 @@ class RunningMean(SymmetricPointEstimator):
 ESTIMATORS: Dict[str, Type[SymmetricPointEstimator]] = {
     "low-pass": LowPassFilter,
     "running-mean": RunningMean,
+    "adaptive": AdaptiveGain,
 }
 """Name in the configuration -> estimator."""

@@ -29,6 +29,7 @@ from aihwkit_dspt.plain import plain
 from aihwkit_dspt.pulses.choose import batch_pulses
 from aihwkit_dspt.reads.array import ArrayReads
 from aihwkit_dspt.reads.line import LineReads
+from aihwkit_dspt.reads.one_hot import line_noise
 from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.stages.estimators import LowPassFilter
 from aihwkit_dspt.stages.reference import AnalogReference, Reference
@@ -172,7 +173,8 @@ def _link(
     data_type = source.shared.dtype
     sizes = source.d_size, source.x_size
     out_size, in_size = sizes if config.transfer_columns else sizes[::-1]
-    line_reads = LineReads(source, lines, transfer_read_parameters(config), config.read_mode)
+    read_io = transfer_read_parameters(config)
+    line_reads = LineReads(source, lines, read_io, config.read_mode)
     tracks = config.reference is ReferenceType.DYNAMIC
     syncs_every_read = config.reference_sync is ReferenceSync.EVERY_READ
     whole_array = config.transfer_scope is TransferScope.ARRAY
@@ -196,7 +198,9 @@ def _link(
         data_type,
     )
     # Nothing is estimated where the reference is given.
-    estimator = config.estimator if tracks else LowPassFilter
+    kind = config.estimator if tracks else LowPassFilter
+    estimator = kind(in_size, out_size, config.estimator_eta() if tracks else 0.0, data_type)
+    estimator.read_noise = line_noise(read_io, not config.transfer_columns)
     reference = Reference(in_size, out_size, data_type)
     if reference_array is not None:
         reference = AnalogReference(in_size, out_size, data_type, reference_array)
@@ -220,9 +224,7 @@ def _link(
         schedule=schedule,
         chopper=chopper,
         buffer=buffer,
-        estimator=estimator(
-            in_size, out_size, config.estimator_eta() if tracks else 0.0, data_type
-        ),
+        estimator=estimator,
         reference=reference,
         reference_array=reference_array,
         rate=TransferLearningRate(config, *granularities, schedule.events_per_sweep),

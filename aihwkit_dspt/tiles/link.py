@@ -11,7 +11,7 @@ from torch.nn import Module
 from aihwkit_dspt.reads.line import LineReads
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper, as_index
-from aihwkit_dspt.stages.estimators import SymmetricPointEstimator
+from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.listener import Listener
 from aihwkit_dspt.stages.reference import Reference

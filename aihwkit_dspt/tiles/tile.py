@@ -126,6 +126,18 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType, TilePeriphery,
         return self._value("sp_estimate")
 
     @property
+    def sp_known(self) -> Tensor:
+        """``[out_size, in_size]`` mask of cells whose estimate rests on pulses.
+
+        All, for an estimator that does not tell them from cells that never got one; see
+        :class:`~aihwkit_dspt.AdaptiveGain`.
+        """
+        pipeline = self.tile.pipeline
+        pipeline.settle()
+        known: Tensor = pipeline.oriented(pipeline.link.estimator.known_cells())
+        return known.cpu().clone().contiguous()
+
+    @property
     def transfer_buffer(self) -> Tensor:
         """``[out_size, in_size]`` copy of the transfer buffer H, in pulses."""
         return self._value("transfer_buffer")

@@ -15,13 +15,11 @@ from aihwkit_dspt.fused import transfer_gpu
 from aihwkit_dspt.fused.table import FUSED_TRANSFERS
 from aihwkit_dspt.fused.transfer import FusedTransfer
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
+from aihwkit_dspt.stages.adaptive import AdaptiveGain
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
-from aihwkit_dspt.stages.estimators import (
-    ESTIMATORS,
-    LowPassFilter,
-    SymmetricPointEstimator,
-)
+from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
+from aihwkit_dspt.stages.estimators import ESTIMATORS, LowPassFilter
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.reference import Reference
 from aihwkit_dspt.stages.timing import TransferTiming
@@ -101,10 +99,14 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer_gpu, "gpu_kernels", lambda: kernels)
 
 
+WITHOUT_PASS = {AdaptiveGain}
+"""Estimators that run stage by stage."""
+
 CASES = [
     (kind, estimates, dtype, name, out_chop_prob, tracks)
     for kind in FUSED_TRANSFERS
     for estimates in ESTIMATORS.values()
+    if estimates not in WITHOUT_PASS
     for dtype in kind.DATA_TYPES
     for name, out_chop_prob, tracks in product(BUFFERS, (0.0, 0.5), (True, False))
 ]
@@ -200,19 +202,33 @@ def test_subclasses_are_not_fused(own: type) -> None:
     assert torch.allclose(some.estimator.sp_estimate[0], expected)
 
 
-def test_a_second_try_starts_from_the_first() -> None:
+@pytest.mark.parametrize("estimates", WITHOUT_PASS)
+def test_without_a_pass(estimates: Type[SymmetricPointEstimator]) -> None:
+    """What has no fused pass is in no table of one, and is called."""
+    some = stages({}, 0.0, True, torch.float32, estimates)
+    types = tuple(map(type, (some.chopper, some.buffer, some.estimator)))
+    assert not any(types in kind.STAGES for kind in FUSED_TRANSFERS)
+    assert some.fused(torch.device("cpu")) is None
+    read = torch.randn(2, OUT_SIZE)
+    take(some, slice(1, 3), read, 1.0)
+    assert torch.equal(some.estimator.sp_estimate[1:3], read)  # the mean of one read
+
+
+@pytest.mark.parametrize("estimates", ESTIMATORS.values())
+def test_a_second_try_starts_from_the_first(estimates: Type[SymmetricPointEstimator]) -> None:
     """Stage by stage, a read that was interrupted is taken once."""
-    some = stages({}, 0.0, True, torch.float16)
-    changing = some.buffer.hidden, some.estimator.sp_estimate
+    some = stages({}, 0.0, True, torch.float16, estimates)
+    changing = [some.buffer.hidden, *some.estimator.buffers()]
     before = [value.clone() for value in changing]
     event = TransferEvent(0, slice(1, 3), 0, 1.7, True)
     read = torch.randn(2, OUT_SIZE).half()
     some.take(event, read, None)
     once = [value.clone() for value in changing]
-    assert not any(map(torch.equal, once, before))
+    assert not torch.equal(once[0], before[0])
+    assert not torch.equal(once[1], before[1])
     event.stage = Stage.STARTED
     some.take(event, read, None)
-    assert all(map(torch.equal, changing, once))
+    assert all(map(same, changing, once))
 
 
 def test_increments_below_a_pulse() -> None:

@@ -47,6 +47,8 @@ def by_hand(tile: TrackingTile) -> Dict[str, float]:
         row[f"{name}_error_mean"] = (values - points).mean().item()
         row[f"{name}_error_rms"] = (values - points).square().mean().sqrt().item()
         row[f"{name}_correlation"] = correlation(values, points)
+        if name == "sp":
+            row["sp_known"] = tile.sp_known.double().mean().item()
     row["error_correlation"] = correlation(estimate - points, fast - points)
     row["residual_rms"] = (fast - reference).square().mean().sqrt().item()
     for name, values, number in (("fast", fast, 0), ("slow", slow, 1)):

@@ -8,12 +8,8 @@ from typing import List
 import pytest
 import torch
 
-from aihwkit_dspt.stages.estimators import (
-    ESTIMATORS,
-    LowPassFilter,
-    RunningMean,
-    SymmetricPointEstimator,
-)
+from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
+from aihwkit_dspt.stages.estimators import ESTIMATORS, LowPassFilter, RunningMean
 
 ALL = slice(0, 1)
 
