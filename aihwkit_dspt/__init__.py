@@ -90,6 +90,7 @@ from aihwkit_dspt.stages.listener import Listener  # noqa: E402
 from aihwkit_dspt.tensor_states import states_in_tensors  # noqa: E402
 from aihwkit_dspt.tile_points import TileSymmetricPoints, symmetric_points  # noqa: E402
 from aihwkit_dspt.tiles.tile import TrackingTile  # noqa: E402
+from aihwkit_dspt.warm_start import WarmStart, join_next_array  # noqa: E402
 from aihwkit_dspt.zero_shifting import (  # noqa: E402
     PulseBudget,
     ZeroShiftResult,
@@ -158,6 +159,7 @@ __all__ = [
     "TransferEvent",
     "TransferScope",
     "TransferStart",
+    "WarmStart",
     "ZeroShiftResult",
     "analog_grad_norms",
     "analog_optimizer",
@@ -172,6 +174,7 @@ __all__ = [
     "export_to_aihwkit",
     "filter_response",
     "filter_spectra",
+    "join_next_array",
     "load_checkpoint",
     "n_states",
     "operation_counts",

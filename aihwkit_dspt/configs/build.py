@@ -19,11 +19,11 @@ from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagem
 from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.training import UpdateParameters
 
+from aihwkit_dspt.configs.chain_defaults import MOST_ARRAYS, chain_settings
 from aihwkit_dspt.configs.checks import require_whole, shown, suggestion
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.device_defaults import DeviceDefaults
 from aihwkit_dspt.configs.enums import ReferenceSync, ReferenceType, TransferStart
-from aihwkit_dspt.configs.link_settings import CHAIN_GROWTH
 from aihwkit_dspt.configs.rpu_config import TrackingRPUConfig
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.stages.estimators import LowPassFilter, RunningMean
@@ -81,15 +81,6 @@ ALGORITHMS: Dict[str, Dict[str, Any]] = {
     "two-stage": {**COMMON, "reference": ReferenceType.STATIC, "in_chop_prob": 0.0},
 }
 """Settings of each tracking algorithm; every field can be overridden."""
-
-CHAIN_GAMMA = 0.5
-"""Weight of an array in a chain of more than two, relative to the next slower one.
-
-A first rule, with :data:`CHAIN_GROWTH` from the scripts of Li et al. (AISTATS 2026) for LeNet-5 on
-devices with four states; nothing here is tuned."""
-
-MOST_ARRAYS = 16
-"""Longest chain: the period of the next link would be some :math:`10^{10}` transfers."""
 
 AIHWKIT_ALGORITHMS = (
     "sgd",
@@ -159,8 +150,9 @@ def build_config(
         n_devices: devices in the unit cell, for aihwkit's ``"sgd"`` only.
         construction_seed: seed of the devices; with the same seed aihwkit's compounds draw the
             same devices.
-        n_arrays: arrays in the chain, for the tracking algorithms. With more than two the settings
-            ``gamma`` is 0.5 and periods grow by 5 from link to link: a first rule.
+        n_arrays: arrays in the chain, for the tracking algorithms. With more than two the weight
+            of an array between is half that of the one before, and one after the other learns what
+            the ones before it leave, see ``aihwkit_dspt.configs.chain_defaults``.
         kwargs: fields of :class:`~aihwkit_dspt.TrackingTransferCompound` (``gamma``,
             ``fast_lr``, ...) or of the RPU configuration (``mapping``, ``forward``, ...). Whoever
             passes ``transfer_every`` counts in batches, unless ``units_in_mbatch=False``. For
@@ -223,15 +215,11 @@ def build_config(
         "construction_seed": construction_seed,
         **ALGORITHMS[name],
     }
-    if n_arrays > 2:
-        settings["gamma"] = CHAIN_GAMMA
     if {"transfer_every", "transfer_every_vec", "units_in_mbatch"} & of_device.keys():
         settings.update(sweep_every=0.0, units_in_mbatch=True)
     settings.update(of_device)
-    if n_arrays > 2 and not settings["sweep_every"]:
-        every = settings.get("transfer_every", 1.0)
-        periods = [every * CHAIN_GROWTH**number for number in range(n_arrays - 1)]
-        settings.setdefault("transfer_every_vec", periods)
+    if n_arrays > 2:
+        settings.update(chain_settings(n_arrays, settings, of_device))
     periphery: Dict[str, Any] = {
         "forward": make_io(),
         "backward": make_io(),

@@ -142,6 +142,15 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     after a batch of that many vectors or more, all lines. In a chain the periods of slower links
     grow by 5. ``0`` transfers a line each ``transfer_every``, as aihwkit does."""
 
+    join_sweeps: Union[float, List[Optional[float]], None] = 0.0
+    """Warm start of a chain: sweeps over the fast array until the next array joins.
+
+    At first the fast array is transferred to the slowest one alone. Then the next slower array but
+    one joins and takes the transfers, while the slowest keeps what it has learned, and so on to the
+    least significant. A list has one number for each array between, the most significant first.
+    ``0`` lets all join at once. ``None`` waits for :func:`~aihwkit_dspt.join_next_array` or
+    :class:`~aihwkit_dspt.WarmStart`."""
+
     auto_scale_by_batch: bool = False
     """Whether ``auto_scale`` follows the vectors of a batch at once, not one by one.
 

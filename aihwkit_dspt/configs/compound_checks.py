@@ -22,6 +22,7 @@ from aihwkit_dspt.configs.enums import (
     TransferScope,
     TransferStart,
 )
+from aihwkit_dspt.configs.join_settings import check_joins
 from aihwkit_dspt.configs.link_settings import check_links
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
 from aihwkit_dspt.stages.buffer import TransferBuffer
@@ -42,6 +43,7 @@ def check_compound(config: TrackingTransferCompound) -> None:
     _check_unit_cell(config)
     _check_numbers(config)
     check_links(config)
+    check_joins(config)
     _check_unsupported(config)
     _check_reference(config)
     _check_stages(config)

@@ -18,6 +18,7 @@ from aihwkit_dspt.stages.mixer import MixedWeight, Residual
 from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.learning_rates import FastLearningRate
+from aihwkit_dspt.tiles.joined import joined_arrays
 from aihwkit_dspt.tiles.link import Link
 from aihwkit_dspt.tiles.names import named_arrays, named_stages
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
@@ -49,6 +50,7 @@ class Pipeline:
         slow: the slowest array.
         fast: the fastest array, which takes the gradient pulses.
         link: the link that reads it.
+        active: the links that transfer, fastest first.
         unfinished: whether a call was interrupted, see :meth:`settle`.
         is_changing: whether a method that is :func:`~aihwkit_dspt.tiles.settled.settled` is
             running.
@@ -69,8 +71,7 @@ class Pipeline:
         self.slow, self.fast = arrays[0], arrays[-1]
         self.link = links[-1]
         self.fastest_first = links[::-1]
-        self._schedules = [link.schedule for link in self.fastest_first]
-        self._none_due = (0,) * len(links)
+        self.joined = joined_arrays(config, links)
         self.fast_lr = fast_lr
         self.mixed_array = mixed_array
         self.reads = reads
@@ -82,7 +83,7 @@ class Pipeline:
         self.is_changing = False
         for array in self.device_arrays():
             array.owner = ref(self)
-        self.follow_granularities()
+        self.follow_joined()
         self.mixed = self._mixed_weight()
         self.refresh_weights()
 
@@ -116,6 +117,8 @@ class Pipeline:
                 if n_lines:
                     self._transfer(number)
         self._refresh()
+        if self.joined.is_due():
+            self.join_next()
         self.unfinished = False
         for link in self.fastest_first:
             for listener in link.listeners:
@@ -145,7 +148,23 @@ class Pipeline:
             if schedule.n_due:
                 self._transfer(number)
         self.refresh_weights()
+        self.follow_joined()
         self.unfinished = False
+
+    def join_next(self) -> None:
+        """Let the next array of a chain join, see :class:`~aihwkit_dspt.tiles.joined.JoinedArrays`.
+
+        Transfers that are due were done before.
+        """
+        self.joined.join()
+        self.follow_joined()
+
+    def follow_joined(self) -> None:
+        """Let the links follow which arrays have joined."""
+        self.active = self.joined.follow()
+        self._schedules = [link.schedule for link in self.active]
+        self._none_due = (0,) * len(self.active)
+        self.follow_granularities()
 
     def _update_fast(
         self, x_vectors: Tensor, d_vectors: Tensor, m_batch: int, due: Tuple[int, ...]
@@ -187,9 +206,9 @@ class Pipeline:
 
     def _transfer(self, number: int) -> None:
         """Do the transfer events of a link that are due, or what is left of them."""
-        link, source_lr = self.fastest_first[number], self.fast_lr.current
+        link, source_lr = self.active[number], self.fast_lr.current
         if number > 0:
-            source_lr = self.fastest_first[number - 1].rate.to_target(self.learning_rate)
+            source_lr = self.active[number - 1].rate.to_target(self.learning_rate)
         while link.schedule.n_due:
             changed = link.transfer(self.learning_rate, source_lr, self.counters)
             if changed is not None:

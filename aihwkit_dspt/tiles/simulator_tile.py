@@ -293,6 +293,12 @@ class TrackingSimulatorTile(SimulatorTile):
         slow.program(weights.to(slow.weights) - self.pipeline.residual())
         self.pipeline.refresh_weights()
 
+    @settled
+    def join_next(self) -> None:
+        """Let the next array of a chain join; one that is complete stays as it is."""
+        if not self.pipeline.joined.is_complete:
+            self.pipeline.join_next()
+
     def _link(self, array: Any) -> Link:
         links = self.pipeline.fastest_first
         return links[require_whole("array", array, 0, len(links) - 1)]

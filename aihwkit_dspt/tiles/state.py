@@ -146,7 +146,9 @@ def dump_state(pipeline: Pipeline) -> Dict[str, Any]:
 
 def _without_arrays(pipeline: Pipeline) -> Dict[str, Any]:
     """Return the state but for the arrays, with the tensors that are in use."""
+    joined = {"joined": pipeline.joined.state()} if len(pipeline.links) > 1 else {}
     return {
+        **joined,
         **{name: stage.state_dict() for name, stage in named_stages(pipeline).items()},
         **{name: schedule.state() for name, schedule in named_schedules(pipeline).items()},
         # Lists as in the state of aihwkit's C++ tiles, whose values all have a length.
@@ -180,6 +182,8 @@ def load_state(pipeline: Pipeline, state: Dict[str, Any]) -> None:
     elif isinstance(state[DERIVED], dict):
         state = {**state, DERIVED: {"weights": arrays[DERIVED].weights, **state[DERIVED]}}
     wanted = _without_arrays(pipeline)
+    if "joined" in wanted and "joined" not in state:  # of before: all joined from the start
+        state = {**state, "joined": {"n_joined": len(pipeline.links), "joined_at": 0}}
     _require_same_keys("state", state, [*wanted, *arrays])
     for name, value in wanted.items():
         _require_same_layout(f"state.{name}", state[name], value)
@@ -188,7 +192,9 @@ def load_state(pipeline: Pipeline, state: Dict[str, Any]) -> None:
         _require_same_layout(f"state.{name}", state[name], array.state())
     for name, array in arrays.items():
         array.load_state(state[name])
-    pipeline.follow_granularities()
+    if "joined" in wanted:
+        pipeline.joined.load_state(state["joined"])
+    pipeline.follow_joined()
     for name, stage in named_stages(pipeline).items():
         stage.load_state_dict(state[name])
     for name, schedule in named_schedules(pipeline).items():
