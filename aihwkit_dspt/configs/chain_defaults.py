@@ -11,7 +11,7 @@ CHAIN_GAMMA = 0.5
 
 From Li et al. (AISTATS 2026)."""
 
-JOIN_SWEEPS = 2000.0
+JOIN_SWEEPS = 1000.0
 """Sweeps over the fast array until the next array joins.
 
 A residual of half the range takes a cell of an HfO2 array through its range in some 120 sweeps."""
@@ -30,14 +30,14 @@ def chain_settings(
     ==================  =============================================================
     ``gamma``           :math:`\tfrac12, \tfrac14, \ldots` for the arrays between, the
                         most significant first; that of two arrays for the fast one
-    ``join_sweeps``     2000
+    ``join_sweeps``     1000
     ``transfer_lr_vec`` that of two arrays for the fast array, 0 for arrays between
     ==================  =============================================================
 
     The arrays but the fast one hold information. A chopper and a reference that follows would take
     it away: the reference of an array that stands still becomes its weight. So each is written
     from the fast array alone, whose reference is tracked, until the next one joins, and keeps then
-    what it has learned. ``docs/chains.md`` has what was measured.
+    what it has learned. ``docs/concepts/chains.md`` has what was measured.
 
     Whoever asks for no warm start (``join_sweeps=0``) gets transfers from each array to the next
     slower one, with periods that grow by 5.
@@ -47,8 +47,9 @@ def chain_settings(
         settings: fields of the compound so far.
         given: those that the caller gave.
     """
-    own: Dict[str, Any] = {"gamma": _scales(n_arrays, settings["gamma"])}
-    own["join_sweeps"] = JOIN_SWEEPS
+    own: Dict[str, Any] = {"join_sweeps": JOIN_SWEEPS}
+    if "gamma" not in given:
+        own["gamma"] = _scales(n_arrays, settings["gamma"])
     if given.get("join_sweeps", JOIN_SWEEPS) != 0.0:
         own["transfer_lr_vec"] = [settings["transfer_lr"], *[0.0] * (n_arrays - 2)]
     if not settings["sweep_every"]:

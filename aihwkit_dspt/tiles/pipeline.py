@@ -17,8 +17,8 @@ from aihwkit_dspt.stages.calendar import chunks
 from aihwkit_dspt.stages.mixer import MixedWeight, Residual
 from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from aihwkit_dspt.tiles.learning_rates import FastLearningRate
 from aihwkit_dspt.tiles.joined import joined_arrays
+from aihwkit_dspt.tiles.learning_rates import FastLearningRate
 from aihwkit_dspt.tiles.link import Link
 from aihwkit_dspt.tiles.names import named_arrays, named_stages
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
@@ -117,7 +117,7 @@ class Pipeline:
                 if n_lines:
                     self._transfer(number)
         self._refresh()
-        if self.joined.is_due():
+        while self.joined.is_due():
             self.join_next()
         self.unfinished = False
         for link in self.fastest_first:

@@ -116,6 +116,7 @@ BAD_LINKS: Dict[str, Any] = {
     "transfer_every_vec": ([1.0], [1.0] * 4, [1.0, NAN], [1.0, 0.2], 1.0),
     "transfer_lr_vec": ([1.0], [1.0] * 4, [1.0, -1.0], (1.0, 1.0)),
     "gamma_vec": ([0.1, 0.2, 1.0],),
+    "join_sweeps": (-1, [], [1, 2], [-1], [NAN], NAN, "1", True),
 }
 
 

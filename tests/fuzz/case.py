@@ -97,8 +97,10 @@ def draw_case(seed: int) -> Case:
 def _lengthen(random: Random, config: Plan) -> None:
     """Make a longer chain of the two arrays, sometimes, and leave all else as it was drawn."""
     if random.random() < 0.25:
-        devices = config.settings["device"].settings["unit_cell_devices"]
-        devices[1:1] = [draw_any(random) for _ in range(random.choice([1, 2]))]
+        settings = config.settings["device"].settings
+        more = [draw_any(random) for _ in range(random.choice([1, 2]))]
+        settings["unit_cell_devices"][1:1] = more
+        settings.setdefault("join_sweeps", random.choice([0.0, 1.0, None]))
 
 
 def _draw_config(random: Random) -> Plan:

@@ -169,6 +169,7 @@ COMPOUND: Table = {
     "fast_lr": number([0.1, 0.0, 1.0], -1.0),
     "transfer_lr": number([0.3, 0.0, 2.0], -1.0),
     "transfer_lr_vec": ([[]], [[1.0], None]),
+    "join_sweeps": ([0.0], [-1.0, "1", [1.0]]),
     "scale_transfer_lr": BOOLEAN,
     "scale_fast_lr": BOOLEAN,
     "in_chop_prob": number([0.1, 0.0, 0.5, 1.0], -0.1, 1.5),
