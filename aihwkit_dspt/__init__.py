@@ -58,6 +58,7 @@ from aihwkit_dspt.devices import (  # noqa: E402
     response,
     with_symmetric_point,
 )
+from aihwkit_dspt.drift import SymmetricPointDrift  # noqa: E402
 from aihwkit_dspt.inference import to_inference  # noqa: E402
 from aihwkit_dspt.interchange import export_to_aihwkit  # noqa: E402
 from aihwkit_dspt.models import ConversionReport, conversion_report, convert  # noqa: E402
@@ -147,6 +148,7 @@ __all__ = [
     "ReferenceSync",
     "ReferenceType",
     "RunningMean",
+    "SymmetricPointDrift",
     "SymmetricPointEstimator",
     "SymmetricPointMonitor",
     "TilePlan",

@@ -274,6 +274,8 @@ CHECKED_ELSEWHERE = {
     # Plans: tests/plan.
     *("training_plan", "TrainingPlan", "TilePlan"),
     *("TrackingRPUConfig", "TrackingTransferCompound", "TrackingTile"),
+    # tests/drift.
+    "SymmetricPointDrift",
     # Files: tests/test_checkpoint.py.
     *("load_checkpoint", "save_checkpoint"),
     # Stages, which a configuration builds: tests/test_extending.py.

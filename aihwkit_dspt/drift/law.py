@@ -1,0 +1,83 @@
+"""How far symmetric points go in some steps."""
+
+from __future__ import annotations
+
+from math import expm1, log1p, sqrt
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from aihwkit_dspt.configs.checks import require_argument
+
+
+class DriftLaw(NamedTuple):
+    r"""The law of the movement of a symmetric point :math:`w` in a training step.
+
+    .. math::
+
+        dw = \sigma\,\xi + v + u\,n - (1 - e^{-\kappa})(w - w_0) + J
+
+    with normal :math:`\xi`, the pulses :math:`n` that the cell took, the point :math:`w_0` where
+    it was at first, and a jump :math:`J`, normal with ``jump_std`` and a probability ``jump_rate``.
+    All numbers of a step; those of several have the same law.
+    """
+
+    walk: float
+    r""":math:`\sigma`, in weight units per root of a step."""
+
+    trend: float
+    """:math:`v`, in weight units per step."""
+
+    wear: float
+    """:math:`u`, in weight units per pulse."""
+
+    relaxation: float
+    r""":math:`\kappa`, per step."""
+
+    jump_rate: float
+    """Probability of a jump per step."""
+
+    jump_std: float
+    """Standard deviation of a jump, in weight units."""
+
+    def checked(self) -> DriftLaw:
+        """Return the law with plain numbers.
+
+        Raises:
+            ArgumentError: if a number is not finite, a deviation or rate negative, or the
+                probability above 1.
+        """
+        signed = {name: require_argument(name, getattr(self, name)) for name in ("trend", "wear")}
+        positive = {
+            name: require_argument(name, getattr(self, name), low=0.0)
+            for name in ("walk", "relaxation", "jump_std")
+        }
+        rate = require_argument("jump_rate", self.jump_rate, low=0.0, high=1.0)
+        return DriftLaw(**signed, **positive, jump_rate=rate)
+
+    def distance(
+        self, points: Tensor, start: Tensor, n_pulses: Tensor, n_steps: int, generator: Generator
+    ) -> Tensor:
+        """Return how far ``[d_size, x_size]`` points go in so many steps, in weight units.
+
+        Args:
+            points: where they are.
+            start: where they were at first.
+            n_pulses: pulses that each cell took meanwhile.
+            n_steps: number of steps.
+            generator: source of the random numbers.
+        """
+
+        def normal() -> Tensor:
+            return torch.randn(points.shape, generator=generator, dtype=points.dtype)
+
+        moved = self.trend * n_steps + self.wear * n_pulses
+        moved = moved + expm1(-self.relaxation * n_steps) * (points - start)
+        if self.walk > 0.0:
+            moved = moved + self.walk * sqrt(n_steps) * normal()
+        if self.jump_rate > 0.0:
+            once = -expm1(n_steps * log1p(-min(self.jump_rate, 1.0 - 1e-12)))
+            jumps = torch.rand(points.shape, generator=generator, dtype=points.dtype) < once
+            moved = moved + jumps * self.jump_std * normal()
+        return moved

@@ -1,0 +1,177 @@
+"""Moving the symmetric points of a model while it trains."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Sequence
+
+import torch
+from aihwkit.exceptions import ArgumentError
+from torch import nn
+
+from aihwkit_dspt.configs.checks import require_whole, shown
+from aihwkit_dspt.drift.array import MovingPoints
+from aihwkit_dspt.drift.law import DriftLaw
+from aihwkit_dspt.monitor.steps import StepListener
+from aihwkit_dspt.tiles.names import array_names
+from aihwkit_dspt.tiles.of_model import tracking_tiles
+
+
+class SymmetricPointDrift:
+    r"""Moves the steps of pulses, and with them the symmetric points, while a model trains.
+
+    As a context manager it moves them after every ``every``-th training step::
+
+        with SymmetricPointDrift(model, walk=0.002, seed=1):
+            train(model)
+
+    or call :meth:`advance` when you like. In a training step a point :math:`w` moves by
+
+    .. math::
+
+        dw = \sigma\,\xi + v + u\,n - (1 - e^{-\kappa})(w - w_0) + J
+
+    Between moves of several steps the law is the same. A point is reflected where it comes closer
+    to a bound of its cell than 2 % of the range. The sizes of up and down pulses change so that
+    they are equal at the new point and their mean stays, whatever the response of the device is.
+    Weights do not move.
+
+    The hidden parameters of the tile are those of the moved cells: they are saved, copied and
+    loaded with the model, and :func:`~aihwkit_dspt.symmetric_points` and the monitor follow.
+    What is left to go on is in :meth:`state_dict`::
+
+        save_checkpoint("run.pt", model, optimizer, drift=drift.state_dict())
+        drift.load_state_dict(load_checkpoint("run.pt", model, optimizer)["drift"])
+
+    Args:
+        model: a model with tracking tiles, or one such tile. With ``gamma=0`` a tracking tile is
+            aihwkit's AGAD.
+        walk: :math:`\sigma`, random walk of each cell, in weight units per root of a step.
+        trend: :math:`v`, common to all cells, in weight units per step.
+        wear: :math:`u`, aging, in weight units per pulse :math:`n` that the cell took. Pulses that
+            undid each other between two moves are not seen.
+        relaxation: :math:`\kappa`, return to where a point was at first (:math:`w_0`), per step.
+        jump_rate: probability per cell and step that its point jumps (:math:`J`).
+        jump_std: standard deviation of jumps, in weight units.
+        every: number of training steps between moves.
+        arrays: numbers of the arrays, as in ``unit_cell_devices``: 0 is the fastest; ``None`` for
+            all of them.
+        seed: seed of the random numbers, which are the drift's own.
+
+    Attributes:
+        step: number of training steps so far.
+
+    Raises:
+        TileError: if the model has no tracking tile.
+        ConfigError: if the device of one of the arrays has no symmetric points.
+        ArgumentError: if a number is out of range.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        walk: float = 0.0,
+        trend: float = 0.0,
+        wear: float = 0.0,
+        relaxation: float = 0.0,
+        jump_rate: float = 0.0,
+        jump_std: float = 0.0,
+        every: int = 1,
+        arrays: Optional[Sequence[int]] = None,
+        seed: int = 0,
+    ) -> None:
+        self.law = DriftLaw(walk, trend, wear, relaxation, jump_rate, jump_std).checked()
+        self.every = require_whole("every", every, 1)
+        self.step = 0
+        self._moved = 0
+        self._generator = torch.Generator().manual_seed(require_whole("seed", seed, 0))
+        self._arrays = arrays
+        self._tiles = tracking_tiles(model)
+        self._points: Dict[str, MovingPoints] = {}
+        self._find()
+        self._listener = StepListener(list(self._tiles.values()), self._on_step)
+
+    def _find(self) -> Dict[str, MovingPoints]:
+        """Return the points of all arrays by name; a loaded tile has other arrays."""
+        for tile_name, tile in self._tiles.items():
+            pipeline = tile.tile.pipeline
+            pipeline.settle()
+            names, crossbars = array_names(len(pipeline.arrays)), pipeline.arrays[::-1]
+            chosen = range(len(names)) if self._arrays is None else self._arrays
+            for number in chosen:
+                index = require_whole("arrays", number, 0, len(names) - 1)
+                name = ".".join(part for part in (tile_name, names[index]) if part)
+                if name not in self._points:
+                    self._points[name] = MovingPoints(name, crossbars[index])
+                self._points[name].array = crossbars[index]
+        return self._points
+
+    # -- moves ------------------------------------------------------------------------------------
+
+    def __enter__(self) -> SymmetricPointDrift:
+        if self._listener.is_on:
+            raise ArgumentError("the drift is in use already: leave its 'with' block first")
+        self._listener.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._listener.stop()
+
+    def _on_step(self) -> None:
+        self.step += 1
+        if self.step - self._moved >= self.every:
+            self._move(self.step - self._moved)
+            self._moved = self.step
+
+    @torch.no_grad()
+    def advance(self, n_steps: int = 1) -> None:
+        """Move all points now as they do in so many training steps.
+
+        Raises:
+            ArgumentError: if it is not a positive number.
+        """
+        self._move(require_whole("n_steps", n_steps, 1))
+
+    @torch.no_grad()
+    def _move(self, n_steps: int) -> None:
+        for points in self._find().values():
+            points.move(self.law, n_steps, self._generator)
+
+    # -- state ------------------------------------------------------------------------------------
+
+    def state_dict(self) -> Dict[str, Any]:
+        """Return what is needed, beside the model, to go on as if nothing had happened."""
+        return {
+            "step": self.step,
+            "moved": self._moved,
+            "law": self.law._asdict(),
+            "random": self._generator.get_state(),
+            "arrays": {name: points.state() for name, points in self._find().items()},
+        }
+
+    def load_state_dict(self, state: Dict[str, Any]) -> None:
+        """Go on where :meth:`state_dict` was called, after the model was loaded.
+
+        Raises:
+            ArgumentError: if it is the state of another drift, or of another model; nothing is
+                changed then.
+        """
+        names = ["step", "moved", "law", "random", "arrays"]
+        if not isinstance(state, dict) or sorted(state) != sorted(names):
+            raise ArgumentError(f"state={shown(state)} is not valid: pass that of a drift")
+        if state["law"] != self.law._asdict():
+            raise ArgumentError(
+                f"state has the law {state['law']}, this drift {self.law._asdict()}: make the "
+                "drift with the numbers of the state"
+            )
+        points = self._find()
+        if sorted(state["arrays"]) != sorted(points):
+            raise ArgumentError(
+                f"state has the arrays {sorted(state['arrays'])}, this drift {sorted(points)}: "
+                "load it with the same model and arrays"
+            )
+        checked = {name: points[name].checked_state(of) for name, of in state["arrays"].items()}
+        self._generator.set_state(state["random"].cpu())
+        self.step, self._moved = int(state["step"]), int(state["moved"])
+        for name, of_array in checked.items():
+            points[name].load_state(of_array)
