@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple, Type, TypeVar
 
 from aihwkit.exceptions import ArgumentError
 from aihwkit.optim.analog_optimizer import AnalogOptimizerMixin
@@ -17,6 +17,8 @@ from aihwkit_dspt.optim.context import GradientContext
 from aihwkit_dspt.optim.forgotten import OptimizerSteps
 
 Call = Tuple[Tuple[Any, ...], Dict[str, Any]]
+
+Context = TypeVar("Context", bound=AnalogContext)
 
 
 def watch_optimizer_steps() -> None:
@@ -35,7 +37,7 @@ def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> Optional[Call]
             those of the tiles.
     """
     OptimizerSteps.taken += 1
-    contexts = [each for each in _contexts(optimizer) if isinstance(each, GradientContext)]
+    contexts = _contexts(optimizer, GradientContext)
     if not contexts:
         return None
     if getattr(optimizer, "grad_scale", None) is not None:
@@ -77,7 +79,8 @@ def _after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
     """
     if isinstance(optimizer, AnalogOptimizerMixin):
         return
-    kept = [each for each in _contexts(optimizer) if each.requires_grad and each.has_gradient()]
+    contexts = _contexts(optimizer, AnalogContext)
+    kept = [each for each in contexts if each.requires_grad and each.has_gradient()]
     if not kept:
         return
     for context in kept:
@@ -91,6 +94,7 @@ def _after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
     )
 
 
-def _contexts(optimizer: Optimizer) -> List[AnalogContext]:
-    parameters = (each for group in optimizer.param_groups for each in group["params"])
-    return [each for each in parameters if isinstance(each, AnalogContext)]
+def _contexts(optimizer: Optimizer, kind: Type[Context]) -> List[Context]:
+    # Not by isinstance, which torch answers in Python for parameters.
+    groups = optimizer.param_groups
+    return [each for group in groups for each in group["params"] if issubclass(type(each), kind)]

@@ -108,12 +108,13 @@ class DirectionReads:
         weights = self.crossbar.weights
         if weights is not self._weights:
             self._follow(weights)
-        layout = layout_of(vectors, bias, in_trans, out_trans)
         shape = vectors.shape
+        is_matrix = len(shape) == 2 and not (bias or in_trans or out_trans)
+        layout = MATRIX if is_matrix else layout_of(vectors, bias, in_trans, out_trans)
         length = self.in_size - 1 if bias and not self.backward else self.in_size
         if not shape or shape[0 if in_trans else -1] != length or layout is Layout.MIXED:
             return self._misfit(vectors, bias, in_trans, out_trans, is_test)
-        n_vectors = shape[0] if layout is MATRIX else vectors.numel() // length
+        n_vectors = shape[0] if is_matrix else vectors.numel() // length
         key = n_vectors, layout, get_num_threads()
         try:
             product = self._chosen[key]
@@ -122,7 +123,7 @@ class DirectionReads:
         if product is None:
             return self._by_tile(vectors, bias, in_trans, out_trans, is_test)
         vectors, matrix = vectors.detach(), self._matrix
-        if layout is MATRIX:
+        if is_matrix:
             return product(matrix, vectors)
         if bias and self.backward:
             matrix = matrix[:, :-1]

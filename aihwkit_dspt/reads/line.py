@@ -94,12 +94,23 @@ class LineReads:
             self._alone = LineAlone(self.crossbar, *self._settings)
         self._weights = weights  # last: an interrupt before it leaves all of this to be done again
 
-    def read(self, lines: slice) -> Tensor:
-        """Return the ``[n_lines, out_size]`` analog read of lines."""
+    @property
+    def fused(self) -> Optional[FusedLine]:
+        """The compiled pass that reads lines now, ``None`` if there is none."""
         if self.crossbar.weights is not self._weights:
             self._follow()
-        if self._fused is not None:
-            return self._fused(self._matrix, lines)
+        return self._fused
+
+    @property
+    def matrix(self) -> Tensor:
+        """The ``[in_size, out_size]`` weights that are read."""
+        return self._matrix
+
+    def read(self, lines: slice) -> Tensor:
+        """Return the ``[n_lines, out_size]`` analog read of lines."""
+        fused = self.fused
+        if fused is not None:
+            return fused(self._matrix, lines)
         if self._alone is not None and lines.stop - lines.start == 1:
             return self._alone(self._matrix, lines.start)
         parts = [
@@ -118,11 +129,10 @@ class LineReads:
 
     def executor_name(self, n_lines: int = 1) -> str:
         """Return the name of what reads that many lines at once."""
-        if self.crossbar.weights is not self._weights:
-            self._follow()
+        fused = self.fused
         tile = "cuda" if self.crossbar.is_cuda else "cpp"
         if self._plain is not None:
             return self._plain.NAME
-        if self._fused is not None:
-            return self._fused.NAME
+        if fused is not None:
+            return fused.NAME
         return tile if self._alone is None or n_lines > 1 else f"{tile}-line"

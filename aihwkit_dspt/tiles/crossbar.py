@@ -27,7 +27,7 @@ from aihwkit_dspt.tiles.cpp_granularity import (
     set_cpp_granularity,
     with_granularity,
 )
-from aihwkit_dspt.tiles.tiny_inputs import read_without_tiny
+from aihwkit_dspt.tiles.tiny_inputs import is_lost, read_without_tiny
 
 
 def create_cpp_tile(x_size: int, d_size: int, config: SingleRPUConfig) -> Any:
@@ -204,27 +204,38 @@ class Crossbar:
     ) -> Tensor:
         """Return the analog product of ``[n, x_size]`` inputs: ``[n, d_size]``; see aihwkit."""
         is_one = x_input.numel() == self.x_size - int(bias)
-        arguments = x_input, bias, in_trans, out_trans, is_test, True
-        return read_without_tiny(self.cpp.forward, *arguments, is_one=is_one)
+        output: Tensor = self.cpp.forward(x_input, bias, in_trans, out_trans, is_test, True)
+        if is_lost(output, is_one):
+            arguments = bias, in_trans, out_trans, is_test, True
+            output = read_without_tiny(self.cpp.forward, x_input, *arguments)
+        return output
 
     def read_rows(
         self, d_input: Tensor, bias: bool = False, in_trans: bool = False, out_trans: bool = False
     ) -> Tensor:
         """Return the analog transposed product of ``[n, d_size]`` inputs: ``[n, x_size]``."""
-        arguments = d_input, bias, in_trans, out_trans, True
-        is_one = d_input.numel() == self.d_size
-        return read_without_tiny(self.cpp.backward, *arguments, is_one=is_one)
+        output: Tensor = self.cpp.backward(d_input, bias, in_trans, out_trans, True)
+        if is_lost(output, d_input.numel() == self.d_size):
+            arguments = bias, in_trans, out_trans, True
+            output = read_without_tiny(self.cpp.backward, d_input, *arguments)
+        return output
 
     def read_images(self, x_input: Tensor, like: Tensor, is_test: bool) -> Tensor:
         """Return the ``[n_images, d_size, *]`` outputs of a convolution, of the shape of ``like``.
 
         The array has the index matrix that makes vectors of ``[n_images, channels, *]`` images.
         """
-        return read_without_tiny(self.cpp.forward_indexed, x_input, like, is_test, True)
+        output: Tensor = self.cpp.forward_indexed(x_input, like, is_test, True)
+        if is_lost(output):
+            output = read_without_tiny(self.cpp.forward_indexed, x_input, like, is_test, True)
+        return output
 
     def read_images_back(self, d_input: Tensor, like: Tensor) -> Tensor:
         """Return the input gradients of a convolution, of the shape of the images ``like``."""
-        return read_without_tiny(self.cpp.backward_indexed, d_input, like, True)
+        output: Tensor = self.cpp.backward_indexed(d_input, like, True)
+        if is_lost(output):
+            output = read_without_tiny(self.cpp.backward_indexed, d_input, like, True)
+        return output
 
     def program(self, weights: Tensor) -> None:
         """Set the ``[d_size, x_size]`` weights directly, clipped to each cell's bounds."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from torch import Tensor, float64
 from torch.nn import Module
 
+from aihwkit_dspt.fused.event_cpu import CpuEvent
+from aihwkit_dspt.fused.line_cpu import NumbaLine
+from aihwkit_dspt.fused.read import FusedLine
+from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
 from aihwkit_dspt.reads.line import LineReads
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper, as_index
@@ -24,6 +28,9 @@ from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.learning_rates import TransferLearningRate
 from aihwkit_dspt.tiles.lines import LineAccess
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
+
+# Looked up once: enums take long for that before Python 3.12.
+STARTED, TAKEN = Stage.STARTED, Stage.TAKEN
 
 LARGEST = 2**30
 """Numbers of events stay below this: a GPU kernel notes them as 32-bit integers."""
@@ -112,6 +119,7 @@ class Link:
         self.write_lr = 0.0
         self.event: Optional[TransferEvent] = None
         self.listeners: List[Listener] = []
+        self._at_once: Tuple[Optional[FusedLine], Optional[CpuEvent]] = None, None
 
     def named_stages(self) -> Dict[str, Module]:
         """Return the stages that hold tensors, by name."""
@@ -158,14 +166,11 @@ class Link:
                 in_one_go(self.schedule.finish(was_read=False))
                 return None
             event = self.event = self._new_event(learning_rate, source_lr)
-        elif event.stage is Stage.STARTED and self.transfer_stages.was_taken(event):
+        elif event.stage is STARTED and self.transfer_stages.was_taken(event):
             event.stage = Stage.TAKEN
-        if event.stage is Stage.STARTED:
-            read = self.line_reads.read(event.lines)
-            self.transfer_stages.take(event, read, counters if event.writes else None)
-            for listener in self.listeners:
-                listener.on_read(event.lines, read)
-        was_sent = event.stage is Stage.TAKEN and self._send(event, counters)
+        if event.stage is STARTED:
+            self._take(event, counters)
+        was_sent = event.stage is TAKEN and self._send(event, counters)
         changed = self._flip(event)
         in_one_go(self.schedule.finish(), partial(setattr, self, "event", None))
         for listener in self.listeners:
@@ -173,6 +178,29 @@ class Link:
         if was_sent and not self.target.updates_cells_independently:
             return self.everything
         return event.lines if was_sent and changed is None else changed
+
+    def _take(self, event: TransferEvent, counters: OperationCounters) -> None:
+        """Read the lines of an event, and let the read go through BUFFER and ESTIMATE."""
+        at_once = self._event_at_once(event.lines)
+        if at_once is not None:
+            at_once.take(self.line_reads.matrix, event)
+            return
+        read = self.line_reads.read(event.lines)
+        self.transfer_stages.take(event, read, counters if event.writes else None)
+        for listener in self.listeners:
+            listener.on_read(event.lines, read)
+
+    def _event_at_once(self, lines: slice) -> Optional[CpuEvent]:
+        """Return what reads a line and takes the read in one call, unless somebody listens."""
+        line = self.line_reads.fused
+        if self.listeners or line is None or lines.stop - lines.start > 1:
+            return None
+        if self._at_once[0] is not line:
+            transfer, at_once = self.transfer_stages.fused(self.source.weights.device), None
+            if isinstance(line, NumbaLine) and isinstance(transfer, CpuTransfer):
+                at_once = CpuEvent(line, transfer)
+            self._at_once = line, at_once
+        return self._at_once[1]
 
     def _new_event(self, learning_rate: float, source_lr: Any) -> TransferEvent:
         schedule = self.schedule

@@ -167,8 +167,10 @@ class TrackingSimulatorTile(SimulatorTile):
         """
         self._require_type(x_input, "x_input")
         self._require_type(d_input, "d_input")
-        x_vectors = as_vectors(x_input.detach(), in_trans, self.x_size, bias, "x_input")
-        d_vectors = as_vectors(d_input.detach(), out_trans, self.d_size, False, "d_input")
+        x_input = x_input.detach() if x_input.requires_grad else x_input
+        d_input = d_input.detach() if d_input.requires_grad else d_input
+        x_vectors = as_vectors(x_input, in_trans, self.x_size, bias, "x_input")
+        d_vectors = as_vectors(d_input, out_trans, self.d_size, False, "d_input")
         self.pipeline.update_vectors(x_vectors, d_vectors)
 
     def update_indexed(self, x_input: Tensor, d_input: Tensor, non_blocking: bool = False) -> None:

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from ctypes import c_double, c_float
 from math import isnan
 from typing import Any, Callable
 
-from torch import Tensor, finfo
+from torch import Tensor, finfo, float32, float64
+
+NUMBERS = {float32: c_float, float64: c_double}
+"""Numbers in memory, by data type."""
 
 
-def read_without_tiny(
-    read: Callable[..., Tensor], vectors: Tensor, *arguments: Any, is_one: bool = False
-) -> Tensor:
-    """Return the analog product of vectors, where numbers that are next to nothing count as zero.
+def is_lost(output: Tensor, is_one: bool = False) -> bool:
+    """Return whether aihwkit's product of vectors on the CPU has outputs that are no numbers.
 
     aihwkit divides a vector by its largest magnitude. Where that is a denormal number, as that of
-    errors that went back through many time steps, the quotient overflows and all outputs are not
-    numbers. Such products are read once more.
+    errors that went back through many time steps, the quotient overflows and all outputs of the
+    vector are not numbers.
+
+    Args:
+        output: the product.
+        is_one: whether it is that of one vector, of which one output tells.
+    """
+    if output.is_cuda:  # the question would wait for the answer
+        return False
+    number = NUMBERS.get(output.dtype) if is_one and output.numel() > 0 else None
+    if number is None:
+        return isnan(output.sum().item())
+    # A sum takes a tenth of a step of a small network, and a NumPy array a twentieth.
+    return isnan(number.from_address(output.data_ptr()).value)
+
+
+def read_without_tiny(read: Callable[..., Tensor], vectors: Tensor, *arguments: Any) -> Tensor:
+    """Return the analog product of vectors in which denormal numbers count as zero.
 
     Args:
         read: aihwkit's product.
         vectors: what is multiplied.
         arguments: further arguments of it.
-        is_one: whether it is one vector.
     """
-    output = read(vectors, *arguments)
-    # On a GPU the question would wait for the answer. All outputs of a vector are no numbers, or
-    # none is, and a sum takes a tenth of a step of a small network.
-    if not output.is_cuda and isnan(output.numpy().item(0) if is_one else output.sum().item()):
-        tiny = vectors.abs() < finfo(vectors.dtype).tiny
-        if tiny.any():
-            output = read(vectors.masked_fill(tiny, 0.0), *arguments)
-    return output
+    return read(vectors.masked_fill(vectors.abs() < finfo(vectors.dtype).tiny, 0.0), *arguments)

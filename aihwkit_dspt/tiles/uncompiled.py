@@ -10,16 +10,12 @@ from aihwkit.exceptions import TileError
 from torch import compiler
 from torch._compile import _disable_dynamo
 
-_is_tracing: Callable[[], bool] = torch.jit._trace.is_tracing
+_is_tracing: Callable[[], bool] = torch._C._is_tracing
 
+# It can be called while torch.compile looks at the functions that are called.
 _callback: Callable[[], Any] = torch._C._dynamo.eval_frame.get_eval_frame_callback
 
 Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def _is_capturing() -> bool:
-    """Return whether torch.compile looks at the functions that are called now."""
-    return callable(_callback())
 
 
 def uncompiled(method: Method) -> Method:
@@ -36,7 +32,7 @@ def uncompiled(method: Method) -> Method:
         # Where torch.compile asks is_exporting(), torch 2.10 says yes.
         if getattr(compiler, "_is_exporting_flag", False) or _is_tracing():
             raise not_exported(self)
-        if compiler.is_compiling() or _is_capturing():
+        if compiler.is_compiling() or callable(_callback()):
             return apart(self, *args, **kwargs)
         return method(self, *args, **kwargs)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle
 from typing import Any, Callable, Iterator, Tuple
 
 import torch
 from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.optim import AnalogSGD
+from common.character_models import CharacterGPT
 from common.networks import fcn, lenet5, stack
 from common.recall import Recall, sequences
+from common.resnet import ResNet18
 from torch import Tensor, nn
 
 N_BATCHES = 16
@@ -23,6 +26,9 @@ INKED = 0.19
 LSTM_HIDDEN, LSTM_LENGTH = 32, 8
 """As in ``05_lstm.py``."""
 
+N_CHARACTERS, GPT_LENGTH = 65, 64
+"""Characters of Shakespeare, and of a sequence of the GPT."""
+
 Batch = Tuple[Tensor, Tensor]
 
 
@@ -31,7 +37,8 @@ class Workload:
     """A network and its data."""
 
     build: Callable[[Any], nn.Module]
-    """Returns the analog network for an RPU configuration."""
+    """Returns the analog network for an RPU configuration; for ``None`` GPT and ResNet are
+    digital."""
 
     batch: Callable[[int], Batch]
     """Returns inputs and targets for a batch size."""
@@ -61,7 +68,22 @@ def _vectors(batch_size: int, size: int) -> Batch:
     return x, torch.randn(batch_size, size) / batch_size
 
 
+def _characters(batch_size: int) -> Batch:
+    text = torch.randint(0, N_CHARACTERS, (batch_size, GPT_LENGTH + 1))
+    return text[:, :-1], text[:, 1:]
+
+
+def _next_character(output: Tensor, target: Tensor) -> None:
+    _cross_entropy(output.flatten(0, 1), target.flatten())
+
+
+def _colour_images(batch_size: int) -> Batch:
+    return torch.randn(batch_size, 3, 32, 32), torch.randint(0, 10, (batch_size,))
+
+
 def _leaf(x: Tensor, device: str) -> Tensor:
+    if not x.is_floating_point():
+        return x.to(device)
     return x.detach().to(device).requires_grad_(x.requires_grad)
 
 
@@ -88,13 +110,28 @@ def _classifier(network: Callable[[], nn.Module]) -> Workload:
     )
 
 
+def _converted(network: Callable[[], nn.Module]) -> Callable[[Any], nn.Module]:
+    return lambda config: network() if config is None else convert_to_analog(network(), config)
+
+
+def _gpt(n_blocks: int, width: int) -> Workload:
+    network = partial(CharacterGPT, N_CHARACTERS, GPT_LENGTH, width, n_blocks)
+    return Workload(_converted(network), _characters, _next_character)
+
+
+def _resnet(width: int) -> Workload:
+    return Workload(_converted(partial(ResNet18, 10, width)), _colour_images, _cross_entropy)
+
+
 def workload(name: str) -> Workload:
     """Return a workload by its name.
 
     Args:
         name: ``"fcn"``, ``"lenet5"``, ``"lstm"``, ``"linear-N"`` for a layer on an N x N array,
-            ``"tiled-N"`` for the same on arrays of up to 512 x 512 (aihwkit's default mapping) or
-            ``"stack-KxN"`` for K layers.
+            ``"tiled-N"`` for the same on arrays of up to 512 x 512 (aihwkit's default mapping),
+            ``"stack-KxN"`` for K layers, ``"gpt-KxN"`` for a GPT of K blocks and width N on
+            sequences of 64 characters, or ``"resnet-N"`` for ResNet-18 of width N on images of
+            CIFAR-10's size; the last two with aihwkit's default mapping.
 
     Raises:
         ValueError: if there is none of this name.
@@ -114,11 +151,13 @@ def workload(name: str) -> Workload:
     if all(number.isdigit() for number in numbers):
         if kind in ("linear", "tiled") and len(numbers) == 1:
             return _stack(1, int(numbers[0]), whole=kind == "linear")
-        if kind == "stack" and len(numbers) == 2:
-            return _stack(int(numbers[0]), int(numbers[1]))
+        if kind == "resnet" and len(numbers) == 1:
+            return _resnet(int(numbers[0]))
+        if kind in ("stack", "gpt") and len(numbers) == 2:
+            return (_stack if kind == "stack" else _gpt)(int(numbers[0]), int(numbers[1]))
     raise ValueError(
-        f"no network {name!r}: pass fcn, lenet5, lstm, linear-N, tiled-N or stack-KxN, e.g. "
-        "linear-1024 or stack-4x256"
+        f"no network {name!r}: pass fcn, lenet5, lstm, linear-N, tiled-N, stack-KxN, gpt-KxN or "
+        "resnet-N, e.g. linear-1024 or gpt-4x128"
     )
 
 
