@@ -160,7 +160,7 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     read_mode: ReadMode = ReadMode.AUTO
     """How products and reads of lines are simulated: in which way, not with which result."""
 
-    pulse_mode: PulseMode = PulseMode.CPP
+    pulse_mode: PulseMode = PulseMode.AUTO
     """How pulses are simulated: in which way, not with which result. Batched pulses pay where cells
     take many in a batch: fine devices, dense inputs, large batches."""
 

@@ -53,9 +53,8 @@ class PulseMode(Enum):
     """How the pulses of a batch are simulated."""
 
     AUTO = "Auto"
-    """Gradient pulses of eight vectors or more batched where that covers device and pulses, all
-    others by aihwkit's tile. Faster where cells take many pulses in a batch; where few of them
-    take any, aihwkit's tile is."""
+    """Gradient pulses of a batch in which a cell takes more than four pulses or so batched, where
+    that covers device and pulses; all others by aihwkit's tile. Each where it is the faster."""
 
     BATCHED = "Batched"
     """All vectors of a batch in one compiled pass over the cells, equal in distribution to

@@ -11,10 +11,6 @@ from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.pulses.coverage import device_obstacle, update_obstacle
 from aihwkit_dspt.tiles.crossbar import Crossbar
 
-FEWEST_VECTORS = 8
-"""Vectors from which on the compiled pass is faster than aihwkit's tile for dense inputs (measured
-on arrays of 10 x 128 to 512 x 512)."""
-
 
 def batch_pulses(array: Crossbar, mode: PulseMode, field: str, update: UpdateParameters) -> None:
     """Let an array take the pulses of batches at once where the mode says so.
@@ -40,8 +36,7 @@ def batch_pulses(array: Crossbar, mode: PulseMode, field: str, update: UpdatePar
         if found is not None
     ]
     if not obstacles:
-        fewest = FEWEST_VECTORS if mode is PulseMode.AUTO else 1
-        array.batched = BatchedPulses(array, update, fewest)
+        array.batched = BatchedPulses(array, update, mode is PulseMode.BATCHED)
     elif mode is PulseMode.BATCHED:
         raise ConfigError(
             f"pulse_mode={mode} is not valid with {obstacles[0]}: it has no batched form; pass "

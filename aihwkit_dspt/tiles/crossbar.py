@@ -158,14 +158,13 @@ class Crossbar:
         return pulses and isinstance(self.device_config, PulsedDevice)
 
     def describe_pulses(self) -> str:
-        """Return what sends pulses now, and from how many vectors on if that depends on them."""
+        """Return what sends pulses now, and from how many of a cell on if that depends on them."""
         tile = "cuda" if self.is_cuda else "cpp"
         if self.batched is None or self.is_cuda:
             return tile
-        fewest = self.batched.fewest_vectors
-        if self.batched.takes(1):
+        if self.batched.takes_all:
             return self.batched.NAME
-        return f"[{tile}: 1-{fewest - 1}, {self.batched.NAME}: {fewest}+]"
+        return f"[{tile}, {self.batched.NAME}: {self.batched.fewest_pulses:.1f}+ per cell]"
 
     # -- analog operations ----------------------------------------------------------------
 
@@ -189,7 +188,7 @@ class Crossbar:
             then: calls that are made in one go with it.
         """
         self.cpp.set_learning_rate(learning_rate)
-        if self.batched is not None and self.batched.takes(len(x_input)):
+        if self.batched is not None and self.batched.takes(x_input, d_input, learning_rate):
             self.batched.send(x_input, d_input, learning_rate, *then)
             return
         in_one_go(partial(self.tile.update, x_input, d_input, False, False, False, True), *then)

@@ -51,7 +51,7 @@ def measure(name: str, d_size: int, x_size: int, n_vectors: int, rounds: int) ->
     tile = Crossbar(x_size, d_size, DEVICES[name](), update=update)
     batched = Crossbar(x_size, d_size, DEVICES[name](), update=update)
     batched.copy_from(tile)
-    batched.batched = BatchedPulses(batched, update, 1)
+    batched.batched = BatchedPulses(batched, update, True)
     x, d = torch.rand(n_vectors, x_size), torch.randn(n_vectors, d_size)
     product = float(x.amax(1).mean() * d.abs().amax(1).mean())
     rate = LENGTHS[name] * tile.granularity / product

@@ -67,7 +67,7 @@ def arrays(device: Any, update: UpdateParameters) -> List[Crossbar]:
     second.set_hidden_parameters(first.hidden_parameters())
     second.granularity = first.granularity
     second.set_pulse_granularity(first.granularity)
-    second.batched = BatchedPulses(second, update, 1)
+    second.batched = BatchedPulses(second, update, True)
     return [first, second]
 
 
@@ -317,10 +317,33 @@ def test_parameters_that_are_set_count() -> None:
 
 
 @pytest.mark.parametrize(
+    ("n_vectors", "pulses_of_a_cell", "is_batched"),
+    [(1, 100.0, False), (16, 2.0, False), (16, 30.0, True)],
+)
+def test_auto_batches_where_cells_take_many_pulses(
+    n_vectors: int, pulses_of_a_cell: float, is_batched: bool
+) -> None:
+    """Only the batched pass takes its random numbers from torch's generator."""
+    device, update = SoftBoundsDevice(dw_min=1e-3), UpdateParameters(desired_bl=31)
+    ones = torch.ones(n_vectors, 40)
+    results = []
+    array = Crossbar(40, 40, device, update=update)
+    array.batched = BatchedPulses(array, update, False)
+    rate = pulses_of_a_cell / n_vectors * array.pulse_granularity
+    for _ in range(2):
+        array.place(torch.zeros(40, 40))
+        torch.manual_seed(5)
+        array.pulse(ones, 0.7 * ones, rate / 0.7)
+        results.append(array.weights.clone())
+    assert results[0].std() > 0.0
+    assert torch.equal(*results) is is_batched
+
+
+@pytest.mark.parametrize(
     ("mode", "expected"),
     [
         (PulseMode.CPP, "pulses=cpp"),
-        (PulseMode.AUTO, "pulses=[cpp: 1-7, numba-pulses: 8+]"),
+        (PulseMode.AUTO, "pulses=[cpp, numba-pulses: 40.7+ per cell]"),
         (PulseMode.BATCHED, "pulses=numba-pulses"),
     ],
 )
