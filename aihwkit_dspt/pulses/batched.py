@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Optional, Tuple
 import numpy as np
 from aihwkit.simulator.parameters.training import UpdateParameters
 from numpy.typing import NDArray
-from torch import Tensor, dot, randn_like
+from torch import Tensor, randn_like
 
 from aihwkit_dspt.devices import response
-from aihwkit_dspt.fused.pulses_cpu import draw_trains, pulse_cells
+from aihwkit_dspt.fused.pulses_cpu import draw_trains, mean_products, pulse_cells
 from aihwkit_dspt.fused.random_bits import NORMALS, new_seed
 from aihwkit_dspt.pulses.cells import Cells, cells_of
 from aihwkit_dspt.pulses.trains import TrainLaw
@@ -28,6 +28,9 @@ WORD = 64
 
 FEWEST_VECTORS = 4
 """Fewer vectors are left to aihwkit's tile."""
+
+PATIENCE = 15
+"""Batches that are left to aihwkit's tile unasked after one whose cells took a tenth of that."""
 
 FEWEST_PULSES, CALL_PULSES = 4.0, 5000.0
 """From so many pulses of a cell on, and so many of all cells beside them, the compiled pass is
@@ -74,6 +77,7 @@ class BatchedPulses:
         noise = getattr(crossbar.device_config, "write_noise_std", 0.0)
         self._has_write_noise = noise > 0.0
         self._write_noise = 0.0
+        self._not_asked = 0
         self._version = -1
         self._cells: Optional[Cells] = None
 
@@ -88,15 +92,21 @@ class BatchedPulses:
             return True
         if len(x_input) < FEWEST_VECTORS:
             return False
-        return self._pulses_of_a_cell(x_input, d_input, learning_rate) >= self.fewest_pulses
+        if self._not_asked > 0:
+            self._not_asked -= 1
+            return False
+        n_pulses = self._pulses_of_a_cell(x_input, d_input, learning_rate)
+        if n_pulses < 0.1 * self.fewest_pulses:
+            self._not_asked = PATIENCE
+        return n_pulses >= self.fewest_pulses
 
     def _pulses_of_a_cell(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> float:
         r"""Return how many pulses a cell takes on average, as long as trains are long enough.
 
         .. math:: \frac{\lambda}{\delta} \sum_n \overline{|x_n|}\; \overline{|d_n|}
         """
-        means = x_input.abs().mean(1), d_input.abs().mean(1)
-        return abs(learning_rate) / self.crossbar.pulse_granularity * dot(*means).item()
+        steps = abs(learning_rate) / self.crossbar.pulse_granularity
+        return steps * mean_products(_plain(x_input), _plain(d_input))
 
     def send(
         self, x_input: Tensor, d_input: Tensor, learning_rate: float, *then: partial[Any]
@@ -153,7 +163,8 @@ class BatchedPulses:
 
 
 def _plain(vectors: Tensor) -> NDArray[np.float32]:
-    values: NDArray[np.float32] = vectors.detach().contiguous().numpy()
+    vectors = vectors.detach() if vectors.requires_grad else vectors
+    values: NDArray[np.float32] = vectors.contiguous().numpy()
     return values
 
 
