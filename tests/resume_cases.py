@@ -42,6 +42,12 @@ SETTINGS: Dict[str, Settings] = {
         "in_chop_random": True,
         "out_chop_prob": 0.3,
     },
+    "E-RIDER-warm start": {
+        **METHODS["E-RIDER"],
+        "unit_cell_devices": [quiet_device() for _ in range(4)],
+        "transfer_lr_vec": [0.3, 0.0, 0.0],
+        "join_sweeps": [2, 8],
+    },
 }
 
 

@@ -39,6 +39,12 @@ VARIATIONS: Dict[str, Settings] = {
         "unit_cell_devices": [quiet_device() for _ in range(3)],
         "transfer_every_vec": [2.0, 3.0],
     },
+    # The next array joins in the update that is interrupted.
+    "warm start": {
+        "unit_cell_devices": [quiet_device() for _ in range(3)],
+        "transfer_every_vec": [1.0, 3.0],
+        "join_sweeps": 13,
+    },
 }
 
 

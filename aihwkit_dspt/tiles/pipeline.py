@@ -117,8 +117,7 @@ class Pipeline:
                 if n_lines:
                     self._transfer(number)
         self._refresh()
-        while self.joined.is_due():
-            self.join_next()
+        self._join_due()
         self.unfinished = False
         for link in self.fastest_first:
             for listener in link.listeners:
@@ -149,6 +148,7 @@ class Pipeline:
                 self._transfer(number)
         self.refresh_weights()
         self.follow_joined()
+        self._join_due()
         self.unfinished = False
 
     def join_next(self) -> None:
@@ -158,6 +158,10 @@ class Pipeline:
         """
         self.joined.join()
         self.follow_joined()
+
+    def _join_due(self) -> None:
+        while self.joined.is_due():
+            self.join_next()
 
     def follow_joined(self) -> None:
         """Let the links follow which arrays have joined."""
