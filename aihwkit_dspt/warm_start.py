@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from math import inf, isfinite
+from math import inf
 from typing import Any, Dict, List
 
-from aihwkit.exceptions import ArgumentError, TileError
+from aihwkit.exceptions import TileError
 from torch import nn
 
 from aihwkit_dspt.configs.checks import require_argument, require_whole
@@ -80,11 +80,10 @@ class WarmStart:
             whether an array joined.
 
         Raises:
-            ArgumentError: if the loss is not finite; nothing joins then.
+            ArgumentError: if the loss is not a finite number (of a tensor pass ``loss.item()``);
+                nothing joins then.
         """
-        loss = float(loss)
-        if not isfinite(loss):
-            raise ArgumentError(f"loss={loss} is not valid: pass a finite number")
+        loss = require_argument("loss", loss)
         if loss < self.best - self.threshold * abs(self.best) or self.best == inf:
             self.best, self.n_bad = loss, 0
             return False

@@ -18,6 +18,7 @@ from aihwkit_dspt import (
     DeviceDefaults,
     RecordedReads,
     SymmetricPointMonitor,
+    WarmStart,
     analog_grad_norms,
     analog_optimizer,
     at_slow_weights,
@@ -31,6 +32,7 @@ from aihwkit_dspt import (
     export_to_aihwkit,
     filter_response,
     filter_spectra,
+    join_next_array,
     n_states,
     operation_counts,
     pulse_budget,
@@ -44,7 +46,7 @@ from aihwkit_dspt import (
     with_symmetric_point,
     zero_shift,
 )
-from tests.helpers import difference, quiet_config, quiet_tile, snapshot, train
+from tests.helpers import difference, quiet_config, quiet_device, quiet_tile, snapshot, train
 from tests.table import METHODS
 
 NAN, INF, HUGE = float("nan"), float("inf"), 10**400
@@ -80,6 +82,11 @@ def recorded() -> RecordedReads:
 
 def layer(tile: Any) -> AnalogLinear:
     return AnalogLinear(tile.in_size, tile.out_size, rpu_config=tile.rpu_config)
+
+
+def chain() -> Any:
+    devices = [quiet_device() for _ in range(3)]
+    return quiet_tile(**METHODS["E-RIDER"], unit_cell_devices=devices, join_sweeps=None)
 
 
 def reference_device() -> SoftBoundsReferenceDevice:
@@ -223,6 +230,12 @@ ROWS: List[Row] = [
             "fast_lrr": [1.0],
         }.items()
     ),
+    ("join_next_array model", lambda _, x: join_next_array(x), MODEL),
+    ("join_next_array two arrays", lambda t, x: join_next_array(t), [None]),
+    ("WarmStart model", lambda _, x: WarmStart(x), MODEL),
+    ("WarmStart patience", lambda _, x: WarmStart(chain(), x), [*WHOLE, None, 0]),
+    ("WarmStart threshold", lambda _, x: WarmStart(chain(), 1, x), [*NUMBER, None, -0.1, 1.1]),
+    ("WarmStart.step loss", lambda _, x: WarmStart(chain()).step(x), [*NUMBER, None]),
     ("set_reference", lambda t, x: t.set_reference(x), [*CELLS, None]),
     ("set_hidden_parameters", lambda t, x: t.set_hidden_parameters(x), [None, 3, "x", TENSOR]),
 ]
