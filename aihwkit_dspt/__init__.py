@@ -74,6 +74,12 @@ from aihwkit_dspt.optim.analog_optimizer import analog_optimizer  # noqa: E402
 from aihwkit_dspt.optim.average import AveragedWeights, refuse_averaged_models  # noqa: E402
 from aihwkit_dspt.optim.norms import analog_grad_norms  # noqa: E402
 from aihwkit_dspt.optim.steps import watch_optimizer_steps  # noqa: E402
+from aihwkit_dspt.parallel import (  # noqa: E402
+    AnalogDataParallel,
+    RankError,
+    analog_data_parallel,
+)
+from aihwkit_dspt.parallel.refuse import refuse_averaged_gradients  # noqa: E402
 from aihwkit_dspt.plan import TilePlan, TrainingPlan, training_plan  # noqa: E402
 from aihwkit_dspt.reads.executors import ReadExecutors, read_executors  # noqa: E402
 from aihwkit_dspt.slow_array import at_slow_weights  # noqa: E402
@@ -104,6 +110,7 @@ from aihwkit_dspt.zero_shifting import (  # noqa: E402
 plot_tracking_tiles()
 watch_optimizer_steps()
 refuse_averaged_models()
+refuse_averaged_gradients()
 
 __version__ = "0.1.0"
 
@@ -111,6 +118,7 @@ __all__ = [
     "ESTIMATORS",
     "PAPER_SETTINGS",
     "AdaptiveGain",
+    "AnalogDataParallel",
     "AveragedWeights",
     "Chopper",
     "ConversionReport",
@@ -142,6 +150,7 @@ __all__ = [
     "RIDERReRamArrayOMPreset",
     "RIDERReRamESPreset",
     "RIDERReRamSBPreset",
+    "RankError",
     "ReadExecutors",
     "ReadMode",
     "RecordedReads",
@@ -163,6 +172,7 @@ __all__ = [
     "TransferStart",
     "WarmStart",
     "ZeroShiftResult",
+    "analog_data_parallel",
     "analog_grad_norms",
     "analog_optimizer",
     "at_slow_weights",

@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from aihwkit_dspt.loadable import write_loadable
+from aihwkit_dspt.parallel.files import one_writer, random_of_ranks, random_of_this_rank
 from aihwkit_dspt.plain import restored, storable
 from aihwkit_dspt.seal import has_intact_members, is_intact, seal
 from aihwkit_dspt.tiles.undo import TileBefore
@@ -49,6 +50,10 @@ def save_checkpoint(
     A checksum at its end lets :func:`load_checkpoint` find any damage. To torch it is a usual file:
     ``torch.load(path, weights_only=True)`` reads it, too.
 
+    In several processes call it on all ranks, with the model of
+    :func:`~aihwkit_dspt.analog_data_parallel`. Rank 0 writes the file, which is that of one process
+    and loads in any number of them.
+
     NumPy's numbers are saved as plain ones, wherever they are.
 
     The generators of aihwkit's C++ tiles cannot be saved: after a load, pulses and noise go on with
@@ -67,6 +72,7 @@ def save_checkpoint(
             ``extra.history[2]``.
         OSError: if the file cannot be written.
     """
+    random_states = random_of_ranks(model, _random_states())
     content = {
         "format": CHECKPOINT_FORMAT,
         "versions": {
@@ -75,12 +81,16 @@ def save_checkpoint(
             for name in ("aihwkit_dspt", "aihwkit", "torch")
         },
         **{name: part.state_dict() for name, part in _given(model, optimizer, scheduler).items()},
-        "random": _random_states(),
+        "random": random_states[0],
         "extra": extra,
     }
-    with whole_file(path) as file:
-        write_loadable(storable(content), file)
-        seal(file)
+    if len(random_states) > 1:
+        content["random_of_ranks"] = random_states
+    with one_writer(model) as writes:
+        if writes:
+            with whole_file(path) as file:
+                write_loadable(storable(content), file)
+                seal(file)
 
 
 def load_checkpoint(
@@ -131,7 +141,9 @@ def load_checkpoint(
             with _settings_chosen(model, load_rpu_config):
                 for name, part in parts.items():
                     part.load_state_dict(content[name])
-            _set_random_states(content["random"])
+            random_states = random_of_this_rank(model, content)
+            if random_states is not None:
+                _set_random_states(random_states)
         except BaseException:
             for step in undo:
                 step()

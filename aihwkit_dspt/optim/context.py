@@ -26,6 +26,11 @@ class GradientContext(AnalogContext):
 
     ``grad = None`` (``zero_grad()``) drops what is kept. A step sees no gradient, so that the torch
     optimizer that it is built on leaves the context to the tile.
+
+    Attributes:
+        exchange: what joins the vectors of several processes, see
+            :class:`~aihwkit_dspt.parallel.gradients.GradientExchange`; ``None`` in one process.
+        n_joint: number of kept backward passes whose vectors are joint.
     """
 
     analog_input: List[Tensor]
@@ -37,6 +42,8 @@ class GradientContext(AnalogContext):
     _n_taken = 0
     is_trained = False
     kept_since = 0
+    exchange: Optional[Any] = None
+    n_joint = 0
 
     @property
     def grad(self) -> Optional[Tensor]:
@@ -68,6 +75,8 @@ class GradientContext(AnalogContext):
         errors: List[Tensor] = self.__dict__["analog_grad_output"]
         if len(errors) < len(self.analog_input):  # a backward pass is about to add the last one
             watch(self, len(self.analog_input))
+            if self.exchange is not None:
+                self.exchange.queue()
         return errors
 
     @analog_grad_output.setter
@@ -77,8 +86,12 @@ class GradientContext(AnalogContext):
     def reset(self, analog_tile: Optional[Any] = None) -> None:
         """Drop what is kept, as aihwkit does, and how it was scaled."""
         self._norm = self._scaled = None
-        self._n_counted = self._n_taken = 0
+        self._n_counted = self._n_taken = self.n_joint = 0
         super().reset(analog_tile)
+
+    def set_norm(self, norm: Tensor) -> None:
+        """Set the norm of all that is kept, where the vectors themselves are in another process."""
+        self._norm, self._scaled, self._n_counted = norm, norm.clone(), len(self.analog_input)
 
     def untyped_storage(self) -> Any:
         """Return the storage, which is what an export asks for before it comes to the tile."""
@@ -88,8 +101,14 @@ class GradientContext(AnalogContext):
             raise not_exported(self.analog_tile) from error
 
     def take(self) -> None:
-        """Show a step no gradient until more is kept; it takes the vectors."""
+        """Show a step no gradient until more is kept; it takes the vectors.
+
+        Raises:
+            TileError: if the vectors of other processes are missing.
+        """
         self.is_trained = True
+        if self.exchange is not None:
+            self.exchange.require_joint(self)
         if self.use_indexed:
             self._join_images()
         self._n_taken = len(self.analog_input)
@@ -110,6 +129,7 @@ class GradientContext(AnalogContext):
         if len(self.analog_input) > 1 and len({x.shape[1:] for x in self.analog_input}) == 1:
             self.analog_input = [cat(self.analog_input)]
             self.analog_grad_output = [cat(self.analog_grad_output)]
+            self.n_joint = min(self.n_joint, 1)
 
 
 def adopt(context: Any) -> None:

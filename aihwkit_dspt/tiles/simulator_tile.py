@@ -124,12 +124,12 @@ class TrackingSimulatorTile(SimulatorTile):
         return output
 
     def _require_type(self, values: Tensor, name: str) -> None:
-        if values.dtype is not self.pipeline.fast.shared.dtype:
+        dtype = self.pipeline.mixed_array.shared.dtype
+        if values.dtype is not dtype:
             raise TileError(
-                f"{name} has data type {values.dtype}, the arrays simulate "
-                f"{self.pipeline.fast.shared.dtype}: convert it with "
-                f"{name}.to({self.pipeline.fast.shared.dtype}), or build the layer with another "
-                "runtime.data_type in its RPU configuration"
+                f"{name} has data type {values.dtype}, the arrays simulate {dtype}: convert it "
+                f"with {name}.to({dtype}), or build the layer with another runtime.data_type in "
+                "its RPU configuration"
             )
 
     def set_matrix_indices(self, indices: Tensor) -> None:

@@ -205,7 +205,8 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType, TilePeriphery,
         if DistributedDataParallel._active_ddp_module is not None:
             raise TileError(
                 "TrackingTile does not support DistributedDataParallel: every process would train "
-                "analog arrays of its own. Train in one process"
+                "analog arrays of its own. Pass the model to analog_data_parallel of aihwkit_dspt "
+                "instead"
             )
         if is_frozen(self):
             self.analog_ctx.reset()  # nobody takes the vectors of a frozen tile
@@ -238,11 +239,19 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType, TilePeriphery,
         if not is_frozen(self):
             super().update_indexed(x_input, d_input)
 
+    def post_update_step(self) -> None:
+        """Do what aihwkit does after each step; several processes share the new weight."""
+        super().post_update_step()
+        exchange = getattr(self.analog_ctx, "exchange", None)
+        if exchange is not None:
+            exchange.share_weight(self)
+
     def _replicate_for_data_parallel(self) -> None:
         """Refuse to be replicated: every replica would train arrays of its own."""
         raise TileError(
             "TrackingTile does not support DataParallel: every replica would train analog arrays "
-            "of its own. Train on one device"
+            "of its own. Train on one device, or in several processes with "
+            "analog_data_parallel(model)"
         )
 
     # -- convolutions -------------------------------------------------------------------------

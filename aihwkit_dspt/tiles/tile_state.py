@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.base import AnalogTileStateNames
@@ -124,7 +124,8 @@ class TileState(TileSettings):
 
     def get_analog_state(self) -> TileStateDict:
         """Return the state of the tile in a state dict, as aihwkit does."""
-        return TileStateDict(super().get_analog_state())
+        lent: Optional[TileStateDict] = getattr(self.tile, "lent_state", None)
+        return TileStateDict(super().get_analog_state()) if lent is None else lent
 
     def _save_to_state_dict(self, state_dict: Dict[str, Any], prefix: str, keep_vars: bool) -> None:
         """Save parameters and buffers, as torch does for every module.
