@@ -18,6 +18,7 @@ from aihwkit_dspt.monitor.steps import StepListener
 from aihwkit_dspt.monitor.table import table
 from aihwkit_dspt.monitor.tensorboard import require_writer, write_histograms, write_scalars
 from aihwkit_dspt.monitor.text import as_csv, as_json
+from aihwkit_dspt.parallel.lending import is_borrowed
 from aihwkit_dspt.tiles.names import row_name
 from aihwkit_dspt.tiles.of_model import tracking_tiles
 from aihwkit_dspt.whole_file import whole_file
@@ -45,6 +46,9 @@ class SymmetricPointMonitor:
     computed at the first record and kept (eight bytes per cell, and two weights per cell and array
     for the bounds) until a state is loaded.
 
+    In several processes (:func:`~aihwkit_dspt.analog_data_parallel`) each has a monitor of its own,
+    with the tiles whose arrays it owns; a rank may own none and record nothing.
+
     Args:
         model: a model with tracking tiles, or one such tile. Tiles of other kinds have no estimate
             and are not recorded.
@@ -66,7 +70,9 @@ class SymmetricPointMonitor:
         self.every = require_whole("every", every, 1)
         self.step = require_whole("first_step", first_step, 0)
         self._tiles = {
-            name or type(tile).__name__: tile for name, tile in tracking_tiles(model).items()
+            name or type(tile).__name__: tile
+            for name, tile in tracking_tiles(model).items()
+            if not is_borrowed(tile)
         }
         self._links = {
             row_name(name, number): CachedGroundTruth(tile, number)
@@ -110,6 +116,8 @@ class SymmetricPointMonitor:
         """
         step = self.step if step is None else require_whole("step", step)
         links = list(self._links.values())
+        if not links:
+            return {}
         truths = [truth() for truth in links]
         looks = [look(each.pipeline, each.link, truth) for each, truth in zip(links, truths)]
         # One wait for each GPU, not one for each number.
@@ -164,6 +172,8 @@ class SymmetricPointMonitor:
     def summary(self) -> str:
         """Return the newest record as a table, a line per tile, in weight units."""
         rows = self.newest()
+        if not rows:
+            return "no arrays of the model are in this process"
         n_records = len(self.history["step"]) // len(rows)
         head = f"step {rows[0]['step']:,}, record {n_records} (weight units)"
         return f"{head}\n{table(rows)}"

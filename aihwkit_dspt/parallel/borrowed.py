@@ -44,11 +44,12 @@ class BorrowedPipeline:
         self.x_size, self.d_size = pipeline.x_size, pipeline.d_size
 
     def __getattr__(self, name: str) -> NoReturn:
-        owner = self.__dict__.get("owner", "unknown")
+        if name.startswith("__"):  # Python asks for what a class may have
+            raise AttributeError(name)
         raise NotHereError(
-            f"the arrays of this tile are on rank {owner}, which owns them, so {name} is not here: "
-            "ask on that rank (analog_data_parallel(model).owners says which one it is), pass the "
-            "wrapped model to save_checkpoint, or load the checkpoint in one process"
+            f"the arrays of this tile are on rank {self.owner}, which owns them, so {name} is not "
+            "here: ask on that rank (owners of the AnalogDataParallel names it), pass the wrapped "
+            "model to save_checkpoint, or load a checkpoint in one process"
         )
 
     def settle(self) -> None:
@@ -60,18 +61,6 @@ class BorrowedPipeline:
     def sizes(self) -> Tuple[int, int]:
         """Return ``(d_size, x_size)``, the shape of the arrays."""
         return self.d_size, self.x_size
-
-    def update_vectors(self, x_vectors: Tensor, d_vectors: Tensor) -> None:
-        """Take no vectors: they were sent to the owner.
-
-        Raises:
-            TileError: if there are any, which the owner has never seen.
-        """
-        if len(x_vectors) or len(d_vectors):
-            raise TileError(
-                f"{len(x_vectors)} vectors came to a tile whose arrays are on rank {self.owner}: "
-                "train through backward() and the optimizer, which send them there"
-            )
 
     def move_to(self, device: torch_device) -> None:
         """Move the weight in use to a GPU."""
@@ -90,9 +79,25 @@ class BorrowedSimulatorTile(TrackingSimulatorTile):
     """
 
     def __init__(self, tile: TrackingSimulatorTile, owner: int) -> None:
-        vars(self).update(vars(tile))
+        self.__dict__.update(tile.__dict__)
         self.pipeline: Any = BorrowedPipeline(tile.pipeline, owner)
         self.lent_state: Optional[TileStateDict] = None
+
+    def update(self, x_input: Tensor, d_input: Tensor, *_: Any, **__: Any) -> None:
+        """Take no vectors: they were sent to the owner.
+
+        Raises:
+            TileError: if there are any, which the owner has never seen.
+        """
+        if x_input.numel() or d_input.numel():
+            raise TileError(
+                f"vectors came to a tile whose arrays are on rank {self.pipeline.owner}: train "
+                "through backward() and the optimizer, which send them there"
+            )
+
+    def update_indexed(self, x_input: Tensor, d_input: Tensor, *_: Any, **__: Any) -> None:
+        """Take no images, as :meth:`update`."""
+        self.update(x_input, d_input)
 
     def _apply(self, method: str, *args: Any) -> None:
         """Do nothing: the owner lets its arrays decay, drift or diffuse."""

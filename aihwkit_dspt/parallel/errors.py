@@ -12,5 +12,5 @@ class RankError(TileError, RuntimeError):
     """
 
 
-class NotHereError(TileError, AttributeError):
-    """An array was asked for on a rank that does not own it; to ``hasattr`` it is not there."""
+class NotHereError(TileError):
+    """An array was asked for on a rank that does not own it."""

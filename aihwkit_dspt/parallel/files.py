@@ -5,7 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, Optional
 
+import torch
+
 from aihwkit_dspt.parallel.wrapper import AnalogDataParallel
+from aihwkit_dspt.state_bytes import from_tensor, to_tensor
 
 WHAT = "save a checkpoint"
 
@@ -30,7 +33,10 @@ def one_writer(model: Any) -> Iterator[bool]:
 
 def random_of_ranks(model: Any, own: Dict[str, Any]) -> List[Dict[str, Any]]:
     """Return the states of the random number generators of all ranks, given those of this one."""
-    return model.ranks.meet(WHAT, own) if isinstance(model, AnalogDataParallel) else [own]
+    if not isinstance(model, AnalogDataParallel):
+        return [own]
+    said = model.ranks.meet(WHAT, to_tensor(own).numpy().tobytes())
+    return [from_tensor(torch.frombuffer(bytearray(each), dtype=torch.uint8)) for each in said]
 
 
 def random_of_this_rank(model: Any, content: Dict[str, Any]) -> Optional[Dict[str, Any]]:

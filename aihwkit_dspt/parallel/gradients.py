@@ -68,6 +68,7 @@ class GradientExchange:
         self._backward_pass = -1
         for tile in tiles:
             tile.analog_ctx.exchange = self
+        parameter: Any  # torch does not say what its hooks take
         for parameter in self._parameters.values():
             if parameter.requires_grad:
                 parameter.register_post_accumulate_grad_hook(self._on_gradient)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any, Iterator, List, Optional, Sequence
 
 import torch
@@ -37,7 +38,7 @@ class Ranks:
                 "there is no group of processes: start the script with torchrun and call "
                 "torch.distributed.init_process_group('gloo') first ('nccl' for GPUs)"
             )
-        self.group = distributed.group.WORLD if group is None else group
+        self.group: Any = distributed.group.WORLD if group is None else group
         self.rank = distributed.get_rank(self.group)
         self.size = distributed.get_world_size(self.group)
         if self.rank < 0:
@@ -143,4 +144,4 @@ class Ranks:
             distributed.all_to_all_single(
                 received, sent, list(sizes), [len(piece) for piece in pieces], group=self.group
             )
-        return list(received.split(list(sizes)))
+        return list(torch.tensor_split(received, list(accumulate(sizes))[:-1]))

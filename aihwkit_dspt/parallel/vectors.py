@@ -79,8 +79,10 @@ def from_bytes(content: Tensor, kinds: Sequence[Kind]) -> List[Pair]:
     pairs, start = [], 0
     for kind in kinds:
         middle, stop = start + kind.x_bytes, start + kind.n_bytes
-        x, d = (part.clone().view(kind.dtype) for part in (content[start:middle], content[middle:stop]))
-        pairs.append((x.view(kind.x_shape), d.view(kind.d_shape)))
+        # Clones, as numbers have to start where their data type allows.
+        x = content[start:middle].clone().view(kind.dtype).view(kind.x_shape)
+        d = content[middle:stop].clone().view(kind.dtype).view(kind.d_shape)
+        pairs.append((x, d))
         start = stop
     return pairs
 

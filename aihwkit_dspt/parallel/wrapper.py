@@ -99,9 +99,7 @@ class AnalogDataParallel(nn.Module):
         return result
 
 
-def analog_data_parallel(
-    model: nn.Module, *, group: Optional[Any] = None
-) -> AnalogDataParallel:
+def analog_data_parallel(model: nn.Module, *, group: Optional[Any] = None) -> AnalogDataParallel:
     r"""Return a model that several processes train together, on one set of arrays.
 
     Every process computes with its own part of the batch. Each array is owned by one rank (arrays

@@ -12,13 +12,13 @@ from typing import Any, Callable, List
 import torch
 from torch import distributed
 
-TIMEOUT = timedelta(seconds=60)
+TIMEOUT = timedelta(seconds=100)
 """Of a test that fails; those that pass take seconds."""
 
 # A clean process that has imported everything, of which the others are copies: starting one takes
 # no second, and no thread of the tests is in it.
 CONTEXT = get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.parallel.processes", "tests.parallel.models"])
+CONTEXT.set_forkserver_preload(["tests.parallel.processes", "tests.parallel.warm"])
 
 
 def run(n_ranks: int, function: Callable[..., Any], folder: Path, *args: Any) -> List[Any]:
