@@ -31,6 +31,16 @@ NEEDED = {
 }
 """Packages that the code of a page uses, and that are none of this package's tests'."""
 
+ENVIRONMENT = {
+    "how_to/several_processes.md": {
+        "RANK": "0",
+        "WORLD_SIZE": "1",
+        "MASTER_ADDR": "localhost",
+        "MASTER_PORT": "0",
+    }
+}
+"""What ``torchrun`` tells a script; port 0 is any."""
+
 
 def marked(page: str) -> Any:
     """Return a page as a parameter of a test; what trains or imports for long is slow."""
@@ -48,6 +58,8 @@ def test_the_code_of_a_page_runs(
     script = tmp_path / "page.py"
     script.write_text("\n".join(CODE.findall((DOCS / page).read_text())))
     monkeypatch.chdir(tmp_path)
+    for name, value in ENVIRONMENT.get(page, {}).items():
+        monkeypatch.setenv(name, value)
     with torch.random.fork_rng():
         runpy.run_path(str(script))
 
@@ -61,7 +73,17 @@ def test_links_to_the_repository_lead_to_files(page: str) -> None:
             assert (ROOT / found[1]).exists(), target
 
 
-PUBLIC = ["", ".costs", ".devices", ".models", ".monitor", ".plan", ".plots", ".zero_shifting"]
+PUBLIC = [
+    "",
+    ".costs",
+    ".devices",
+    ".models",
+    ".monitor",
+    ".parallel",
+    ".plan",
+    ".plots",
+    ".zero_shifting",
+]
 """The package and its subpackages with public names."""
 
 

@@ -23,6 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 from aihwkit_dspt import (
     TrackingRPUConfig,
     TrackingTransferCompound,
+    analog_data_parallel,
     analog_grad_norms,
     analog_optimizer,
     at_slow_weights,
@@ -124,6 +125,16 @@ def distributed() -> None:
         model(torch.ones(2, 4))
     finally:
         DistributedDataParallel._active_ddp_module = active
+
+
+def in_torchs_wrapper() -> None:
+    wrapper = DistributedDataParallel.__new__(DistributedDataParallel)
+    nn.Module.__init__(wrapper)  # its own would ask for a group of processes first
+    wrapper.module = network()
+
+
+def no_group() -> None:
+    analog_data_parallel(network())
 
 
 def on_cuda() -> None:
@@ -256,6 +267,8 @@ FAULTS: List[Callable[[], None]] = [
     half,
     data_parallel,
     distributed,
+    in_torchs_wrapper,
+    no_group,
     trained_at_slow_weights,
     other_method,
     other_settings,

@@ -1,4 +1,4 @@
-"""Data parallel wrappers: each process or replica would train arrays of its own. Refused."""
+"""torch's data parallel wrappers: each process would train arrays of its own. Refused."""
 
 from __future__ import annotations
 
@@ -27,20 +27,27 @@ def test_prepare_for_ddp() -> None:
 
 
 def test_distributed_data_parallel(tmp_path: Path) -> None:
-    """Without aihwkit's check the first forward says so, before anything is learned."""
+    """Without aihwkit's check torch's wrapper is refused, before anything is learned."""
     wrapped = model()
     before = snapshot(next(wrapped.analog_tiles()))
     distributed.init_process_group(
         "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
     )
     try:
-        parallel = nn.parallel.DistributedDataParallel(wrapped)
-        with pytest.raises(TileError, match="DistributedDataParallel"):
-            parallel(torch.randn(5, 6))
+        with pytest.raises(TileError, match="analog_data_parallel"):
+            nn.parallel.DistributedDataParallel(wrapped)
     finally:
         distributed.destroy_process_group()
     wrapped(torch.randn(5, 6)).sum().backward()
     assert difference(before, snapshot(next(wrapped.analog_tiles()))) is None
+
+
+def test_converted_inside_of_a_wrapper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer that came later says so in its first forward, before anything is learned."""
+    wrapped = model()
+    monkeypatch.setattr(nn.parallel.DistributedDataParallel, "_active_ddp_module", wrapped)
+    with pytest.raises(TileError, match="DistributedDataParallel"):
+        wrapped(torch.randn(5, 6))
 
 
 def test_data_parallel() -> None:
