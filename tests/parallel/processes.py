@@ -12,7 +12,7 @@ from typing import Any, Callable, List
 import torch
 from torch import distributed
 
-TIMEOUT = timedelta(seconds=100)
+TIMEOUT = timedelta(seconds=300)
 """Of a test that fails; those that pass take seconds."""
 
 # A clean process that has imported everything, of which the others are copies: starting one takes
