@@ -52,14 +52,21 @@ class Ranks:
             )
         self.device = device if uses_gpu else torch.device("cpu")
         self._n_meetings = 0
+        self._is_broken = False
 
     @contextmanager
     def _together(self, what: str) -> Iterator[None]:
+        if self._is_broken:  # whoever tries again would wait for the others once more
+            raise RankError(
+                f"rank {self.rank} of {self.size} cannot {what}: it has lost the others before. "
+                "Start all ranks again and go on from the last file with load_checkpoint"
+            )
         try:
             yield
         except RuntimeError as error:
             if isinstance(error, RankError):
                 raise
+            self._is_broken = True
             raise RankError(
                 f"rank {self.rank} of {self.size} waited for the others to {what}, and one of them "
                 "did not answer: it was killed, ended by an error of its own (see its output), or "

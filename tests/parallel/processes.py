@@ -21,7 +21,13 @@ CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.parallel.processes", "tests.parallel.warm"])
 
 
-def run(n_ranks: int, function: Callable[..., Any], folder: Path, *args: Any) -> List[Any]:
+def run(
+    n_ranks: int,
+    function: Callable[..., Any],
+    folder: Path,
+    *args: Any,
+    timeout: timedelta = TIMEOUT,
+) -> List[Any]:
     """Return what a function returns on each rank; an error on a rank is one of the test.
 
     Args:
@@ -29,10 +35,11 @@ def run(n_ranks: int, function: Callable[..., Any], folder: Path, *args: Any) ->
         function: a function of a module, called with the rank and ``args``.
         folder: an empty folder for what the processes share.
         args: more arguments.
+        timeout: how long ranks wait for each other.
     """
     store = folder / f"store_{function.__name__}_{len(list(folder.iterdir()))}"
     processes = [
-        CONTEXT.Process(target=_one, args=(rank, n_ranks, function, store, args))
+        CONTEXT.Process(target=_one, args=(rank, n_ranks, function, store, args, timeout))
         for rank in range(n_ranks)
     ]
     for process in processes:
@@ -53,11 +60,13 @@ class Failed(str):
     """What a rank said before it ended."""
 
 
-def _one(rank: int, n_ranks: int, function: Any, store: Path, args: Any) -> None:
+def _one(
+    rank: int, n_ranks: int, function: Any, store: Path, args: Any, timeout: timedelta
+) -> None:
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
     distributed.init_process_group(
-        "gloo", init_method=f"file://{store}", rank=rank, world_size=n_ranks, timeout=TIMEOUT
+        "gloo", init_method=f"file://{store}", rank=rank, world_size=n_ranks, timeout=timeout
     )
     try:
         result = function(rank, *args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from tests.helpers import difference
 from tests.parallel import jobs
 from tests.parallel.models import CASES, N_STEPS, mlp
 from tests.parallel.processes import run
+
+SHORT = timedelta(seconds=20)
+"""Ranks that wait for one that is gone hear it at once; those that wait for them, only then."""
 
 
 @pytest.mark.parametrize(("n_saving", "n_loading"), [(2, 1), (2, 2), (2, 4), (1, 2)])
@@ -48,7 +52,7 @@ def test_any_number_loads(n_saving: int, n_loading: int, tmp_path: Path) -> None
 def test_killed(n_ranks: int, tmp_path: Path) -> None:
     """The others end with an error that says what to do, and the file is whole."""
     path = tmp_path / "file.pt"
-    *heard, of_killed = run(n_ranks, jobs.killed, tmp_path, n_ranks, path)
+    *heard, of_killed = run(n_ranks, jobs.killed, tmp_path, n_ranks, path, timeout=SHORT)
     assert of_killed is None
     for errors in heard:
         for error in errors.split(" | "):
@@ -64,7 +68,7 @@ def test_killed(n_ranks: int, tmp_path: Path) -> None:
 
 def test_left(tmp_path: Path) -> None:
     """A rank that ends early is missed."""
-    error, left = run(2, jobs.lonely, tmp_path, 2)
+    error, left = run(2, jobs.lonely, tmp_path, 2, timeout=SHORT)
     assert left == "left"
     assert "rank 0 of 2 waited for the others to end a backward pass" in error
 
