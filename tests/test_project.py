@@ -157,9 +157,12 @@ def test_an_index_shows_the_pictures() -> None:
 
 
 def test_citation_names_the_repository() -> None:
-    """CITATION.cff and pyproject.toml agree on repository and version."""
+    """CITATION.cff, pyproject.toml and the conda recipe agree on repository and version."""
     citation = (ROOT / "CITATION.cff").read_text()
     assert f"\nversion: {aihwkit_dspt.__version__}\n" in citation
+    recipe = (ROOT / "recipe" / "meta.yaml").read_text()
+    assert f'set version = "{aihwkit_dspt.__version__}"' in recipe
+    assert f"home: {REPOSITORY}\n" in recipe
     assert f'\nrepository-code: "{REPOSITORY}"\n' in citation
     assert re.search(r"^date-released: \d{4}-\d\d-\d\d$", citation, re.MULTILINE)
     assert all(url.startswith(REPOSITORY) for url in PROJECT["urls"].values())
