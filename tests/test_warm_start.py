@@ -218,14 +218,14 @@ def test_default_rule(name: str, n_arrays: int) -> None:
     between = [0.5**distance for distance in range(n_arrays - 2, 0, -1)]
     assert compound.gamma == [min(derived.gamma, between[0] / 2), *between]
     assert compound.transfer_lr_vec == [derived.transfer_lr, *[0.0] * (n_arrays - 2)]
-    assert compound.join_sweeps == 2000.0
+    assert compound.join_sweeps == 5000.0
 
 
 @pytest.mark.parametrize("algorithm", TRACKING_ALGORITHMS)
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"gamma": 0.3}, {"gamma": 0.3, "join_sweeps": 2000.0}),
+        ({"gamma": 0.3}, {"gamma": 0.3, "join_sweeps": 5000.0}),
         ({"gamma": [0.1, 0.2, 0.3]}, {"gamma": [0.1, 0.2, 0.3]}),
         ({"transfer_lr": 0.2}, {"transfer_lr_vec": [0.2, 0.0, 0.0]}),
         ({"transfer_lr_vec": [0.1, 0.2, 0.3]}, {"transfer_lr_vec": [0.1, 0.2, 0.3]}),

@@ -206,6 +206,7 @@ SECTIONS: Sequence[Any] = (
     Section("search", "Search of what the paper does not print", search_report),
     Linked("figure1", "Figure 1: the cost of zero-shifting"),
     Linked("figure2", "Figure 2: a wrong symmetric point and the training"),
+    Linked("many_arrays", "Beyond the paper: more than two arrays, on digits"),
 )
 
 
