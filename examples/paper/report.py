@@ -180,16 +180,20 @@ class Linked:
     """One part of the report whose numbers are in a JSON of their own."""
 
     name: str
-    """Name of script, results file and remarks."""
+    """Name of results file and remarks, and of the script if that is not given."""
 
     title: str
     """Heading."""
+
+    script: str = ""
+    """Path of the script below the examples."""
 
     def text(self, folder: Path) -> str:
         """Return links to numbers and picture, with what made them."""
         path = folder / f"{self.name}.json"
         if not path.exists():
-            return f"not run (`python examples/paper/{self.name}.py`)\n"
+            script = self.script or f"paper/{self.name}.py"
+            return f"not run (`python examples/{script}`)\n"
         content = json.loads(path.read_text())
         versions = ", ".join(f"{name} {value}" for name, value in content["versions"].items())
         return (
@@ -206,7 +210,7 @@ SECTIONS: Sequence[Any] = (
     Section("search", "Search of what the paper does not print", search_report),
     Linked("figure1", "Figure 1: the cost of zero-shifting"),
     Linked("figure2", "Figure 2: a wrong symmetric point and the training"),
-    Linked("many_arrays", "Beyond the paper: more than two arrays, on digits"),
+    Linked("many_arrays", "Beyond the paper: more than two arrays, on digits", "08_many_arrays.py"),
 )
 
 
