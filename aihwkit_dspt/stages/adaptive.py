@@ -9,11 +9,11 @@ from torch import Tensor, dtype, full, zeros
 
 from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
 
-SHORTEST, LONGEST = 16, 64
-"""Reads in a block, at first and at most."""
+SHORT, MOST_SHORT = 16, 4
+"""Reads in a short block, and short blocks in a long one at most."""
 
-MEMORY = 1.0 - 1.0 / 16.0
-"""What is left of the statistics of a line after a block: they rest on some 16 blocks."""
+MEMORY, SHORT_MEMORY = 1.0 - 1.0 / 16.0, 1.0 - 1.0 / 64.0
+"""What is left of the statistics of a line after a long and a short block."""
 
 CERTAINTY = 2.0
 """Standard errors by which the points must be seen to walk."""
@@ -50,10 +50,11 @@ class AdaptiveGain(SymmetricPointEstimator):
         \frac rB = \tfrac12\, \mathrm E (m_{j+1} - m_j)^2 - q\, \frac{2B^2 + 1}{6B}
 
     What scatters from block to block drops out of the first difference; what moves on does not.
-    The expectations are means over the cells of a line and its last 16 blocks, since one cell has
-    far too few reads. :math:`q` counts by the share :math:`1 - (2\sigma/q)^2`, at least 0, with its
-    standard error :math:`\sigma`. Blocks begin with 16 reads and grow to 64, but not beyond
-    :math:`2/\eta^*`, in which a point walks as far as its estimate is off.
+    The expectations are means over the cells of a line and its last blocks, since one cell has far
+    too few reads. :math:`q` counts by the share :math:`1 - (2\sigma/q)^2`, at least 0, with its
+    standard error :math:`\sigma`. For :math:`r` blocks have 16 reads, in which most of the scatter
+    is seen and little of the walk. For :math:`q` they grow from 16 to 64, but not beyond
+    :math:`2/\eta^*`: long ones show slow walks.
 
     A cell that got no pulse only shows where it is, not where its symmetric point is. It is unknown
     (:meth:`known_cells`) until its reads scatter more than the noise of a read explains. Till then
@@ -62,7 +63,7 @@ class AdaptiveGain(SymmetricPointEstimator):
     scatter: it adds nothing to either expectation and has the gain of its line. So it neither
     opens that gain nor closes it.
 
-    ``eta`` is not used. Six numbers are kept for a cell. There is no fused pass.
+    ``eta`` is not used. Nine numbers are kept for a cell. There is no fused pass.
 
     Source: Kalman, *A new approach to linear filtering and prediction problems*, 1960; for the
     mask: Laurent and Massart, *Adaptive estimation of a quadratic functional*, 2000, Lemma 1.
@@ -74,13 +75,17 @@ class AdaptiveGain(SymmetricPointEstimator):
         scatter: ``[in_size, out_size]`` squares of the reads of a cell about their mean, while it
             is unknown.
         n_reads: ``[in_size]`` reads of a line.
-        blocks: ``[in_size, 4, out_size]`` sum of the block that is under way, and the means of
-            those before, the newest first; infinite where there is none.
-        block_length: ``[in_size]`` :math:`B`.
-        n_blocks: ``[in_size]`` blocks that have been compared, up to four.
-        n_in_block: ``[in_size]`` reads of the block that is under way.
-        sums: ``[in_size, 4]`` number of cells, and sums over them: of the squared distances of
-            neighbours, of the differences :math:`q B` and of their squares.
+        short_blocks: ``[in_size, 2, out_size]`` sum of the short block that is under way, and the
+            mean of the one before; infinite where there is none.
+        blocks: ``[in_size, 4, out_size]`` the same of long blocks: sum of means of short ones, and
+            three long ones before, the newest first.
+        n_in_short: ``[in_size]`` reads of the short block that is under way.
+        n_in_block: ``[in_size]`` short blocks of the long one that is under way.
+        block_length: ``[in_size]`` short blocks in a long one.
+        n_blocks: ``[in_size]`` long blocks since they grew.
+        short_sums: ``[in_size, 2]`` decayed number of cells, and sum over them of the squared
+            distances of short neighbours.
+        sums: ``[in_size, 3]`` the same of the differences :math:`q B` and of their squares.
     """
 
     gain: Tensor
@@ -89,9 +94,12 @@ class AdaptiveGain(SymmetricPointEstimator):
     scatter: Tensor
     n_reads: Tensor
     blocks: Tensor
+    short_blocks: Tensor
+    n_in_short: Tensor
+    n_in_block: Tensor
     block_length: Tensor
     n_blocks: Tensor
-    n_in_block: Tensor
+    short_sums: Tensor
     sums: Tensor
 
     def __init__(self, in_size: int, out_size: int, eta: float, data_type: dtype) -> None:
@@ -104,12 +112,15 @@ class AdaptiveGain(SymmetricPointEstimator):
             ("scatter", zeros(sizes, dtype=data_type)),
             ("n_reads", zeros(in_size, dtype=torch.long)),
             # The sum of the block that is under way, and the means before, the newest first.
+            ("short_blocks", full((in_size, 2, out_size), inf, dtype=data_type)),
             ("blocks", full((in_size, 4, out_size), inf, dtype=data_type)),
-            ("block_length", full((in_size,), SHORTEST, dtype=torch.long)),
-            ("n_blocks", zeros(in_size, dtype=torch.long)),
+            ("n_in_short", zeros(in_size, dtype=torch.long)),
             ("n_in_block", zeros(in_size, dtype=torch.long)),
-            # Decayed number of cells, and sums of neighbours, of growths and of their squares.
-            ("sums", zeros(in_size, 4, dtype=data_type)),
+            ("block_length", full((in_size,), 1, dtype=torch.long)),
+            ("n_blocks", zeros(in_size, dtype=torch.long)),
+            # Decayed numbers of cells, and sums over them.
+            ("short_sums", zeros(in_size, 2, dtype=data_type)),
+            ("sums", zeros(in_size, 3, dtype=data_type)),
         ):
             self.register_buffer(name, value)
 
@@ -128,14 +139,14 @@ class AdaptiveGain(SymmetricPointEstimator):
         step = read - estimate
         estimate.lerp_(read, gain)  # exactly the read where the gain is 1
         self._notice(lines, step * (read - estimate))
-        total, n_in_block = self.blocks[lines, 0], self.n_in_block[lines]
-        starts = (n_in_block == 0).unsqueeze(1)
+        total, n_in_short = self.short_blocks[lines, 0], self.n_in_short[lines]
+        starts = (n_in_short == 0).unsqueeze(1)
         total.copy_(read.masked_fill(~is_known, inf).where(starts, total + read))
-        n_in_block += 1
-        ends = n_in_block == self.block_length[lines]
+        n_in_short += 1
+        ends = n_in_short == SHORT
         # On a GPU nobody waits to hear whether there is one.
         if ends.is_cuda or bool(ends.any()):
-            self._end_block(lines, ends)
+            self._end_short_block(lines, ends)
 
     def _notice(self, lines: slice, scatter: Tensor) -> None:
         """Add ``[n_lines, out_size]`` squares, and let cells start anew that scatter beyond noise.
@@ -150,6 +161,19 @@ class AdaptiveGain(SymmetricPointEstimator):
         is_known |= moves
         self.gain[lines].masked_fill_(moves, inf)
 
+    def _end_short_block(self, lines: slice, ends: Tensor) -> None:
+        """Compare short blocks of lines that end with those before, and add them to long ones."""
+        (total, last), of_line = self.short_blocks[lines].unbind(1), ends.unsqueeze(1)
+        mean, sums, n_in_block = total / SHORT, self.short_sums[lines], self.n_in_block[lines]
+        sums.copy_(_added(sums, SHORT_MEMORY, (mean - last).square()).where(of_line, sums))
+        last.copy_(mean.where(of_line, last))
+        self.n_in_short[lines].masked_fill_(ends, 0)
+        long = self.blocks[lines, 0]
+        starts = (n_in_block == 0).unsqueeze(1)
+        long.copy_(mean.where(starts, long + mean).where(of_line, long))
+        n_in_block += ends
+        self._end_block(lines, ends & (n_in_block == self.block_length[lines]))
+
     def _end_block(self, lines: slice, ends: Tensor) -> None:
         """Compare the blocks of lines that end with those before, and set their movement."""
         blocks, sums, of_line = self.blocks[lines], self.sums[lines], ends.unsqueeze(1)
@@ -158,16 +182,13 @@ class AdaptiveGain(SymmetricPointEstimator):
         mean = total / length.unsqueeze(1)
         near = ((mean - last).square() + (last - before).square()) / 2.0
         growth = (mean - before).square() - near
-        seen = growth.isfinite()
-        found = torch.stack([seen.to(near), near, growth, growth.square()], dim=-1)
-        found = found.masked_fill(~seen.unsqueeze(-1), 0.0).sum(1)
-        sums.copy_((sums * MEMORY + found).where(of_line, sums))
-        self.movement[lines] = self._movement(sums, length).where(
-            ends & (sums[:, 0] > 0.0), self.movement[lines]
-        )
+        sums.copy_(_added(sums, MEMORY, growth, growth.square()).where(of_line, sums))
+        found = ends & (sums[:, 0] > 0.0)
+        movement = self.movement[lines]
+        movement.copy_(self._movement(sums, self.short_sums[lines], length).where(found, movement))
         n_blocks += ends
         self.n_in_block[lines].masked_fill_(ends, 0)
-        grows = ends & (n_blocks >= 4) & (length < LONGEST) & self._is_slow(lines)
+        grows = ends & (n_blocks >= 4) & (length < MOST_SHORT) & self._is_slow(lines)
         of_growing = grows.unsqueeze(1)
         pairs = (mean + last) / 2.0, (before + first) / 2.0
         # The oldest first: these are views.
@@ -183,16 +204,24 @@ class AdaptiveGain(SymmetricPointEstimator):
         """Return which lines walk so slowly that longer blocks show more."""
         ratio = self.movement[lines]
         final = ((ratio.square() + 4.0 * ratio).sqrt() - ratio) / 2.0
-        return final * self.block_length[lines] < FASTEST
+        return final * SHORT * self.block_length[lines] < FASTEST
 
-    def _movement(self, sums: Tensor, length: Tensor) -> Tensor:
-        """Return the ratio of walk and scatter that ``[n_lines, 4]`` sums tell."""
-        count = sums[:, 0].clamp(min=1.0)
-        near, growth, square = (sums[:, 1:] / count.unsqueeze(1)).unbind(1)
+    def _movement(self, sums: Tensor, short_sums: Tensor, length: Tensor) -> Tensor:
+        """Return the ratio of walk and scatter that sums over the cells of lines tell."""
+        count, short_count = sums[:, 0].clamp(min=1.0), short_sums[:, 0].clamp(min=1.0)
+        growth, square = sums[:, 1] / count, sums[:, 2] / count
+        near = short_sums[:, 1] / short_count
         error = (square - growth.square()).clamp(min=0.0) / count
         share = 1.0 - CERTAINTY**2 * error / growth.square()
-        walk = growth.clamp(min=0.0) * share.clamp(min=0.0).nan_to_num(0.0) / length
-        scatter = length * near / 2.0 - walk * (2.0 * length**2 + 1.0) / 6.0
+        walk = growth.clamp(min=0.0) * share.clamp(min=0.0).nan_to_num(0.0) / (SHORT * length)
+        scatter = SHORT * near / 2.0 - walk * (2.0 * SHORT**2 + 1.0) / 6.0
         # Rounding and chance may leave nothing of the scatter of cells that walk fast.
         least = self.read_noise**2 + near * 1e-2
         return (walk / scatter.maximum(least)).nan_to_num(0.0)
+
+
+def _added(sums: Tensor, memory: float, *values: Tensor) -> Tensor:
+    """Return decayed ``[n_lines, 1 + n_values]`` sums, with number and sums of finite values."""
+    seen = values[0].isfinite()
+    found = [seen.to(sums), *(value.masked_fill(~seen, 0.0) for value in values)]
+    return sums * memory + torch.stack([each.sum(1) for each in found], dim=1)
