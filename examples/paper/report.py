@@ -196,10 +196,10 @@ class Linked:
             return f"not run (`python examples/{script}`)\n"
         content = json.loads(path.read_text())
         versions = ", ".join(f"{name} {value}" for name, value in content["versions"].items())
-        return (
-            f"[Numbers](results/{path.name}) by `{content['command']}`; {versions}.\n\n"
-            f"![{self.title}](results/{self.name}.png)\n"
-        )
+        text = f"[Numbers](results/{path.name}) by `{content['command']}`; {versions}.\n"
+        if path.with_suffix(".png").exists():
+            text += f"\n![{self.title}](results/{self.name}.png)\n"
+        return text
 
 
 SECTIONS: Sequence[Any] = (
@@ -211,6 +211,8 @@ SECTIONS: Sequence[Any] = (
     Linked("figure1", "Figure 1: the cost of zero-shifting"),
     Linked("figure2", "Figure 2: a wrong symmetric point and the training"),
     Linked("many_arrays", "Beyond the paper: more than two arrays, on digits", "08_many_arrays.py"),
+    Linked("estimators", "Beyond the paper: estimators on the same reads"),
+    Linked("moving_points", "Beyond the paper: symmetric points that move"),
 )
 
 

@@ -19,7 +19,7 @@ from tests.paper.scripts import result_of, run, tiny
 def test_nothing_is_there(tmp_path: Path) -> None:
     """Sections without results say so, with the command."""
     text = report.report(tmp_path, tmp_path)
-    assert text.count("not run (`python examples/paper/") == len(report.SECTIONS) - 1 == 7
+    assert text.count("not run (`python examples/paper/") == len(report.SECTIONS) - 1 == 9
     assert "not run (`python examples/08_many_arrays.py`)" in text
 
 
