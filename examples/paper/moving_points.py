@@ -48,7 +48,7 @@ from aihwkit_dspt import (
     with_symmetric_point,
 )
 
-RATIOS = (0.002, 0.01, 0.05)
+RATIOS = (0.002, 0.006, 0.016)
 """Variance of the walk from read to read over that of the reads."""
 
 ETAS = (0.25, 0.05)
@@ -221,7 +221,8 @@ def draw(numbers: Dict[str, Any], path: Path) -> None:
                 left.loglog(speeds, root, style, color=f"C{colour}", label=label)
     left.set(xlabel="walk of the SP per read (weight units)", ylabel="rms error of Q")
     left.set_title("points measured, lines theory", fontsize=9)
-    left.legend(fontsize=7)
+    if left.lines:
+        left.legend(fontsize=7)
     steps = [N_STEPS // 10 * part for part in range(1, 11)]
     for colour, method in enumerate(METHODS):
         for moves, style in ((True, "-"), (False, ":")):
@@ -237,7 +238,8 @@ def draw(numbers: Dict[str, Any], path: Path) -> None:
                 right.plot(steps, curve, style, color=f"C{colour}", label=label)
     right.set(xlabel="training step", ylabel="test accuracy (%)", ylim=(20, 100))
     right.set_title("SPs walk by 0.4 (lines) or stay (dotted)", fontsize=9)
-    right.legend(fontsize=7)
+    if right.lines:
+        right.legend(fontsize=7)
     figure.savefig(path, dpi=110)
 
 
