@@ -14,11 +14,13 @@ from aihwkit.simulator.configs.devices import SoftBoundsDevice, SoftBoundsRefere
 
 import aihwkit_dspt
 from aihwkit_dspt import (
+    AnalogDataParallel,
     AveragedWeights,
     DeviceDefaults,
     RecordedReads,
     SymmetricPointMonitor,
     WarmStart,
+    analog_data_parallel,
     analog_grad_norms,
     analog_optimizer,
     at_slow_weights,
@@ -232,6 +234,8 @@ ROWS: List[Row] = [
     ),
     ("join_next_array model", lambda _, x: join_next_array(x), MODEL),
     ("join_next_array two arrays", lambda t, x: join_next_array(t), [None]),
+    ("analog_data_parallel model", lambda _, x: analog_data_parallel(x), MODEL),
+    ("AnalogDataParallel module", lambda _, x: AnalogDataParallel(x), MODEL),
     ("WarmStart model", lambda _, x: WarmStart(x), MODEL),
     ("WarmStart patience", lambda _, x: WarmStart(chain(), x), [*WHOLE, None, 0]),
     ("WarmStart threshold", lambda _, x: WarmStart(chain(), 1, x), [*NUMBER, None, -0.1, 1.1]),
@@ -289,6 +293,8 @@ CHECKED_ELSEWHERE = {
     *("TrackingRPUConfig", "TrackingTransferCompound", "TrackingTile"),
     # tests/drift.
     "SymmetricPointDrift",
+    # An error: tests/parallel.
+    "RankError",
     # Files: tests/test_checkpoint.py.
     *("load_checkpoint", "save_checkpoint"),
     # Stages, which a configuration builds: tests/test_extending.py.
