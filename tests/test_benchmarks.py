@@ -254,6 +254,6 @@ def test_take_turns() -> None:
 
 def test_unknown_network() -> None:
     """A wrong name says which there are."""
-    for name in ("vgg", "linear-", "linear-4x4", "stack-4"):
-        with pytest.raises(ValueError, match="linear-1024 or stack-4x256"):
+    for name in ("vgg", "linear-", "linear-4x4", "stack-4", "gpt-4", "resnet"):
+        with pytest.raises(ValueError, match="linear-1024 or gpt-4x128"):
             workload(name)

@@ -14,6 +14,7 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from torch import Tensor, nn
 
 from aihwkit_dspt import (
+    Listener,
     ReferenceType,
     TrackingTile,
     TransferScope,
@@ -34,14 +35,14 @@ CASES: Dict[str, Dict[str, Any]] = {
 GRADIENT_BL = 31
 
 
-class Tally:
+class Tally(Listener):
     """Counts every call of a tile by itself, from what goes to and comes from the C++ tiles."""
 
     def __init__(self, tile: TrackingTile) -> None:
         self.slow_pulses = self.reads = self.events = self.cells = 0.0
         simulator = tile.tile
         self._wrap(simulator.pipeline.link.lines, "pulse", self.on_pulse)
-        self._wrap(simulator.pipeline.link.line_reads, "read", self.on_read)
+        simulator.pipeline.link.listeners.append(self)
         self._wrap(simulator.pipeline.link.reference, "sync", self.on_sync)
         self.slow = simulator.pipeline.slow
 
@@ -59,7 +60,7 @@ class Tally:
         assert crossbar is self.slow
         self.slow_pulses += values.abs().sum().item()
 
-    def on_read(self, lines: slice) -> None:
+    def on_read(self, lines: slice, read: Tensor) -> None:
         self.reads += lines.stop - lines.start
 
     def on_sync(self, _lines: Any, _outputs: Any, values: Tensor, *_: Any) -> None:
