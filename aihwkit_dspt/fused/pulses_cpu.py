@@ -32,7 +32,7 @@ SPREADS = np.float32(5.0)
 def mean_products(x_values: Singles, d_values: Singles) -> float:
     r"""Return :math:`\sum_n \overline{|x_n|}\; \overline{|d_n|}` of ``[n, size]`` vectors.
 
-    It is asked of every batch, for which several operations of a library would take too long.
+    In one pass: beside the pulses of a batch, several operations of a library would take long.
     """
     total = 0.0
     for vector in range(x_values.shape[0]):
