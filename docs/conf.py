@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from dataclasses import is_dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any, Dict, List
 
 from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 
 import aihwkit_dspt
+
+sys.path.insert(0, str(Path(__file__).parent))  # for signatures.py
 
 project = "aihwkit-dspt"
 author = "The aihwkit-dspt developers"
@@ -23,6 +26,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "signatures",
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
