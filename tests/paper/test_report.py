@@ -50,6 +50,8 @@ def test_table(tmp_path: Path) -> None:
     assert 'not the script\'s: settings={"gamma": 9.0}' in other
     assert "| 12.00 | 12.00 | 12.00 | - | - | - |" in other
     assert "| 0.4, 0.4 | 40 | +3.25 | +1.62 | +3.25 | +4.25 | +4.17 |" in text
+    first = "| 0.4, 0.4 | - | 92.25 ± 0.35 | 95.50 ± 0.71 | +3.25 | 67.85, 92.06, 96.23 | +4.17 |"
+    assert first in text
     for seed in (1, 2):
         source = f"`python examples/paper/table2.py --seeds {seed}`; python 3.11.7, aihwkit 1.1.0"
         assert f"{source}; revision `0123456789ab`" in text
@@ -96,5 +98,14 @@ def test_committed_results(tmp_path: Path) -> None:
     copy = tmp_path / "results"
     shutil.copytree(RESULTS, copy)
     text = report.report(copy)
+    first, _, rest = text.partition("## How to read the sections")
+    assert (
+        "| 0, 0.05 | 87.85 | 91.97 | 94.27 | 95.63 | +3.66, +1.36 | 90.26, 92.59, 95.45 | +2.86 |"
+        in first
+    )
+    assert "| 0.4, 0.4 | 76.38 | 91.31 | 93.62 | +2.31 | 71.01, 90.16, 91.54 | +1.38 |" in first
+    assert "### What differs from the paper" in first
+    assert len(first.splitlines()) < 70
+    assert "## Table 2" in rest
     assert "![Figure 1: the cost of zero-shifting](results/figure1.png)" in text
     assert "| AGAD | 0.15 | 20, 30 | not cut | - | 0.3 | 40 | 1 | 94.89 | " in text
