@@ -112,7 +112,7 @@ watch_optimizer_steps()
 refuse_averaged_models()
 refuse_averaged_gradients()
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ESTIMATORS",

@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 PYPROJECT: Dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT: Dict[str, Any] = PYPROJECT["project"]
 README = (ROOT / "README.md").read_text()
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 PAGE = (ROOT / "docs" / "installation.md").read_text()
 REPOSITORY = PROJECT["urls"]["Repository"]
 PYTHONS = [(python, pair) for pair in HOST_PAIRS for python in pair.pythons]
@@ -115,6 +116,9 @@ def test_the_sdist_has_what_it_needs_and_no_more() -> None:
     shipped = PYPROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["only-include"]
     assert {"aihwkit_dspt", "README.md", "docs", "examples", "tests"} <= set(shipped)
     assert all((ROOT / name).exists() for name in shipped)
+    # The conda recipe is built from it, and tests with this script.
+    assert ".github/first_step.py" in shipped
+    assert "    - .github/first_step.py\n" in (ROOT / "recipe" / "meta.yaml").read_text()
 
 
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)\s]+)\)")
@@ -124,7 +128,7 @@ CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *PAGES])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES])
 def test_links_lead_to_files(page: str) -> None:
     """Pictures and links of a page are in the repository, headings included."""
     path = ROOT / page
@@ -157,15 +161,29 @@ def test_an_index_shows_the_pictures() -> None:
 
 
 def test_citation_names_the_repository() -> None:
-    """CITATION.cff, pyproject.toml and the conda recipe agree on repository and version."""
+    """Citation, change log, pyproject.toml and recipe agree on repository, version and date."""
     citation = (ROOT / "CITATION.cff").read_text()
     assert f"\nversion: {aihwkit_dspt.__version__}\n" in citation
     recipe = (ROOT / "recipe" / "meta.yaml").read_text()
     assert f'set version = "{aihwkit_dspt.__version__}"' in recipe
     assert f"home: {REPOSITORY}\n" in recipe
     assert f'\nrepository-code: "{REPOSITORY}"\n' in citation
-    assert re.search(r"^date-released: \d{4}-\d\d-\d\d$", citation, re.MULTILINE)
+    date = re.search(r"^date-released: (\d{4}-\d\d-\d\d)$", citation, re.MULTILINE)
+    assert date is not None
+    releases = re.findall(r"^## \[(\d.*)\] - (.*)$", CHANGELOG, re.MULTILINE)
+    assert releases[0] == (aihwkit_dspt.__version__, date[1])
     assert all(url.startswith(REPOSITORY) for url in PROJECT["urls"].values())
+
+
+def test_the_change_log_names_tests() -> None:
+    """Each fault that is mended has a test, which is there."""
+    rows = [line for line in CHANGELOG.splitlines() if line.startswith("| ")]
+    header, *faults = rows
+    assert header == "| fault | inputs that it concerned | test |"
+    for fault in faults:
+        named = re.findall(r"`(tests/[^`:]*)(?:::[^`]*)?`", fault.rpartition(" | ")[2])
+        assert named, fault
+        assert all((ROOT / path).exists() for path in named), fault
 
 
 STAND_IN = """#!/bin/sh
