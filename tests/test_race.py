@@ -18,13 +18,14 @@ sys.path.insert(0, str(EXAMPLES / "paper"))
 
 import race
 from bench import race_tasks
-from bench.race_competitors import AIHWKIT, COMPETITORS, DIGITAL, FROZEN, OURS, rpu_config
-from bench.race_devices import DEVICES, device, kind
 from bench.race_execute import execute
 from bench.race_report import Standing, report
-from bench.race_runs import CELLS, QUICK, RaceRun, runs_of
+from bench.race_runs import CELLS, QUICK, runs_of
 from common.characters import load_text
+from common.competitors import AIHWKIT, COMPETITORS, DIGITAL, FROZEN, OURS, rpu_config
 from common.data import ENVIRONMENT
+from common.device_choice import DEVICES, device, kind
+from common.runs import Run
 
 
 def test_selection_covers() -> None:
@@ -76,7 +77,7 @@ def test_networks(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(race_tasks, "N_WINDOWS", 2)
     monkeypatch.delenv(ENVIRONMENT, raising=False)
     race_tasks.task.cache_clear()
-    result = execute(RaceRun(network, "SB-20", 0.4, OURS, 0.1, 1, race.FEWEST_STEPS))
+    result = execute(Run(network, "SB-20", 0.4, OURS, 0.1, 1, race.FEWEST_STEPS))
     assert len(result["scores"]) == len(result["at_slow_weights"]) == 3
     assert result["is_loss"] == (network in ("lstm", "gpt"))
     config = rpu_config(OURS, lambda: device("SB-20", 0.0), 1, {})
@@ -97,7 +98,7 @@ def test_frozen_arrays_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     cycles = {}
     for competitor in (FROZEN, OURS):
         models.clear()
-        execute(RaceRun("digits", "SB-20", 0.0, competitor, 0.1, 1, 2))
+        execute(Run("digits", "SB-20", 0.0, competitor, 0.1, 1, 2))
         tiles = list(models[0].analog_tiles())
         cycles[competitor] = [tile.tile.pipeline.counters.update_cycles for tile in tiles]
         assert not any(tile.analog_ctx.has_gradient() for tile in tiles)
@@ -129,7 +130,7 @@ def test_report_compares() -> None:
     """Margins are to the best of aihwkit's presets at each budget, less loss is better."""
 
     def result(competitor: str, scores: List[Any], network: str, is_loss: bool) -> Dict[str, Any]:
-        one = RaceRun(network, "SB-20", 0.4, competitor, 0.1, 1, 10)
+        one = Run(network, "SB-20", 0.4, competitor, 0.1, 1, 10)
         alone = {"at_slow_weights": scores} if competitor == OURS else {}
         head = {"data": "made up", "is_loss": is_loss, "revision": "r"}
         return {"run": vars(one), **head, "scores": scores, **alone}

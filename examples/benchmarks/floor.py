@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.child import in_child, run
 from bench.names import OURS
-from bench.tables import markdown
 from common.machine import load, machine
+from common.markdown import markdown
 from common.report import write_json
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.child import in_child, run
 from bench.names import BASELINE, OURS
-from bench.tables import markdown
 from common.machine import machine
+from common.markdown import markdown
 from common.report import write_json
 
 WARM_UP = 30

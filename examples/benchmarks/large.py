@@ -21,8 +21,9 @@ from typing import Any, Callable, Dict, List, Optional
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.child import in_child, run
-from bench.tables import markdown, spread
+from bench.tables import spread
 from common.machine import machine
+from common.markdown import markdown
 from common.results import Results
 
 NETWORKS = {"gpt-4x128": 8, "resnet-16": 16}
@@ -54,9 +55,9 @@ def work(
     """Measure one network on one kind of device in this process."""
     import torch
     from aihwkit.simulator.configs import build_config as aihwkit_config
-    from bench.race_devices import device as make_device
     from bench.timing import ratio, take_turns
     from bench.workloads import Training, workload
+    from common.device_choice import device as make_device
 
     from aihwkit_dspt import build_config
 

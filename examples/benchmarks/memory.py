@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.child import in_child, run
 from bench.names import BASELINE, COMPETITORS
-from bench.tables import markdown
 from common.machine import machine, memory_mb
+from common.markdown import markdown
 from common.results import Results
 
 IMPORTS = "imports alone"

@@ -22,9 +22,9 @@ import torch
 from aihwkit.simulator.configs.devices import SoftBoundsDevice
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.presets.devices import ReRamArrayHfO2PresetDevice
-from bench.tables import markdown
 from bench.timing import ratio, take_turns
 from common.machine import load, machine
+from common.markdown import markdown
 from common.report import write_json
 
 from aihwkit_dspt.pulses.batched import BatchedPulses

@@ -31,14 +31,15 @@ from typing import Any, Dict, List, Optional
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "paper"))
 
-from bench.race_competitors import COMPETITORS
-from bench.race_devices import DEVICES, SHIFTS
 from bench.race_picture import draw
 from bench.race_pool import race
 from bench.race_report import report
-from bench.race_runs import CELLS, LRS, QUICK, QUICK_LR, RaceRun, runs_of
+from bench.race_runs import CELLS, LRS, QUICK, QUICK_LR, runs_of
 from bench.race_tasks import STEPS
+from common.competitors import COMPETITORS
+from common.device_choice import DEVICES, SHIFTS
 from common.results import Results
+from common.runs import Run
 from core.cluster import BACKENDS, connected
 
 FEWEST_STEPS = 5
@@ -85,7 +86,7 @@ def parse_arguments(arguments: Optional[List[str]] = None) -> argparse.Namespace
     return args
 
 
-def chosen_runs(args: argparse.Namespace) -> List[RaceRun]:
+def chosen_runs(args: argparse.Namespace) -> List[Run]:
     """Return the runs that the arguments ask for."""
     cells = QUICK if args.quick else CELLS
     if args.devices:
@@ -101,7 +102,7 @@ def chosen_runs(args: argparse.Namespace) -> List[RaceRun]:
     )
 
 
-def show(run: RaceRun, result: Dict[str, Any], left: int) -> None:
+def show(run: Run, result: Dict[str, Any], left: int) -> None:
     """Print a result that has come."""
     scores = "  ".join(map(str, result["scores"]))
     at_w = "  ".join(map(str, result.get("at_slow_weights", [])))

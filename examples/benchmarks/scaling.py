@@ -24,9 +24,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.child import in_child, run
 from bench.names import BASELINE, OURS
-from bench.tables import markdown, spread
+from bench.tables import spread
 from common.fits import exponent
 from common.machine import machine
+from common.markdown import markdown
 from common.results import Results
 
 BATCH_SIZE = 10

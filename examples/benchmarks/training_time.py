@@ -23,10 +23,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.optim import AnalogSGD
 from aihwkit.simulator.parameters.mapping import MappingParameter
-from bench.tables import markdown, spread
+from bench.tables import spread
 from bench.timing import ratio, take_turns
 from common.data import Images, load_images
 from common.machine import load, machine
+from common.markdown import markdown
 from common.methods import METHODS, hfo2
 from common.networks import fcn
 from common.report import write_json

@@ -83,3 +83,31 @@ class CharacterGPT(nn.Module):
         places = self.places(torch.arange(x.shape[1], device=x.device))
         logits: Tensor = self.head(self.norm(self.blocks(self.characters(x) + places)))
         return logits
+
+
+@torch.no_grad()
+def sample(
+    model: nn.Module,
+    alphabet: str,
+    n_characters: int,
+    length: int,
+    temperature: float = 0.7,
+) -> str:
+    """Return characters that a model writes after a line break.
+
+    Args:
+        model: gives logits of the next character.
+        alphabet: character of each number.
+        n_characters: how many.
+        length: most characters that the model looks back.
+        temperature: divides the logits.
+    """
+    device = next(model.parameters()).device
+    numbers = [alphabet.index("\n")]
+    model.eval()
+    for _ in range(n_characters):
+        x = torch.tensor([numbers[-length:]], device=device)
+        chances = torch.softmax(model(x)[0, -1] / temperature, 0)
+        numbers.append(int(torch.multinomial(chances, 1)))
+    model.train()
+    return "".join(alphabet[number] for number in numbers[1:])

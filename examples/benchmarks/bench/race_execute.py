@@ -12,14 +12,16 @@ from typing import Any, Dict, List, Optional
 
 import torch
 from aihwkit.optim import AnalogSGD
+from common.competitors import FROZEN, OURS, rpu_config
+from common.device_choice import device
 from common.machine import revision
+from common.runs import Run
+from common.steps import take_step
+from common.tasks import Task
 from torch import nn
 
 from aihwkit_dspt import at_slow_weights
-from bench.race_competitors import FROZEN, OURS, freeze, rpu_config
-from bench.race_devices import device
-from bench.race_runs import RaceRun
-from bench.race_tasks import Task, task
+from bench.race_tasks import task
 
 SHARES = (0.1, 0.3, 1.0)
 """Shares of the budget after which a model is scored."""
@@ -32,7 +34,7 @@ def _score(doing: Task, model: nn.Module, at_w: bool) -> Optional[float]:
     return round(score, 4) if isfinite(score) else None
 
 
-def execute(run: RaceRun, data_root: Optional[str] = None) -> Dict[str, Any]:
+def execute(run: Run, data_root: Optional[str] = None) -> Dict[str, Any]:
     """Train and return the scores.
 
     Args:
@@ -59,14 +61,7 @@ def execute(run: RaceRun, data_root: Optional[str] = None) -> Dict[str, Any]:
     losses, total = [], torch.zeros(())
     start = time.process_time()
     for step in range(1, run.steps + 1):
-        x, y = doing.batch(generator)
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x).flatten(0, -2), y.flatten())
-        loss.backward()
-        if run.competitor == FROZEN:
-            freeze(model)
-        optimizer.step()
-        total += loss.detach()
+        total += take_step(doing, model, optimizer, generator, run.competitor == FROZEN)
         if step in marks:
             scores.append(_score(doing, model, at_w=False))
             if tracks:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, Sequence
 
+from common.competitors import OURS
+from common.device_choice import kind
 from common.report import pyplot, save_picture
 
-from bench.race_competitors import OURS
-from bench.race_devices import kind
 from bench.race_report import N_BUDGETS, Standing
 
 COLOURS = {"few": "#D55E00", "some": "#0072B2", "many": "#009E73"}

@@ -7,15 +7,13 @@ from functools import partial
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from common.results import Results
+from common.runs import Run
 from core.cluster import unordered
 
 from bench.race_execute import execute
-from bench.race_runs import RaceRun
 
 
-def _attempt(
-    data_root: Optional[str], run: RaceRun
-) -> Tuple[RaceRun, Optional[Dict[str, Any]], str]:
+def _attempt(data_root: Optional[str], run: Run) -> Tuple[Run, Optional[Dict[str, Any]], str]:
     """Return the run with its result, or with the traceback of its failure."""
     try:
         return run, execute(run, data_root), ""
@@ -24,12 +22,12 @@ def _attempt(
 
 
 def race(
-    runs: Sequence[RaceRun],
+    runs: Sequence[Run],
     results: Results,
     data_root: Optional[str],
     jobs: int,
     backend: str,
-    on_result: Callable[[RaceRun, Dict[str, Any], int], None],
+    on_result: Callable[[Run, Dict[str, Any], int], None],
 ) -> List[Dict[str, Any]]:
     """Execute the runs that have no result yet and return the results of all.
 

@@ -6,9 +6,9 @@ from collections import defaultdict
 from statistics import mean
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from bench.race_competitors import AIHWKIT, COMPETITORS, DIGITAL, FROZEN, OURS
-from bench.race_devices import kind
-from bench.tables import markdown
+from common.competitors import AIHWKIT, COMPETITORS, DIGITAL, FROZEN, OURS
+from common.device_choice import kind
+from common.markdown import markdown
 
 Place = Tuple[str, str, float, float]
 """Network, device, shift and learning rate."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
-from bench.race_competitors import COMPETITORS, DIGITAL, OURS
+from common.competitors import COMPETITORS, DIGITAL, OURS
+from common.runs import Run
 
 LRS = (0.03, 0.1, 0.3)
 
@@ -59,32 +58,6 @@ QUICK: Tuple[Cell, ...] = (
 QUICK_LR = 0.1
 
 
-@dataclass(frozen=True)
-class RaceRun:
-    """Everything that a run depends on, but for random pulses."""
-
-    network: str
-    device: str
-    """``"-"`` where there is none."""
-
-    shift: float
-    competitor: str
-    lr: float
-    seed: int
-    steps: int
-    changes: Dict[str, Any] = field(default_factory=dict)
-    """What differs from E-RIDER's defaults."""
-
-    @property
-    def key(self) -> str:
-        """Readable name that is equal for equal runs only."""
-        changes = "".join(f", {name}={json.dumps(self.changes[name])}" for name in self.changes)
-        return (
-            f"{self.network}, {self.device}, shift {self.shift:g}, {self.competitor}, "
-            f"lr {self.lr:g}, seed {self.seed}, {self.steps} steps{changes}"
-        )
-
-
 def runs_of(
     cells: Iterable[Cell],
     steps: Dict[str, int],
@@ -92,7 +65,7 @@ def runs_of(
     seeds: Sequence[int] = (1,),
     competitors: Sequence[str] = COMPETITORS,
     changes: Dict[str, Any] | None = None,
-) -> List[RaceRun]:
+) -> List[Run]:
     """Return the runs of cells.
 
     A digital network has no device: it runs once for all cells of a network.
@@ -106,7 +79,7 @@ def runs_of(
         changes: what differs from E-RIDER's defaults.
     """
     runs = [
-        RaceRun(
+        Run(
             network,
             "-" if competitor == DIGITAL else device,
             0.0 if competitor == DIGITAL else shift,

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional
 
 import torch
-from aihwkit.nn.conversion import convert_to_analog
 from common.character_models import CharacterGPT, CharacterLSTM
 from common.characters import Text, load_text
 from common.colour_images import generate, load_cifar, normalised
 from common.data import ENVIRONMENT, Images, load_digits, load_images
 from common.networks import fcn, lenet5
 from common.resnet_small import small_resnet
-from common.train import accuracy
-from torch import Tensor, nn
+from common.tasks import Task, character_task, converted, image_task
+from torch import nn
 
 N_TEST = 1000
 N_TEST_COLOUR = 400
@@ -32,28 +30,6 @@ LENGTH = {"lstm": 32, "gpt": 64}
 N_WINDOWS = 64
 """Sequences of a validation."""
 
-Batch = Tuple[Tensor, Tensor]
-
-
-@dataclass(frozen=True)
-class Task:
-    """A network and what it learns.
-
-    Attributes:
-        data: name of the data.
-        make: makes the model with an RPU configuration, or without one.
-        batch: draws inputs and targets.
-        score: accuracy in percent, or loss.
-        is_loss: whether a low score is good.
-    """
-
-    data: str
-    make: Callable[[Optional[Any]], nn.Module]
-    batch: Callable[[torch.Generator], Batch]
-    score: Callable[[nn.Module], float]
-    is_loss: bool = False
-
-
 STEPS: Dict[str, int] = {
     "digits": 1200,
     "table2": 1500,
@@ -65,50 +41,14 @@ STEPS: Dict[str, int] = {
 """Network -> steps of a full budget."""
 
 
-def converted(network: nn.Module, config: Optional[Any]) -> nn.Module:
-    """Return the network, analog if there is a configuration."""
-    if config is None:
-        return network
-    analog: nn.Module = convert_to_analog(network, config)
-    return analog
-
-
 def _images(images: Images, network: Callable[[], nn.Module], batch_size: int, n_test: int) -> Task:
-    # At equal distances: files may be sorted by class.
-    chosen = torch.linspace(0, len(images.test_y) - 1, min(n_test, len(images.test_y))).long()
-    test = images.test_x[chosen], images.test_y[chosen]
-
-    def batch(generator: torch.Generator) -> Batch:
-        index = torch.randint(len(images.train_y), (batch_size,), generator=generator)
-        return images.train_x[index], images.train_y[index]
-
-    def score(model: nn.Module) -> float:
-        return accuracy(model, *test)
-
-    return Task(images.name, lambda config: converted(network(), config), batch, score)
-
-
-@torch.no_grad()
-def validation_loss(model: nn.Module, x: Tensor, y: Tensor) -> float:
-    """Return the mean loss of ``[n, time]`` characters, in nats."""
-    model.eval()
-    logits = model(x)
-    model.train()
-    return nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten()).item()
+    return image_task(images, lambda config: converted(network(), config), batch_size, n_test)
 
 
 def _characters(
     text: Text, make: Callable[[Optional[Any]], nn.Module], length: int, batch_size: int
 ) -> Task:
-    validation = text.validation_windows(length, N_WINDOWS)
-
-    def batch(generator: torch.Generator) -> Batch:
-        return text.windows(length, batch_size, generator)
-
-    def score(model: nn.Module) -> float:
-        return validation_loss(model, *validation)
-
-    return Task(text.name, make, batch, score, is_loss=True)
+    return character_task(text, make, length, batch_size, N_WINDOWS)
 
 
 def _lstm(data_root: Optional[str]) -> Task:

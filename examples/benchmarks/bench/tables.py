@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List
+from typing import Any, Dict, Iterable
+
+from common.markdown import markdown
 
 from bench.names import BASELINE, OURS
-
-
-def markdown(header: List[str], rows: Iterable[List[str]]) -> str:
-    """Return a markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def spread(numbers: Dict[str, Any], name: str) -> str:

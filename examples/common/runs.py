@@ -1,0 +1,33 @@
+"""What one training depends on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Dict
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that a run depends on, but for random pulses."""
+
+    network: str
+    device: str
+    """``"-"`` where there is none."""
+
+    shift: float
+    competitor: str
+    lr: float
+    seed: int
+    steps: int
+    changes: Dict[str, Any] = field(default_factory=dict)
+    """What differs from E-RIDER's defaults."""
+
+    @property
+    def key(self) -> str:
+        """Readable name that is equal for equal runs only."""
+        changes = "".join(f", {name}={json.dumps(self.changes[name])}" for name in self.changes)
+        return (
+            f"{self.network}, {self.device}, shift {self.shift:g}, {self.competitor}, "
+            f"lr {self.lr:g}, seed {self.seed}, {self.steps} steps{changes}"
+        )
