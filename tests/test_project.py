@@ -244,4 +244,5 @@ def test_ci_leaves_a_developers_files_alone(tmp_path: Path) -> None:
         ran = [line for line in called if command in line]
         assert ran, command
         assert all(line.startswith(str(temporary)) for line in ran)
-    assert sum("python -m pytest" in line for line in called) == 2
+    assert sum(line.endswith("python -m pytest") for line in called) == 2
+    assert sum("-m pytest -m slow --dist load tests/test_docs.py" in line for line in called) == 1
