@@ -8,7 +8,7 @@ from aihwkit.exceptions import TileError
 from torch import Tensor, zeros
 from torch.autograd import no_grad
 
-from aihwkit_dspt.tiles.vectors import as_vectors, gather_indexed
+from aihwkit_dspt.tiles.vectors import as_vectors, indexed_vectors
 
 BLOCK = 2**22
 """Most entries of a gradient that are in memory at a time."""
@@ -44,9 +44,7 @@ def kept_vectors(context: Any) -> Iterator[Tuple[Tensor, Tensor]]:
     size = tile.in_size + int(tile.analog_bias)
     for x, d in zip(context.analog_input, context.analog_grad_output):
         if context.use_indexed:
-            errors = d.flatten(2).transpose(1, 2).flatten(0, 1)
-            indices = _indices(tile)[: size * (len(errors) // max(1, len(d)))]
-            vectors = gather_indexed(x, indices, size)
+            vectors, errors = indexed_vectors(x, d, _indices(tile), size, tile.out_size)
         else:
             errors = as_vectors(d, tile.out_trans, tile.out_size, False, "d_input")
             vectors = as_vectors(x, tile.in_trans, size, tile.analog_bias, "x_input")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Optional, Tuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,19 +32,6 @@ def store_line(stored: Values, slow: Values, reference: Values, line: int, facto
     scale = stored.dtype.type(factor)
     for cell in range(stored.shape[1]):
         stored[line, cell] = slow[line, cell] - reference[line, cell] * scale
-
-
-class Residual(NamedTuple):
-    r"""The residual :math:`\gamma_n\, c_n \circ (W_n - \tilde Q_n)` of an array between."""
-
-    weights: Tensor
-    """``[d_size, x_size]`` weights :math:`W_n`."""
-    reference: Tensor
-    """``[in_size, out_size]`` reference."""
-    chopper: Chopper
-    """The signs."""
-    scale: float
-    r""":math:`\gamma_n`."""
 
 
 class MixedWeight:
@@ -82,8 +69,8 @@ class MixedWeight:
         slow: Tensor,
         reference: Tensor,
         chopper: Chopper,
-        lines: Optional[slice] = None,
-        between: Sequence[Residual] = (),
+        lines: slice,
+        between: Optional[Tensor] = None,
     ) -> None:
         r"""Recompute :math:`W - \gamma\, c \circ \tilde Q`, and the residuals of arrays between.
 
@@ -91,18 +78,12 @@ class MixedWeight:
             slow: ``[d_size, x_size]`` weights of the slowest array.
             reference: ``[in_size, out_size]`` reference of the fastest array.
             chopper: the signs of the fastest array.
-            lines: which lines; ``None`` for all.
-            between: the residuals of the arrays between.
+            lines: which lines.
+            between: ``[n_lines, out_size]`` sum of the residuals of the arrays between.
         """
-        if lines is None:
-            lines = slice(0, len(reference))
         self._store(slow, reference, chopper, lines)
-        for residual in between:
-            part = self.oriented(residual.weights)[lines]
-            if self.has_reference:
-                part = part - residual.reference[lines]
-            signs = residual.chopper.signs(lines)
-            self.oriented(self.stored)[lines].add_(part * (signs * residual.scale))
+        if between is not None:
+            self.oriented(self.stored)[lines].add_(between)
 
     def _store(self, slow: Tensor, reference: Tensor, chopper: Chopper, lines: slice) -> None:
         line, is_single = lines.start, lines.stop - lines.start == 1

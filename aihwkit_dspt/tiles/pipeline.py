@@ -11,17 +11,16 @@ from torch import Tensor, stack, zeros
 from torch import device as torch_device
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
-from aihwkit_dspt.configs.enums import ReferenceType
 from aihwkit_dspt.reads.array import ArrayReads
 from aihwkit_dspt.stages.calendar import chunks
-from aihwkit_dspt.stages.mixer import MixedWeight, Residual
 from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.joined import joined_arrays
 from aihwkit_dspt.tiles.learning_rates import FastLearningRate
 from aihwkit_dspt.tiles.link import Link
+from aihwkit_dspt.tiles.mixer import Mixer, residuals
 from aihwkit_dspt.tiles.names import named_arrays, named_stages
-from aihwkit_dspt.tiles.reference_array import ReferenceArray
+from aihwkit_dspt.tiles.vectors import require_type
 
 
 class Pipeline:
@@ -52,6 +51,7 @@ class Pipeline:
         link: the link that reads it.
         active: the links that transfer, fastest first.
         unfinished: whether a call was interrupted, see :meth:`settle`.
+        mixer: keeps the mixed weight, ``None`` where nothing is mixed.
         is_changing: whether a method that is :func:`~aihwkit_dspt.tiles.settled.settled` is
             running.
     """
@@ -84,7 +84,7 @@ class Pipeline:
         for array in self.device_arrays():
             array.owner = ref(self)
         self.follow_joined()
-        self.mixed = self._mixed_weight()
+        self.mixer = self._mixer()
         self.refresh_weights()
 
     def update_vectors(self, x_vectors: Tensor, d_vectors: Tensor) -> None:
@@ -95,8 +95,10 @@ class Pipeline:
             d_vectors: ``[n_vectors, d_size]`` errors.
 
         Raises:
-            TileError: if the numbers of vectors differ; the tile is left as it was.
+            TileError: if numbers of vectors or data types do not fit; the tile is left as it was.
         """
+        require_type(x_vectors, self.fast.shared, "x_input")
+        require_type(d_vectors, self.fast.shared, "d_input")
         m_batch = x_vectors.shape[0]
         if m_batch != d_vectors.shape[0]:
             raise TileError(
@@ -116,7 +118,8 @@ class Pipeline:
             for number, n_lines in enumerate(due):
                 if n_lines:
                     self._transfer(number)
-        self._refresh()
+        if self.mixer is not None:
+            self.mixer.refresh()
         self._join_due()
         self.unfinished = False
         for link in self.fastest_first:
@@ -215,44 +218,16 @@ class Pipeline:
             source_lr = self.active[number - 1].rate.to_target(self.learning_rate)
         while link.schedule.n_due:
             changed = link.transfer(self.learning_rate, source_lr, self.counters)
-            if changed is not None:
-                self._store(changed)
+            if changed is not None and self.mixer is not None:
+                self.mixer.store(changed, link)
 
-    # -- the mixed weight -------------------------------------------------------------------------
-
-    def _mixed_weight(self) -> Optional[MixedWeight]:
-        if self.mixed_array is self.slow:
-            return None
-        return MixedWeight(
-            self.mixed_array.weights,
-            self.link.residual_scale,
-            self.config.transfer_columns,
-            self.config.reference is not ReferenceType.ZERO,
-        )
-
-    def _store(self, lines: Optional[slice] = None) -> None:
-        if self.mixed is not None:
-            link = self.link
-            between = [
-                Residual(
-                    slower.source.weights,
-                    slower.reference.values,
-                    slower.chopper,
-                    slower.residual_scale,
-                )
-                for slower in self.links[:-1]
-            ]
-            fastest = link.reference.values, link.chopper
-            self.mixed.store(self.slow.weights, *fastest, lines, between)
-
-    def _refresh(self) -> None:
-        if self.mixed is not None:
-            self.mixed.refresh(self.fast.weights, self.link.chopper)
+    # -- after changes from outside ---------------------------------------------------------------
 
     def refresh_weights(self) -> None:
         """Recompute the mixed weight after a change of any array or stage."""
-        self._store()
-        self._refresh()
+        if self.mixer is not None:
+            self.mixer.store_all()
+            self.mixer.refresh()
 
     def follow_arrays(self) -> None:
         """Let references and mixed weight follow after arrays were changed past the pipeline."""
@@ -278,21 +253,14 @@ class Pipeline:
 
     def residual(self) -> Tensor:
         r"""Return the ``[d_size, x_size]`` part :math:`\sum \gamma\, c \circ (P - \tilde Q)`."""
-        total, *others = [self._residual(link) for link in self.fastest_first]
-        for other in others:
-            total = total + other
-        return total
+        return self.oriented(residuals(self.fastest_first, self.link.everything))
 
-    def _residual(self, link: Link) -> Tensor:
-        difference = link.source.weights - self.oriented(link.reference.values)
-        return difference * self.chopper_signs(link) * link.residual_scale
+    def _mixer(self) -> Optional[Mixer]:
+        if self.mixed_array is self.slow:
+            return None
+        return Mixer(self.config, self.slow, self.links, self.mixed_array)
 
     # -- the parts --------------------------------------------------------------------------------
-
-    @property
-    def reference_array(self) -> Optional[ReferenceArray]:
-        """The array that holds the reference of the fastest array, ``None`` for a register."""
-        return self.link.reference_array
 
     def device_arrays(self) -> List[Crossbar]:
         """Return the arrays of physical devices: fastest to slowest, then those of references."""
@@ -325,4 +293,5 @@ class Pipeline:
         for stage in named_stages(self).values():
             stage.to(device)
         self.counters.to(device)
-        self.mixed = self._mixed_weight()
+        self.mixer = self._mixer()
+        self.refresh_weights()

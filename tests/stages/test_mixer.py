@@ -40,7 +40,7 @@ def test_mixed_weight(columns: bool, in_prob: float, out_prob: float, has_refere
         chopper.flip(chopper.due(slice(0, in_size), 0))
         chopper.flip_outputs(chopper.outputs_due())
         copies = slow.clone(), fast.clone(), reference.clone()
-        stage.store(slow, reference, chopper)
+        stage.store(slow, reference, chopper, slice(0, in_size))
         stage.refresh(fast, chopper)
         assert torch.allclose(output, expected(), atol=1e-6)
         # ... and two lines alone, as after a transfer; the fast array changes everywhere.

@@ -68,7 +68,7 @@ def test_tile_without_noise_stays_near_the_register() -> None:
     tile = quiet_tile(reference_device=linear_device(), **settings)
     for _ in range(30):
         train(tile, 1, n_batch=1)
-        held = tile.tile.pipeline.oriented(tile.tile.pipeline.reference_array.values())
+        held = tile.tile.pipeline.oriented(tile.tile.pipeline.link.reference_array.values())
         assert torch.equal(tile.reference, held)
     line = (tile.tile.pipeline.link.schedule.line - 1) % 6
     assert (tile.reference - tile.sp_estimate)[:, line].abs().max() <= 0.005 + 1e-5
@@ -107,20 +107,20 @@ def test_hidden_parameters_reach_the_array() -> None:
     fresh.tile.set_hidden_parameters(trained.tile.get_hidden_parameters())
     for name in PROPERTIES:
         assert torch.equal(getattr(fresh, name), getattr(trained, name)), name
-    held = fresh.tile.pipeline.oriented(fresh.tile.pipeline.reference_array.values())
+    held = fresh.tile.pipeline.oriented(fresh.tile.pipeline.link.reference_array.values())
     assert torch.equal(held, fresh.reference)
 
 
 def test_zero_has_no_array() -> None:
     """Without a device the reference is a register; with zero there is nothing to hold."""
-    assert quiet_tile(**METHODS["E-RIDER"]).tile.pipeline.reference_array is None
+    assert quiet_tile(**METHODS["E-RIDER"]).tile.pipeline.link.reference_array is None
     tile = quiet_tile(reference=ReferenceType.ZERO)
     assert not tile.reference.any()
 
 
 def reference_cells(tile: Any) -> torch.Tensor:
     """Return the parameters of the cells that hold the reference."""
-    cells: torch.Tensor = tile.tile.pipeline.reference_array.crossbar.hidden_parameters()
+    cells: torch.Tensor = tile.tile.pipeline.link.reference_array.crossbar.hidden_parameters()
     return cells
 
 

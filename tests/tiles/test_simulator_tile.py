@@ -126,7 +126,7 @@ def test_arrays(method: str) -> None:
     simulator = quiet_tile(**METHODS[method]).tile
     if METHODS[method].get("gamma", 0.0) == 0.0:
         assert simulator.pipeline.mixed_array is simulator.pipeline.slow
-        assert simulator.pipeline.mixed is None
+        assert simulator.pipeline.mixer is None
     else:
         assert isinstance(simulator.pipeline.mixed_array.device_config, IdealDevice)
     assert (simulator.get_x_size(), simulator.get_d_size()) == (6, 4)
