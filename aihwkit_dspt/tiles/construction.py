@@ -20,7 +20,8 @@ from torch import randint
 
 from aihwkit_dspt.configs.checks import require, shown
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
-from aihwkit_dspt.tiles.crossbar import Crossbar, create_cpp_tile
+from aihwkit_dspt.tiles.cpp_tile import create_cpp_tile
+from aihwkit_dspt.tiles.crossbar import Crossbar
 
 
 def transfer_read_parameters(config: TrackingTransferCompound) -> IOParameters:
@@ -107,4 +108,8 @@ def draw_seeded_devices(
         parameters = array.hidden_parameters()
         for index, name in enumerate(array.hidden_parameter_names()):
             parameters[index] = values[f"{name}_{number}"]
-        array.take_devices(parameters)
+        # aihwkit estimates a granularity from parameters that are set, not from those it draws.
+        granularity = array.granularity
+        array.set_hidden_parameters(parameters)
+        array.granularity = granularity
+        array.set_pulse_granularity(granularity)

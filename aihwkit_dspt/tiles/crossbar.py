@@ -6,8 +6,6 @@ from copy import deepcopy
 from functools import partial
 from typing import Any, Callable, Dict, List, Optional
 
-from aihwkit.exceptions import ConfigError
-from aihwkit.simulator.configs.compounds import UnitCell
 from aihwkit.simulator.configs.configs import SingleRPUConfig
 from aihwkit.simulator.configs.devices import PulsedDevice
 from aihwkit.simulator.parameters.enums import PulseType, RPUDataType
@@ -15,10 +13,9 @@ from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.runtime import RuntimeParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.rpucuda import MAP_TILE_CLASS_TO_CUDA
-from torch import Tensor, float32, from_numpy, stack, zeros
+from torch import Tensor, float32, from_numpy, zeros
 from torch import device as torch_device
 
-from aihwkit_dspt.configs.checks import shown
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 from aihwkit_dspt.tiles.cpp_copy import PERSISTENT, copy_cpp_tile, set_cpp_hidden_parameters
@@ -27,19 +24,8 @@ from aihwkit_dspt.tiles.cpp_granularity import (
     set_cpp_granularity,
     with_granularity,
 )
-from aihwkit_dspt.tiles.tiny_inputs import is_lost, read_without_tiny
-
-
-def create_cpp_tile(x_size: int, d_size: int, config: SingleRPUConfig) -> Any:
-    """Return a new C++ tile, or raise ``ConfigError`` if aihwkit refuses the settings."""
-    try:
-        parameters = config.device.as_bindings(config.runtime.data_type)
-        return config.as_bindings().create_array(x_size, d_size, parameters)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            f"device={shown(config.device)} is not valid, or how it is read or pulsed: aihwkit "
-            f"refuses to build the array ({error}); pass other settings"
-        ) from error
+from aihwkit_dspt.tiles.cpp_tile import create_cpp_tile
+from aihwkit_dspt.tiles.tiny_inputs import product
 
 
 class Crossbar:
@@ -87,9 +73,9 @@ class Crossbar:
     ) -> None:
         config = SingleRPUConfig(
             device=deepcopy(device),
-            forward=deepcopy(forward) if forward is not None else IOParameters(),
-            backward=deepcopy(backward) if backward is not None else IOParameters(),
-            update=deepcopy(update) if update is not None else UpdateParameters(),
+            forward=deepcopy(forward or IOParameters()),
+            backward=deepcopy(backward or IOParameters()),
+            update=deepcopy(update or UpdateParameters()),
             runtime=RuntimeParameter(data_type=data_type),
         )
         self.x_size = x_size
@@ -103,7 +89,7 @@ class Crossbar:
         self.granularity = cpp_granularity(self.cpp)
         self.pulse_granularity = self.granularity
         # Weak reference to the simulator tile that the array is a part of, if it is.
-        self.owner: Callable[[], Any] = _nobody
+        self.owner: Callable[[], Any] = lambda: None
 
     @property
     def tile(self) -> Any:
@@ -157,17 +143,6 @@ class Crossbar:
         pulses = self.pulse_type is not PulseType.NONE_WITH_DEVICE
         return pulses and isinstance(self.device_config, PulsedDevice)
 
-    def describe_pulses(self) -> str:
-        """Return what sends pulses now, and from how many of a cell on if that depends on them."""
-        tile = "cuda" if self.is_cuda else "cpp"
-        if self.batched is None or self.is_cuda:
-            return tile
-        if self.batched.takes_all:
-            return self.batched.NAME
-        return f"[{tile}, {self.batched.NAME}: {self.batched.fewest_pulses:.1f}+ per cell]"
-
-    # -- analog operations ----------------------------------------------------------------
-
     def set_pulse_granularity(self, granularity: float) -> None:
         """Make pulse trains for another granularity, in weight units, than the device's own.
 
@@ -202,39 +177,28 @@ class Crossbar:
         is_test: bool = False,
     ) -> Tensor:
         """Return the analog product of ``[n, x_size]`` inputs: ``[n, d_size]``; see aihwkit."""
+        arguments = bias, in_trans, out_trans, is_test, True
         is_one = x_input.numel() == self.x_size - int(bias)
-        output: Tensor = self.cpp.forward(x_input, bias, in_trans, out_trans, is_test, True)
-        if is_lost(output, is_one):
-            arguments = bias, in_trans, out_trans, is_test, True
-            output = read_without_tiny(self.cpp.forward, x_input, *arguments)
-        return output
+        return product(self.cpp.forward, x_input, *arguments, is_one=is_one)
 
     def read_rows(
         self, d_input: Tensor, bias: bool = False, in_trans: bool = False, out_trans: bool = False
     ) -> Tensor:
         """Return the analog transposed product of ``[n, d_size]`` inputs: ``[n, x_size]``."""
-        output: Tensor = self.cpp.backward(d_input, bias, in_trans, out_trans, True)
-        if is_lost(output, d_input.numel() == self.d_size):
-            arguments = bias, in_trans, out_trans, True
-            output = read_without_tiny(self.cpp.backward, d_input, *arguments)
-        return output
+        arguments = bias, in_trans, out_trans, True
+        is_one = d_input.numel() == self.d_size
+        return product(self.cpp.backward, d_input, *arguments, is_one=is_one)
 
     def read_images(self, x_input: Tensor, like: Tensor, is_test: bool) -> Tensor:
         """Return the ``[n_images, d_size, *]`` outputs of a convolution, of the shape of ``like``.
 
         The array has the index matrix that makes vectors of ``[n_images, channels, *]`` images.
         """
-        output: Tensor = self.cpp.forward_indexed(x_input, like, is_test, True)
-        if is_lost(output):
-            output = read_without_tiny(self.cpp.forward_indexed, x_input, like, is_test, True)
-        return output
+        return product(self.cpp.forward_indexed, x_input, like, is_test, True)
 
     def read_images_back(self, d_input: Tensor, like: Tensor) -> Tensor:
         """Return the input gradients of a convolution, of the shape of the images ``like``."""
-        output: Tensor = self.cpp.backward_indexed(d_input, like, True)
-        if is_lost(output):
-            output = read_without_tiny(self.cpp.backward_indexed, d_input, like, True)
-        return output
+        return product(self.cpp.backward_indexed, d_input, like, True)
 
     def program(self, weights: Tensor) -> None:
         """Set the ``[d_size, x_size]`` weights directly, clipped to each cell's bounds."""
@@ -251,8 +215,6 @@ class Crossbar:
         self.tile.set_weights(weights)
         self.weights.copy_(weights)
 
-    # -- state ----------------------------------------------------------------------------
-
     def hidden_parameter_names(self) -> List[str]:
         """Return the names of the per-cell device parameters."""
         return list(self.cpp.get_hidden_parameter_names())
@@ -268,19 +230,6 @@ class Crossbar:
     def device_parameters(self) -> Dict[str, Tensor]:
         """Return name -> ``[d_size, x_size]`` per-cell device parameters, on the CPU."""
         return dict(zip(self.hidden_parameter_names(), self.hidden_parameters().cpu()))
-
-    def sum_of_cells(self, parameters: Tensor) -> Optional[Tensor]:
-        """Return the weights that ``[n_names, d_size, x_size]`` device parameters make.
-
-        They are summed over the devices of each cell; ``None`` if the array has no unit cells.
-        """
-        if not isinstance(self.device_config, UnitCell):
-            return None
-        names, extra = self.hidden_parameter_names(), self.cpp.dump_extra()
-        scales = extra.get("rpu.rpucuda_device.dev_reduce_weightening")
-        scales = scales or extra["rpu.rpu_device.reduce_weightening"]
-        parts = [parameters[names.index(f"hidden_weights_{k}")] * s for k, s in enumerate(scales)]
-        return stack(parts).sum(0)
 
     def set_hidden_parameters(self, parameters: Tensor, keeps_weights: bool = True) -> None:
         """Set the ``[n_names, d_size, x_size]`` per-cell device parameters.
@@ -300,16 +249,6 @@ class Crossbar:
         set_cpp_granularity(self.cpp, self.pulse_granularity)
         if keeps_weights:
             self.weights.copy_(visible)
-
-    def take_devices(self, parameters: Tensor) -> None:
-        """Set per-cell device parameters that were drawn for the same configuration.
-
-        aihwkit estimates a granularity from parameters that are set, not from those it draws.
-        """
-        granularity = self.granularity
-        self.set_hidden_parameters(parameters)
-        self.granularity = granularity
-        self.set_pulse_granularity(granularity)
 
     def state(self) -> Dict[str, Any]:
         """Return all that is needed to continue, as CPU tensors and plain Python values."""
@@ -355,7 +294,3 @@ class Crossbar:
         self._bind(zeros(self.x_size, self.d_size, dtype=weights.dtype, device=device))
         # Unlike on the CPU, binding does not fill the shared tensor.
         self.shared.copy_(weights.t())
-
-
-def _nobody() -> None:
-    """Return no owner."""

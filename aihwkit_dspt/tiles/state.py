@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple
 
 from aihwkit.exceptions import TileError
-from torch import Tensor, allclose, equal, ones_like, stack
+from torch import Tensor, ones_like, stack
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
-from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.cell_weights import set_parameters
 from aihwkit_dspt.tiles.names import (
     named_arrays,
     named_links,
@@ -29,9 +29,6 @@ Format 1, of version 0.1.0, is read, too, see :func:`from_format_1`.
 
 # Its weights are recomputed from the others, so that a state fits with and without gamma.
 DERIVED = "mixed_array"
-
-SAME_WEIGHT = 1e-6
-"""Weights of a unit cell and of its devices that differ by less are the same but for rounding."""
 
 REMEDY = "load the state of a TrackingTile of the same size and settings"
 
@@ -94,7 +91,7 @@ def set_hidden_parameters(pipeline: Pipeline, params: Tensor) -> None:
     start, weights = 0, [values[name] for name in weight_names(len(pipeline.arrays))]
     for array, given in zip_longest(pipeline.device_arrays(), weights):
         stop = start + len(array.hidden_parameter_names())
-        _set_array(array, params[start:stop], given)
+        set_parameters(array, params[start:stop], given)
         start = stop
     pipeline.follow_granularities()
     for prefix, link in named_links(pipeline):
@@ -104,23 +101,7 @@ def set_hidden_parameters(pipeline: Pipeline, params: Tensor) -> None:
         link.chopper.out_sign.copy_(signs[prefix][1])
         if link.reference_array is not None:
             link.reference_array.crossbar.place(values[f"{prefix}reference"])
-
-
-def _set_array(array: Crossbar, parameters: Tensor, weights: Optional[Tensor]) -> None:
-    """Set the parameters of an array, and its weights if they are given."""
-    if weights is None:
-        array.set_hidden_parameters(parameters)
-        return
-    total = array.sum_of_cells(parameters)
-    weights, current = weights.to(array.weights), array.hidden_parameters()
-    if total is None or allclose(total.to(weights), weights, atol=SAME_WEIGHT):
-        array.set_hidden_parameters(parameters)
-        array.weights.copy_(weights)
-    elif equal(parameters.to(current), current):
-        if not equal(weights, array.weights):
-            array.program(weights)
-    else:
-        array.set_hidden_parameters(parameters, keeps_weights=False)
+    pipeline.refresh_weights()
 
 
 def _split_signs(signs: Tensor, has_output: bool) -> Tuple[Tensor, Tensor]:
@@ -205,6 +186,7 @@ def load_state(pipeline: Pipeline, state: Dict[str, Any]) -> None:
     rates = [float(rate) for rate in state["learning_rate"]]
     pipeline.learning_rate = rates[0]
     pipeline.set_largest_lr(rates[-1])
+    pipeline.refresh_weights()
 
 
 def from_format_1(state: Dict[str, Any], config: TrackingTransferCompound) -> Dict[str, Any]:

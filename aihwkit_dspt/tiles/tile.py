@@ -15,22 +15,24 @@ from torch import device as torch_device
 from torch.autograd import no_grad
 from torch.nn.parallel import DistributedDataParallel
 
-from aihwkit_dspt.configs.checks import require_choice, require_whole
+from aihwkit_dspt.configs.checks import require_whole
 from aihwkit_dspt.optim.context import adopt
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.stages.listener import Listener
 from aihwkit_dspt.tiles.context import follow_device, is_frozen
-from aihwkit_dspt.tiles.names import named_values
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_device import TileDevice
 from aihwkit_dspt.tiles.tile_hidden_parameters import TileHiddenParameters
 from aihwkit_dspt.tiles.tile_periphery import TilePeriphery
 from aihwkit_dspt.tiles.tile_state import TileState
+from aihwkit_dspt.tiles.tile_values import TileValues
 from aihwkit_dspt.tiles.uncompiled import uncompiled
 
 
-class TrackingTile(TileState, TileHiddenParameters, TileDataType, TilePeriphery, TileDevice):
+class TrackingTile(
+    TileState, TileValues, TileHiddenParameters, TileDataType, TilePeriphery, TileDevice
+):
     r"""Analog tile that is evaluated at :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)`.
 
     With more than two arrays the residuals of all but the slowest are added.
@@ -82,71 +84,6 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType, TilePeriphery,
         """Show aihwkit 1.2 the memory of the mixed weight; it is shared already."""
         self._shared_weight_tensor = self.tile.get_weights(as_ref=True)
 
-    # -- the quantities of the method, as copies --------------------------------------------------
-
-    def value(self, name: str) -> Tensor:
-        """Return a ``[out_size, in_size]`` copy of a quantity by name.
-
-        Args:
-            name: as in :mod:`aihwkit_dspt.tiles.names`, e.g. ``"array_1_weights"`` in a chain of
-                three arrays; those of two are properties, too.
-
-        Raises:
-            ArgumentError: if there is none of this name.
-        """
-        values = named_values(self.tile.pipeline)
-        return self._value(require_choice("name", name, list(values)))
-
-    def _value(self, name: str) -> Tensor:
-        self.tile.pipeline.settle()
-        value = named_values(self.tile.pipeline)[name]
-        return value.detach().cpu().clone().contiguous()
-
-    @property
-    def fast_weights(self) -> Tensor:
-        """``[out_size, in_size]`` copy of the fast array P, in weight units.
-
-        This and the following have one more column if the bias is analog.
-        """
-        return self._value("fast_weights")
-
-    @property
-    def slow_weights(self) -> Tensor:
-        """``[out_size, in_size]`` copy of the slow array W, in weight units."""
-        return self._value("slow_weights")
-
-    @property
-    def reference(self) -> Tensor:
-        r"""``[out_size, in_size]`` copy of the reference :math:`\tilde Q` that is in use."""
-        return self._value("reference")
-
-    @property
-    def sp_estimate(self) -> Tensor:
-        """``[out_size, in_size]`` copy of the symmetric-point estimate Q, in weight units."""
-        return self._value("sp_estimate")
-
-    @property
-    def sp_known(self) -> Tensor:
-        """``[out_size, in_size]`` mask of cells whose estimate rests on pulses.
-
-        All, for an estimator that does not tell them from cells that never got one; see
-        :class:`~aihwkit_dspt.AdaptiveGain`.
-        """
-        pipeline = self.tile.pipeline
-        pipeline.settle()
-        known: Tensor = pipeline.oriented(pipeline.link.estimator.known_cells())
-        return known.cpu().clone().contiguous()
-
-    @property
-    def transfer_buffer(self) -> Tensor:
-        """``[out_size, in_size]`` copy of the transfer buffer H, in pulses."""
-        return self._value("transfer_buffer")
-
-    @property
-    def chopper(self) -> Tensor:
-        """``[out_size, in_size]`` copy of the chopper signs c, -1 or +1."""
-        return self._value("chopper")
-
     @no_grad()
     def set_reference(self, reference: Tensor, array: int = 0) -> None:
         r"""Set the reference :math:`\tilde Q` to calibrated symmetric points.
@@ -161,7 +98,7 @@ class TrackingTile(TileState, TileHiddenParameters, TileDataType, TilePeriphery,
                 fast array; the slowest has no reference.
 
         Raises:
-            ArgumentError, TileError: see :meth:`TrackingSimulatorTile.set_reference`.
+            ArgumentError, TileError: see :func:`~aihwkit_dspt.tiles.programming.program_reference`.
         """
         self.tile.set_reference(reference, array)
 

@@ -32,12 +32,18 @@ def is_lost(output: Tensor, is_one: bool = False) -> bool:
     return isnan(number.from_address(output.data_ptr()).value)
 
 
-def read_without_tiny(read: Callable[..., Tensor], vectors: Tensor, *arguments: Any) -> Tensor:
-    """Return the analog product of vectors in which denormal numbers count as zero.
+def product(
+    read: Callable[..., Tensor], vectors: Tensor, *arguments: Any, is_one: bool = False
+) -> Tensor:
+    """Return aihwkit's product of vectors; denormal numbers count as zero where it is lost.
 
     Args:
         read: aihwkit's product.
         vectors: what is multiplied.
         arguments: further arguments of it.
+        is_one: whether it is that of one vector.
     """
+    output = read(vectors, *arguments)
+    if not is_lost(output, is_one):
+        return output
     return read(vectors.masked_fill(vectors.abs() < finfo(vectors.dtype).tiny, 0.0), *arguments)

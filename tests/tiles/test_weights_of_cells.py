@@ -9,6 +9,7 @@ import torch
 from aihwkit.simulator.tiles.analog import AnalogTile
 
 from aihwkit_dspt import ReferenceType, TrackingTile
+from aihwkit_dspt.tiles.cell_weights import sum_of_cells
 from tests import quiet_devices
 from tests.helpers import draw_batch, mixed_weight, quiet_tile, train
 from tests.test_parity import cpp_states, deterministic_pair
@@ -102,7 +103,7 @@ def test_weights_of_the_array_alone(name: str) -> None:
     tile.set_hidden_parameters(hidden)
     after = tile.slow_weights
     array = tile.tile.pipeline.slow
-    total = array.sum_of_cells(array.hidden_parameters())
+    total = sum_of_cells(array, array.hidden_parameters())
     assert total is not None
     assert torch.allclose(total, after, atol=TOLERANCE)
     if name != "reference":  # its second device keeps what it holds

@@ -1,0 +1,76 @@
+"""What a tile holds, by name."""
+
+from __future__ import annotations
+
+from aihwkit.simulator.tiles.analog import AnalogTile
+from torch import Tensor
+
+from aihwkit_dspt.configs.checks import require_choice
+from aihwkit_dspt.tiles.names import named_values
+
+
+class TileValues(AnalogTile):
+    """aihwkit's analog tile, with the quantities of the method as copies."""
+
+    def value(self, name: str) -> Tensor:
+        """Return a ``[out_size, in_size]`` copy of a quantity by name.
+
+        Args:
+            name: as in :mod:`aihwkit_dspt.tiles.names`, e.g. ``"array_1_weights"`` in a chain of
+                three arrays; those of two are properties, too.
+
+        Raises:
+            ArgumentError: if there is none of this name.
+        """
+        values = named_values(self.tile.pipeline)
+        return self._value(require_choice("name", name, list(values)))
+
+    def _value(self, name: str) -> Tensor:
+        self.tile.pipeline.settle()
+        value = named_values(self.tile.pipeline)[name]
+        return value.detach().cpu().clone().contiguous()
+
+    @property
+    def fast_weights(self) -> Tensor:
+        """``[out_size, in_size]`` copy of the fast array P, in weight units.
+
+        This and the following have one more column if the bias is analog.
+        """
+        return self._value("fast_weights")
+
+    @property
+    def slow_weights(self) -> Tensor:
+        """``[out_size, in_size]`` copy of the slow array W, in weight units."""
+        return self._value("slow_weights")
+
+    @property
+    def reference(self) -> Tensor:
+        r"""``[out_size, in_size]`` copy of the reference :math:`\tilde Q` that is in use."""
+        return self._value("reference")
+
+    @property
+    def sp_estimate(self) -> Tensor:
+        """``[out_size, in_size]`` copy of the symmetric-point estimate Q, in weight units."""
+        return self._value("sp_estimate")
+
+    @property
+    def sp_known(self) -> Tensor:
+        """``[out_size, in_size]`` mask of cells whose estimate rests on pulses.
+
+        All, for an estimator that does not tell them from cells that never got one; see
+        :class:`~aihwkit_dspt.AdaptiveGain`.
+        """
+        pipeline = self.tile.pipeline
+        pipeline.settle()
+        known: Tensor = pipeline.oriented(pipeline.link.estimator.known_cells())
+        return known.cpu().clone().contiguous()
+
+    @property
+    def transfer_buffer(self) -> Tensor:
+        """``[out_size, in_size]`` copy of the transfer buffer H, in pulses."""
+        return self._value("transfer_buffer")
+
+    @property
+    def chopper(self) -> Tensor:
+        """``[out_size, in_size]`` copy of the chopper signs c, -1 or +1."""
+        return self._value("chopper")
