@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Dict
 
 import torch
 from torch import Tensor, dtype, full, zeros
@@ -63,7 +64,8 @@ class AdaptiveGain(SymmetricPointEstimator):
     scatter: it adds nothing to either expectation and has the gain of its line. So it neither
     opens that gain nor closes it.
 
-    ``eta`` is not used. Nine numbers are kept for a cell. There is no fused pass.
+    ``eta`` is used for calibrated points only (:meth:`set_points`). Nine numbers are kept for a
+    cell. There is no fused pass.
 
     Source: Kalman, *A new approach to linear filtering and prediction problems*, 1960; for the
     mask: Laurent and Massart, *Adaptive estimation of a quadratic functional*, 2000, Lemma 1.
@@ -104,25 +106,41 @@ class AdaptiveGain(SymmetricPointEstimator):
 
     def __init__(self, in_size: int, out_size: int, eta: float, data_type: dtype) -> None:
         super().__init__(in_size, out_size, eta, data_type)
-        sizes = in_size, out_size
-        for name, value in (
-            ("gain", full(sizes, inf, dtype=data_type)),
-            ("movement", zeros(in_size, dtype=data_type)),
-            ("is_known", zeros(sizes, dtype=torch.bool)),
-            ("scatter", zeros(sizes, dtype=data_type)),
-            ("n_reads", zeros(in_size, dtype=torch.long)),
-            # The sum of the block that is under way, and the means before, the newest first.
-            ("short_blocks", full((in_size, 2, out_size), inf, dtype=data_type)),
-            ("blocks", full((in_size, 4, out_size), inf, dtype=data_type)),
-            ("n_in_short", zeros(in_size, dtype=torch.long)),
-            ("n_in_block", zeros(in_size, dtype=torch.long)),
-            ("block_length", full((in_size,), 1, dtype=torch.long)),
-            ("n_blocks", zeros(in_size, dtype=torch.long)),
-            # Decayed numbers of cells, and sums over them.
-            ("short_sums", zeros(in_size, 2, dtype=data_type)),
-            ("sums", zeros(in_size, 3, dtype=data_type)),
-        ):
+        for name, value in self._at_first().items():
             self.register_buffer(name, value)
+
+    def _at_first(self) -> Dict[str, Tensor]:
+        """Return what is held before the first read."""
+        in_size, out_size = sizes = self.sp_estimate.shape
+        data_type = self.sp_estimate.dtype
+        return {
+            "gain": full(sizes, inf, dtype=data_type),
+            "movement": zeros(in_size, dtype=data_type),
+            "is_known": zeros(sizes, dtype=torch.bool),
+            "scatter": zeros(sizes, dtype=data_type),
+            "n_reads": zeros(in_size, dtype=torch.long),
+            # The sum of the block that is under way, and the means before, the newest first.
+            "short_blocks": full((in_size, 2, out_size), inf, dtype=data_type),
+            "blocks": full((in_size, 4, out_size), inf, dtype=data_type),
+            "n_in_short": zeros(in_size, dtype=torch.long),
+            "n_in_block": zeros(in_size, dtype=torch.long),
+            "block_length": full((in_size,), 1, dtype=torch.long),
+            "n_blocks": zeros(in_size, dtype=torch.long),
+            # Decayed numbers of cells, and sums over them.
+            "short_sums": zeros(in_size, 2, dtype=data_type),
+            "sums": zeros(in_size, 3, dtype=data_type),
+        }
+
+    def set_points(self, points: Tensor) -> None:
+        r"""Take over known symmetric points, which count as :math:`1/\eta` reads of every cell.
+
+        The statistics start anew: a calibration has moved the cells.
+        """
+        super().set_points(points)
+        for name, value in self._at_first().items():
+            getattr(self, name).copy_(value)
+        self.is_known.fill_(True)
+        self.gain.fill_(self.eta)
 
     def known_cells(self) -> Tensor:
         """Return the ``[in_size, out_size]`` mask of cells that have moved."""

@@ -45,6 +45,14 @@ class SymmetricPointEstimator(Module, ABC):
             read: ``[n_lines, out_size]`` read of :math:`P`, in weight units; not to be changed.
         """
 
+    def set_points(self, points: Tensor) -> None:
+        r"""Take over ``[in_size, out_size]`` symmetric points that are known, in weight units.
+
+        Called after a calibration. An estimator with a gain of its own counts them as
+        :math:`1/\eta` reads, so that they are kept as by the paper's filter.
+        """
+        self.sp_estimate.copy_(points)
+
     def known_cells(self) -> Tensor:
         """Return the ``[in_size, out_size]`` mask of cells of which the reads tell something.
 

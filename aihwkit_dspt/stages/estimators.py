@@ -50,6 +50,11 @@ class RunningMean(SymmetricPointEstimator):
         gain = (1.0 / self.n_reads[lines]).clamp_(min=self.eta).unsqueeze(1)
         self.sp_estimate[lines] += gain * (read - self.sp_estimate[lines])
 
+    def set_points(self, points: Tensor) -> None:
+        r"""Take over known symmetric points, which count as :math:`1/\eta` reads."""
+        super().set_points(points)
+        self.n_reads.fill_(1.0 / self.eta)
+
 
 ESTIMATORS: Dict[str, Type[SymmetricPointEstimator]] = {
     "low-pass": LowPassFilter,

@@ -103,5 +103,5 @@ def _checked(pipeline: Pipeline, reference: Any) -> Tensor:
 
 
 def _sync(pipeline: Pipeline, link: Link, reference: Tensor) -> None:
-    link.estimator.sp_estimate.copy_(pipeline.oriented(reference))
+    link.estimator.set_points(pipeline.oriented(reference))
     link.sync(link.everything)

@@ -10,6 +10,8 @@ import torch
 
 from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
 from aihwkit_dspt.stages.estimators import ESTIMATORS, LowPassFilter, RunningMean
+from tests.helpers import quiet_tile
+from tests.table import METHODS
 
 ALL = slice(0, 1)
 
@@ -101,3 +103,32 @@ def test_state_and_type(name: str) -> None:
     assert torch.equal(first.sp_estimate, second.sp_estimate)
     with pytest.raises(TypeError):
         SymmetricPointEstimator(3, 2, 0.2, torch.float64)
+
+
+@pytest.mark.parametrize("n_before", [0, 100])
+@pytest.mark.parametrize("how", ["set_reference", "calibrate"])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_calibrated_points_are_kept(name: str, how: str, n_before: int) -> None:
+    """As by the filter: a read moves the estimate by ``eta`` of the distance at most, in all cells.
+
+    The reads are those of an array that was moved away after the calibration.
+    """
+    eta = 0.125
+    tile = quiet_tile(**{**METHODS["E-RIDER"], "estimator": ESTIMATORS[name], "eta": eta})
+    estimator = tile.tile.pipeline.link.estimator
+    in_size, out_size = estimator.sp_estimate.shape
+    for _ in range(n_before):
+        estimator.update(slice(0, in_size), torch.randn(in_size, out_size))
+    points = torch.linspace(-0.3, 0.3, in_size * out_size).view(out_size, in_size)
+    getattr(tile.tile, how)(points)
+    assert torch.equal(tile.sp_estimate, points)
+    assert torch.equal(tile.reference, points)
+    assert tile.sp_known.all()
+    previous = estimator.sp_estimate.clone()
+    for _ in range(20):
+        read = previous + torch.rand(in_size, out_size)
+        estimator.update(slice(0, in_size), read)
+        share = (estimator.sp_estimate - previous) / (read - previous)
+        assert share.min() > 0.0
+        assert share.max() <= eta * (1.0 + 1e-3)
+        previous = estimator.sp_estimate.clone()
