@@ -26,6 +26,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "sphinx-mathjax-offline",  # formulas without a network
     "signatures",
 ]
 source_suffix = {".md": "markdown"}
@@ -54,6 +55,8 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_title = f"aihwkit-dspt {release}"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_theme_options = {
     "source_repository": "https://github.com/aihwkit-dspt/aihwkit-dspt/",
     "source_branch": "HEAD",

@@ -152,7 +152,7 @@ def build_config(
             same devices.
         n_arrays: arrays in the chain, for the tracking algorithms. With more than two the weight
             of an array between is half that of the one before, and one after the other learns what
-            the ones before it leave, see ``aihwkit_dspt.configs.chain_defaults``.
+            the ones before it leave, see ``docs/concepts/chains.md``.
         kwargs: fields of :class:`~aihwkit_dspt.TrackingTransferCompound` (``gamma``,
             ``fast_lr``, ...) or of the RPU configuration (``mapping``, ``forward``, ...). Whoever
             passes ``transfer_every`` counts in batches, unless ``units_in_mbatch=False``. For
