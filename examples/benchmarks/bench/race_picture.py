@@ -16,16 +16,16 @@ TITLES = ("10 %", "30 %", "100 %")
 
 
 def draw(results: Sequence[Dict[str, Any]], path: Path) -> None:
-    """Write the picture: a row for each budget, a column for each network.
+    """Write the picture: a row for each network, a column for each budget.
 
     Points above the diagonal (below it for losses) are those where E-RIDER is ahead.
     """
     standing, plt = Standing(results), pyplot()
     networks = list(standing.is_loss)
     figure, grid = plt.subplots(
-        N_BUDGETS,
         len(networks),
-        figsize=(2.6 * len(networks) + 0.6, 8.0),
+        N_BUDGETS,
+        figsize=(8.0, 2.6 * len(networks) + 0.4),
         layout="constrained",
         squeeze=False,
     )
@@ -33,16 +33,16 @@ def draw(results: Sequence[Dict[str, Any]], path: Path) -> None:
         network, device, shift, _ = place
         best, own = standing.best_of_aihwkit(place), standing.places[place][OURS]
         for budget, (x, y) in enumerate(zip(best or [], own)):
-            ax = grid[budget][networks.index(network)]
+            ax = grid[networks.index(network)][budget]
             marker = "^" if shift else "o"
             ax.scatter(x, y, s=22, color=COLOURS[kind(device)], marker=marker, alpha=0.8)
-    for budget, row in enumerate(grid):
-        for network, ax in zip(networks, row):
+    for network, row in zip(networks, grid):
+        for title, ax in zip(TITLES, row):
             what = "loss" if standing.is_loss[network] else "accuracy [%]"
             low = min(ax.get_xlim()[0], ax.get_ylim()[0])
             high = max(ax.get_xlim()[1], ax.get_ylim()[1])
             ax.plot([low, high], [low, high], color="black", linewidth=0.8)
-            ax.set_title(f"{network}, {TITLES[budget]}, {what}", fontsize=9)
+            ax.set_title(f"{network}, {title}, {what}", fontsize=9)
             ax.grid(alpha=0.3)
     for word, colour in COLOURS.items():
         grid[0][0].scatter([], [], color=colour, label=f"{word} states")
