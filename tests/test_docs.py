@@ -76,6 +76,13 @@ def test_links_to_the_repository_lead_to_files(page: str) -> None:
             assert (ROOT / found[1]).exists(), target
 
 
+def test_every_example_is_listed() -> None:
+    """On the page of tutorials, by its name."""
+    page = (DOCS / "tutorials" / "index.md").read_text()
+    listed = re.findall(r"^\| `(\d\d_\w+\.py)` \|", page, re.MULTILINE)
+    assert listed == sorted(path.name for path in (ROOT / "examples").glob("[0-9]*.py"))
+
+
 PACKAGES = [name for _, name, is_package in iter_modules(aihwkit_dspt.__path__) if is_package]
 MODULES = [aihwkit_dspt, *(importlib.import_module(f"aihwkit_dspt.{name}") for name in PACKAGES)]
 PUBLIC = [module for module in MODULES if hasattr(module, "__all__")]
