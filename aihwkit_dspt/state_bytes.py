@@ -9,9 +9,11 @@ from typing import Any, Dict
 import torch
 from aihwkit.exceptions import TileError
 from torch import Tensor
+from torch.onnx import is_in_onnx_export
 
 from aihwkit_dspt.loadable import write_loadable
 from aihwkit_dspt.plain import restored, storable
+from aihwkit_dspt.tiles.uncompiled import not_exported
 
 
 class NotATensorError(TileError, AttributeError):
@@ -25,6 +27,8 @@ class TileStateDict(Dict[str, Any]):
     """
 
     def __getattr__(self, name: str) -> Any:
+        if is_in_onnx_export():
+            raise not_exported("TrackingTile")
         raise NotATensorError(
             f"the state of an analog tile is a dictionary and has no {name}: for safetensors, "
             "save_pretrained and what else saves tensors only, call states_in_tensors(model) of "

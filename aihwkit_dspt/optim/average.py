@@ -15,6 +15,7 @@ from torch.nn.modules.module import register_module_module_registration_hook
 from torch.optim.swa_utils import AveragedModel
 
 from aihwkit_dspt.configs.checks import require_argument
+from aihwkit_dspt.tiles.averaged_copy import not_averaged
 from aihwkit_dspt.tiles.of_model import analog_tiles
 
 
@@ -105,11 +106,7 @@ def _refuse_averaged_model(module: nn.Module, name: str, submodule: Optional[nn.
     if not isinstance(module, AveragedModel) or submodule is None:
         return
     if any(isinstance(each, AnalogTile) for each in submodule.modules()):
-        raise TileError(
-            f"{type(module).__name__} averages parameters, but the weights of analog tiles are "
-            "not among them. Use AveragedWeights(model, decay=...) of aihwkit_dspt, which averages "
-            "the weights that the layers compute with"
-        )
+        raise not_averaged(type(module).__name__)
 
 
 def _layers(model: nn.Module) -> Iterator[Tuple[str, Any]]:

@@ -98,7 +98,7 @@ class GradientContext(AnalogContext):
         try:
             return super().untyped_storage()
         except RuntimeError as error:  # of aihwkit 1.2, whatever the mode is
-            raise not_exported(self.analog_tile) from error
+            raise not_exported(type(self.analog_tile).__name__) from error
 
     def take(self) -> None:
         """Show a step no gradient until more is kept; it takes the vectors.

@@ -23,6 +23,7 @@ from aihwkit_dspt.tiles.context import follow_device, is_frozen
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_device import TileDevice
+from aihwkit_dspt.tiles.tile_export import TileExport
 from aihwkit_dspt.tiles.tile_hidden_parameters import TileHiddenParameters
 from aihwkit_dspt.tiles.tile_periphery import TilePeriphery
 from aihwkit_dspt.tiles.tile_state import TileState
@@ -31,7 +32,13 @@ from aihwkit_dspt.tiles.uncompiled import uncompiled
 
 
 class TrackingTile(
-    TileState, TileValues, TileHiddenParameters, TileDataType, TilePeriphery, TileDevice
+    TileState,
+    TileValues,
+    TileHiddenParameters,
+    TileDataType,
+    TilePeriphery,
+    TileDevice,
+    TileExport,
 ):
     r"""Analog tile that is evaluated at :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)`.
 

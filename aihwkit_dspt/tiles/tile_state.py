@@ -14,6 +14,7 @@ from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.optim.context import adopt
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.state_bytes import TileStateDict, from_tensor
+from aihwkit_dspt.tiles.averaged_copy import refuse_averaged_copy
 from aihwkit_dspt.tiles.compound_state import (
     from_compound,
     is_compound,
@@ -184,7 +185,11 @@ class TileState(TileSettings):
 
         The C++ arrays are copied as they are. (A state that is saved and loaded loses persistent
         weights beyond the bounds that aihwkit allows to set, see ``docs/how_to/checkpoints.md``.)
+
+        Raises:
+            TileError: in Lightning's ``StochasticWeightAveraging``.
         """
+        refuse_averaged_copy()
         copied: TileState = type(self).__new__(type(self))
         memo[id(self)] = copied
         state: Any = self.__getstate__()

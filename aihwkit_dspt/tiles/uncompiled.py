@@ -31,7 +31,7 @@ def uncompiled(method: Method) -> Method:
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
         # Where torch.compile asks is_exporting(), torch 2.10 says yes.
         if getattr(compiler, "_is_exporting_flag", False) or _is_tracing():
-            raise not_exported(self)
+            raise not_exported(type(self).__name__)
         if compiler.is_compiling() or callable(_callback()):
             return apart(self, *args, **kwargs)
         return method(self, *args, **kwargs)
@@ -39,9 +39,13 @@ def uncompiled(method: Method) -> Method:
     return cast(Method, run)
 
 
-def not_exported(tile: Any) -> TileError:
-    """Return the error of a tile in ``torch.export``, ``torch.onnx`` or ``torch.jit.trace``."""
+def not_exported(name: str) -> TileError:
+    """Return the error of a tile in ``torch.export``, ``torch.onnx``, ``torch.jit`` or ``fx``.
+
+    Args:
+        name: of its class.
+    """
     return TileError(
-        f"{type(tile).__name__} cannot be exported, because arrays are no torch operations: "
+        f"{name} cannot be exported, because arrays are no torch operations: "
         "export convert_to_digital(model) of aihwkit, which has the weights in use"
     )

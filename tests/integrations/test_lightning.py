@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from aihwkit.exceptions import TileError
 from torch.utils.data import DataLoader, TensorDataset
 
 from aihwkit_dspt import analog_optimizer
@@ -95,3 +96,24 @@ def test_clipping_within_the_closure() -> None:
     ).fit(run, data)
     for tile, weights in zip(run.network.analog_tiles(), before):
         assert torch.equal(tile.fast_weights, weights)
+
+
+@pytest.mark.parametrize("name", ["StochasticWeightAveraging", "WeightAveraging"])
+def test_averages_of_parameters_are_refused(name: str) -> None:
+    """Before the first step, with what works; the module can be fitted afterwards."""
+    callbacks = lightning.pytorch.callbacks
+    if name == "WeightAveraging":
+        pytest.importorskip("lightning", minversion="2.6")
+        callback = callbacks.WeightAveraging()
+    else:
+        callback = callbacks.StochasticWeightAveraging(swa_lrs=1e-2)
+    data = DataLoader(TensorDataset(torch.randn(8, 6), torch.randint(3, (8,))), batch_size=8)
+    run = module()
+    settings = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False}
+    settings |= {"enable_progress_bar": False, "enable_model_summary": False, "max_epochs": 2}
+    before = states(run.network)
+    with pytest.raises(TileError, match=r"AveragedWeights\(model"):
+        lightning.Trainer(callbacks=[callback], **settings).fit(run, data)
+    assert difference(before, states(run.network)) is None
+    lightning.Trainer(**settings).fit(run, data)
+    assert difference(before, states(run.network)) is not None

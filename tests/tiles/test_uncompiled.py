@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable, Dict, List
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from aihwkit.nn.conversion import convert_to_analog, convert_to_digital
 from aihwkit.simulator.configs.configs import InferenceRPUConfig
 from torch import nn
 
-from aihwkit_dspt import analog_optimizer, to_inference
+from aihwkit_dspt import analog_optimizer, convert, states_in_tensors, to_inference
 from tests.helpers import difference, quiet_config
 from tests.optim.models import batch, loss_of, states, tracking_network
 
@@ -72,6 +72,8 @@ EXPORTS = {
     "torch.export": lambda model, x: torch.export.export(model, (x,), strict=False),
     "strict": lambda model, x: torch.export.export(model, (x,), strict=True),
     "trace": lambda model, x: torch.jit.trace(model, (x,)),
+    "script": lambda model, _: torch.jit.script(model),
+    "fx": lambda model, _: torch.fx.symbolic_trace(model),
 }
 
 
@@ -96,9 +98,51 @@ def test_a_digital_copy_is_exported(name: str, through_inference: bool) -> None:
     source = to_inference(model, InferenceRPUConfig()) if through_inference else model
     digital: nn.Module = convert_to_digital(source).eval()
     exported = EXPORTS[name](digital, x)
-    run = exported if name == "trace" else exported.module()
+    run = exported.module() if isinstance(exported, torch.export.ExportedProgram) else exported
     with torch.no_grad():
         assert torch.allclose(run(x), model(x), atol=1e-5)
+
+
+LAYERS: Dict[str, Callable[[], nn.Module]] = {
+    "Linear": lambda: nn.Linear(8, 4),
+    "Linear, several arrays": lambda: nn.Linear(600, 4),
+    "Conv2d": lambda: nn.Conv2d(2, 3, 3),
+    "Conv2d, groups": lambda: nn.Conv2d(4, 4, 3, groups=4),
+    "Conv2d, padded": lambda: nn.Conv2d(2, 3, 3, padding="same", padding_mode="reflect"),
+    "Conv1d": lambda: nn.Conv1d(2, 3, 3),
+    "ConvTranspose2d": lambda: nn.ConvTranspose2d(2, 3, 2, 2),
+    "LSTM": lambda: nn.LSTM(4, 4),
+    "GRUCell": lambda: nn.GRUCell(4, 4),
+    "TransformerEncoder": lambda: nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(8, 2, 8, batch_first=True), 1
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ["script", "fx"])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layers_are_refused_alike(layer: str, name: str) -> None:
+    """Whatever the layers around tiles do with their inputs; alone and within others."""
+    model = convert(nn.Sequential(nn.Tanh(), LAYERS[layer]()), quiet_config())
+    for module in (model, model[1]):
+        with pytest.raises(TileError, match=r"cannot be exported.*convert_to_digital\(model\)"):
+            EXPORTS[name](module, None)
+    names = [each for each, _ in model.named_modules()]
+    assert any("analog_module" in each for each in names)
+
+
+def test_onnx_by_traces(tmp_path: Path) -> None:
+    """The old exporter asks for tensors first; with states in tensors it comes to the tile."""
+    pytest.importorskip("onnx")
+    model, (x, _) = tracking_network().eval(), batch()
+    path = tmp_path / "model.onnx"
+    for each in (model, states_in_tensors(deepcopy(model))):
+        with pytest.raises(TileError, match=r"cannot be exported.*convert_to_digital\(model\)"):
+            torch.onnx.export(each, (x,), str(path), dynamo=False)
+    with pytest.raises(TileError, match="states_in_tensors"):
+        model.state_dict()["0.analog_module.analog_tile_state"].detach()
+    torch.onnx.export(convert_to_digital(model).eval(), (x,), str(path), dynamo=False)
+    assert path.stat().st_size > 0
 
 
 def test_onnx(tmp_path: Path) -> None:
