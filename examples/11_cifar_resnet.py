@@ -75,9 +75,9 @@ def train_digital(network: nn.Module, images: Images, args: argparse.Namespace) 
 
 def pretrained(images: Images, args: argparse.Namespace) -> ResNet18:
     """Return the digital network, from its file if there is one."""
-    name = f"digital_{args.width}_{args.side}_{args.early_epochs}.pt"
+    name = f"digital_{args.width}_{args.side}_{args.early_epochs}_{args.early_seed}.pt"
     path = args.out / name
-    torch.manual_seed(1)
+    torch.manual_seed(args.early_seed)
     network = ResNet18(N_CLASSES, args.width).to(args.device)
     if path.exists():
         network.load_state_dict(torch.load(path, weights_only=True, map_location=args.device))
@@ -122,11 +122,19 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=8, help="channels of stage 1")
     parser.add_argument("--side", type=int, default=16, help="pixels on a side")
     parser.add_argument("--early-epochs", type=int, default=3, help="of the digital network")
+    parser.add_argument(
+        "--early-seed",
+        type=int,
+        default=0,
+        help="of the digital network; early stages know the last ones of an equal seed",
+    )
     parser.add_argument("--early-batch-size", type=int, default=128)
     parser.add_argument("--n-test", type=int, default=2000, help="images of a test")
     args = parser.parse_args()
+    if args.early_seed in args.seeds:
+        parser.error(f"--early-seed {args.early_seed} is one of --seeds: pass another")
     images = load(args)
-    names = ("width", "side", "early_epochs", "early_batch_size", "n_test")
+    names = ("width", "side", "early_epochs", "early_seed", "early_batch_size", "n_test")
     settings = {"data": images.name, **{name: getattr(args, name) for name in names}}
     tasks = {f"ResNet-18, {part}": task_of(part, images, args) for part in args.parts}
     side_by_side("cifar_resnet", tasks, args, settings)

@@ -179,11 +179,12 @@ def compare(
 
 
 def best_of(results: Sequence[Result]) -> List[Result]:
-    """Return for each network, device, shift, method and seed the run that ended best."""
+    """Return the run that ended best of those that differ in the learning rate alone."""
     best: Dict[Any, Result] = {}
     for result in results:
         run = result["run"]
-        key = tuple(run[name] for name in ("network", "device", "shift", "competitor", "seed"))
+        names = ("network", "steps", "device", "shift", "competitor", "seed")
+        key = tuple(run[name] for name in names)
         if key not in best or _is_better(result, best[key]):
             best[key] = result
     return list(best.values())

@@ -20,31 +20,33 @@ COLOURS = {
     FROZEN: "#999999",
 }
 
-Place = Tuple[str, str, float]
-"""Network, device and shift."""
+Place = Tuple[str, int, str, float]
+"""Network, steps, device and shift."""
+
+
+def _place(result: Result) -> Place:
+    run = result["run"]
+    return run["network"], run["steps"], run["device"], run["shift"]
 
 
 def by_place(results: Sequence[Result]) -> Dict[Place, List[Result]]:
     """Return the best runs of each method at each place; those without device or shift at all."""
     best = best_of(results)
-    places = {
-        (result["run"]["network"], result["run"]["device"], result["run"]["shift"]): []
-        for result in best
-        if result["run"]["competitor"] not in (DIGITAL, FROZEN)
-    }
-    found: Dict[Place, List[Result]] = places or {
-        (result["run"]["network"], result["run"]["device"], 0.0): [] for result in best
-    }
-    for (network, device, shift), members in found.items():
+    needs_place = [r for r in best if r["run"]["competitor"] not in (DIGITAL, FROZEN)]
+    found: Dict[Place, List[Result]] = {_place(result): [] for result in needs_place or best}
+    for place, members in found.items():
         for method in RATES:
-            for result in best:
-                run = result["run"]
-                fits = run["network"] == network and run["competitor"] == method
-                same = run["device"] == device and run["shift"] == shift
-                serves = method == DIGITAL or (method == FROZEN and run["device"] == device)
-                if fits and (same or serves):
-                    members.append(result)
+            members += [r for r in best if r["run"]["competitor"] == method and _fits(r, place)]
     return found
+
+
+def _fits(result: Result, place: Place) -> bool:
+    """Return whether a run is of this place; no shift matters to frozen arrays."""
+    network, steps, device, shift = _place(result)
+    if (network, steps) != place[:2]:
+        return False
+    method = result["run"]["competitor"]
+    return method == DIGITAL or (device == place[2] and (method == FROZEN or shift == place[3]))
 
 
 def _number(value: Any, digits: int, sign: str = "") -> str:
@@ -57,10 +59,10 @@ def _row(place: Place, result: Result, members: Sequence[Result]) -> List[str]:
     end = scores[-1]
     digital = [m["scores"][-1] for m in members if m["run"]["competitor"] == DIGITAL]
     ahead = None if end is None or not digital or digital[0] is None else end - digital[0]
-    network, device, shift = place
+    network, steps, device, shift = place
     error = result.get("sp_error")
     return [
-        *(network, device, f"{shift:g}", run["competitor"], f"{run['lr']:g}"),
+        *(network, str(steps), device, f"{shift:g}", run["competitor"], f"{run['lr']:g}"),
         *(_number(scores[mark], digits) for mark in _marks(scores)),
         "" if run["competitor"] == DIGITAL else _number(ahead, digits, "+"),
         _number(result["at_slow_weights"], digits) if "at_slow_weights" in result else "",
@@ -82,7 +84,7 @@ def table(results: Sequence[Result]) -> str:
         for place, members in by_place(results).items()
         for result in members
     ]
-    head = ["task", "device", "SP", "method", "lr", "10 %", "30 %", "100 %", "- digital"]
+    head = ["task", "steps", "device", "SP", "method", "lr", "10 %", "30 %", "100 %", "- digital"]
     return markdown([*head, "W alone", "Q - SP: mean, rms", "CPU s"], rows)
 
 
@@ -98,7 +100,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
         layout="constrained",
         squeeze=False,
     )
-    for ax, ((network, device, shift), members) in zip(axes.flat, places.items()):
+    for ax, ((network, _, device, shift), members) in zip(axes.flat, places.items()):
         for result in members:
             method = result["run"]["competitor"]
             ax.plot(result["steps"], _plotted(result), color=COLOURS[method], label=method)

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import figure4
 import figure5
+from common import comparison_report
 from core.answers import answers
 from core.command import RESULTS
 from core.markdown import Sources, listed, markdown_table, spread
@@ -206,6 +207,20 @@ class Linked:
         return text
 
 
+@dataclass(frozen=True)
+class Compared(Linked):
+    """One part of the report with methods side by side on a model."""
+
+    def text(self, folder: Path) -> str:
+        """Return the table of the best runs, with links as of other parts."""
+        path, text = folder / f"{self.name}.json", super().text(folder)
+        if not path.exists():
+            return text
+        results = list(json.loads(path.read_text())["results"].values())
+        revisions = listed(result["revision"] for result in results)
+        return f"{comparison_report.table(results)}\n\n{text}\nRevisions: {revisions}.\n"
+
+
 SECTIONS: Sequence[Any] = (
     Section("table2", TABLE2.title, lambda r, s: table_report(r, TABLE2, s)),
     Section("table1", TABLE1.title, lambda r, s: table_report(r, TABLE1, s)),
@@ -217,6 +232,9 @@ SECTIONS: Sequence[Any] = (
     Linked("many_arrays", "Beyond the paper: more than two arrays, on digits", "08_many_arrays.py"),
     Linked("estimators", "Beyond the paper: estimators on the same reads"),
     Linked("moving_points", "Beyond the paper: symmetric points that move"),
+    Compared("cifar_resnet", "Real models: ResNet-18 on CIFAR-10", "11_cifar_resnet.py"),
+    Compared("char_gpt", "Real models: a GPT that writes characters", "10_char_gpt.py"),
+    Compared("finetune", "Real models: a GPT that is adapted", "12_finetune.py"),
 )
 
 
