@@ -53,15 +53,17 @@ class PulseMode(Enum):
     """How the pulses of a batch are simulated."""
 
     AUTO = "Auto"
-    """Gradient pulses of a batch in which a cell takes more than four pulses or so batched, where
-    that covers device and pulses; all others by aihwkit's tile. Each where it is the faster."""
+    """Gradient pulses of a batch in which a cell takes more than four pulses or so batched, and
+    transfers of 2,000 pulses or more (without write noise), where that covers device and pulses;
+    all others by aihwkit's tile. Each where it is the faster."""
 
     BATCHED = "Batched"
     """All vectors of a batch in one compiled pass over the cells, equal in distribution to
     aihwkit's tile: the same pulse trains, each pulse with the step of its cell, its noise and the
-    bounds; fine linear steps some at a time. Its random numbers come from torch's generator, so
-    that a seed fixes them. Devices and pulses without this form are refused, by a ``ConfigError``
-    at construction that names them. On a GPU aihwkit's tile sends the pulses."""
+    bounds; fine linear steps some at a time. Lines of a transfer likewise. Its random numbers come
+    from torch's generator, so that a seed fixes them. Devices and pulses without this form are
+    refused, by a ``ConfigError`` at construction that names them. On a GPU aihwkit's tile sends the
+    pulses."""
 
     CPP = "Cpp"
     """Always aihwkit's C++ or CUDA tile, vector by vector."""

@@ -22,6 +22,14 @@ def compiled(function: Function) -> Function:
     return _compiled(function)
 
 
+def compiled_inside(function: Function) -> Function:
+    """Return a compiled function that becomes a part of the loops that call it.
+
+    For the inside of loops over cells, where a call with arrays takes longer than what it does.
+    """
+    return _compiled(function, forceinline=True)
+
+
 def compiled_sums(function: Function) -> Function:
     """Return a compiled function whose sums may be taken in any order, with fused multiply-adds.
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import Any, Tuple
 
 import numpy as np
-from numba import uint64
+from numba import int64, uint64
 from numpy.typing import NDArray
 
-from aihwkit_dspt.fused.compiled import compiled, compiled_sums
+from aihwkit_dspt.fused.compiled import compiled, compiled_inside, compiled_sums
 from aihwkit_dspt.fused.random_bits import advance, count_ones, normal, stream
 from aihwkit_dspt.pulses.cells import LARGEST_CHANGE
 
 Singles = NDArray[np.float32]
 Words = NDArray[np.uint64]
 
-WORDS_AT_ONCE = 16
+WORDS_AT_ONCE = 32
 """Words of trains of all columns that stay in the cache of a core while the rows take them."""
 
-FEWEST_AT_ONCE = 4
-"""Pulses below which a normal number for each of them is as fast."""
-
-TOLERANCE = np.float32(2.0 * LARGEST_CHANGE)
+TOLERANCE = np.float32(LARGEST_CHANGE)
 """Part of the step by which pulses that are taken at once may change it, in any cell."""
+
+SMALLEST = np.float32(1e-6)
+"""Part of a step by which a pulse changes it, below which more words are not worth while."""
 
 SPREADS = np.float32(5.0)
 """Standard deviations of the noise of pulses that are kept from the bounds."""
@@ -45,51 +45,7 @@ def mean_products(x_values: Singles, d_values: Singles) -> float:
     return float(total / (x_values.shape[1] * d_values.shape[1]))
 
 
-@compiled
-def draw_trains(
-    values: Singles, scales: Singles, lengths: Any, seed: int, pulses: Words, signs: Words
-) -> None:
-    """Draw the pulses of lines: a bit for each slot, the slots of all vectors in a row.
-
-    Args:
-        values: ``[n_vectors, size]`` inputs of the lines.
-        scales: ``[n_vectors]`` probability of a pulse per unit of input.
-        lengths: ``[n_vectors]`` slots of each vector.
-        seed: seed of the random numbers.
-        pulses: ``[size, n_words]`` zeros, written: whether there is a pulse.
-        signs: ``[size, n_words]`` zeros, written: whether its input is negative.
-    """
-    size = values.shape[1]
-    states = np.empty(size, np.uint64)
-    for line in range(size):
-        states[line] = stream(seed, line)
-    first = 0
-    for vector in range(values.shape[0]):
-        length, scale = lengths[vector], scales[vector]
-        if length == 0:
-            continue
-        for line in range(size):
-            value = values[vector, line]
-            chance = abs(value) * scale
-            if not chance > 0.0:
-                continue
-            limit = uint64(min(chance, np.float32(1.0)) * 4294967296.0)
-            state = states[line]
-            is_negative = value < 0.0
-            for slot in range(first, first + length, 2):
-                state, bits = advance(state)
-                for place in range(slot, min(slot + 2, first + length)):
-                    if (bits & uint64(0xFFFFFFFF)) < limit:
-                        word, one = place >> 6, uint64(1) << uint64(place & 63)
-                        pulses[line, word] |= one
-                        if is_negative:
-                            signs[line, word] |= one
-                    bits = bits >> uint64(32)
-            states[line] = state
-        first += length
-
-
-@compiled
+@compiled_inside
 def step_of(kind: int, cell: Singles, shared: Singles, weight: Any, is_up: bool) -> Tuple[Any, Any]:
     """Return mean and standard deviation of a pulse; see :func:`~aihwkit_dspt.pulses.cells_of`."""
     if kind == 0:
@@ -113,7 +69,7 @@ def step_of(kind: int, cell: Singles, shared: Singles, weight: Any, is_up: bool)
     return mean, shared[0] * abs(mean)
 
 
-@compiled
+@compiled_inside
 def pulsed(
     kind: int,
     cell: Singles,
@@ -134,17 +90,19 @@ def pulsed(
     return weight if weight < cell[7] else cell[7]
 
 
-@compiled
+@compiled_inside
 def pulsed_at_once(
-    cell: Singles, shared: Singles, weight: Any, n_up: Any, n_down: Any, bits: Any, normals: Singles
-) -> Tuple[bool, Any]:
-    r"""Return whether linear pulses may be taken at once, and the weight after them.
+    cell: Singles, shared: Singles, weight: Any, variance: Any, n_up: Any, n_down: Any
+) -> Tuple[bool, Any, Any]:
+    r"""Return whether linear pulses may be taken at once, and mean and variance after them.
 
     Pulses up and down are mixed, so that the weight follows :math:`dw/dt = f(w)` with
     :math:`f = n_\uparrow (u_0 + u_1 w) - n_\downarrow (d_0 + d_1 w)` for :math:`t` from 0 to 1.
     Noise and random order spread it by :math:`n_\uparrow \sigma_\uparrow^2 + n_\downarrow
-    \sigma_\downarrow^2 + \frac{n_\uparrow n_\downarrow}{n} (q_+ + q_-)^2 f'^2 / 12`.
-    They may be, if no bound is within their reach and the steps do not change too much.
+    \sigma_\downarrow^2 + \frac{n_\uparrow n_\downarrow}{n} (q_+ + q_-)^2 f'^2 / 12`, and a spread
+    from before shrinks or grows as :math:`f` says. They may be, if no bound is within their reach
+    and the steps do not change too much. The variance is that of a normal number which is still to
+    be added to the mean.
     """
     up, up_noise = step_of(0, cell, shared, weight, True)
     down, down_noise = step_of(0, cell, shared, weight, False)
@@ -152,39 +110,46 @@ def pulsed_at_once(
     slope = ups * cell[1] - downs * cell[3]
     # Pulses in a random order: the earlier ones have been forgotten to a part.
     order = ups * downs / (ups + downs) * ((up + down) * slope) ** 2 / np.float32(12.0)
-    spread = np.sqrt(ups * up_noise * up_noise + downs * down_noise * down_noise + order)
-    margin = SPREADS * spread
-    steepest = max(abs(cell[1]), abs(cell[3]))
-    if (ups + downs) * steepest > TOLERANCE or not (
-        weight + ups * max(up, np.float32(0.0)) + margin < cell[7]
-        and weight - downs * max(down, np.float32(0.0)) - margin > cell[6]
-    ):
-        return False, weight
     gain = np.float32(1.0) + slope * (np.float32(0.5) + slope * np.float32(1.0 / 6.0))
-    return True, weight + (ups * up - downs * down) * gain + spread * normal(bits, normals)
+    kept = np.float32(1.0) + slope * gain
+    spread = ups * up_noise * up_noise + downs * down_noise * down_noise + order
+    spread += variance * kept * kept
+    room_up = cell[7] - weight - ups * max(up, np.float32(0.0))
+    room_down = weight - cell[6] - downs * max(down, np.float32(0.0))
+    reach = SPREADS * SPREADS * spread
+    fits = (ups + downs) * max(abs(cell[1]), abs(cell[3])) <= TOLERANCE
+    if not (
+        fits
+        and room_up > np.float32(0.0)
+        and room_up * room_up > reach
+        and room_down > np.float32(0.0)
+        and room_down * room_down > reach
+    ):
+        return False, weight, variance
+    return True, weight + (ups * up - downs * down) * gain, spread
 
 
 @compiled
-def active_lines(pulses: Words, first: int, last: int, found: Any) -> int:
+def active_lines(pulses: Words, first: Any, last: Any, found: Words) -> int:
     """Find the lines with a pulse in some words; return their number."""
     n_found = 0
     for line in range(pulses.shape[0]):
         any_pulse = uint64(0)
         for word in range(first, last):
             any_pulse |= pulses[line, word]
-        found[n_found] = line
+        found[n_found] = uint64(line)
         n_found += int(any_pulse != uint64(0))
     return n_found
 
 
 @compiled
-def pulse_cells(  # noqa: PLR0912
+def pulse_cells(  # noqa: PLR0912, PLR0915
     weights: Singles,
     visible: Singles,
     kind: int,
     cells: Singles,
     shared: Singles,
-    at_once: int,
+    at_once: bool,
     x_pulses: Words,
     x_signs: Words,
     d_pulses: Words,
@@ -202,7 +167,7 @@ def pulse_cells(  # noqa: PLR0912
         kind: see :class:`~aihwkit_dspt.pulses.cells.Steps`.
         cells: ``[d_size, x_size, 8]`` numbers of the cells.
         shared: ``[8]`` numbers of all cells.
-        at_once: pulses that a cell may take at once.
+        at_once: whether cells may take some pulses at once.
         x_pulses: ``[x_size, n_words]`` pulses of columns.
         x_signs: ``[x_size, n_words]`` whether their inputs are negative.
         d_pulses: ``[d_size, n_words]`` pulses of rows.
@@ -212,46 +177,49 @@ def pulse_cells(  # noqa: PLR0912
         normals: normal numbers.
     """
     # In one function: a call hands over each array as seven numbers, which costs more than a word.
+    # Indices are unsigned: Numba takes signed ones for counts from the end where they are negative.
     n_words = x_pulses.shape[1]
-    columns, rows = np.empty(len(x_pulses), np.int64), np.empty(len(d_pulses), np.int64)
+    columns, rows = np.empty(len(x_pulses), np.uint64), np.empty(len(d_pulses), np.uint64)
     for first in range(0, n_words, WORDS_AT_ONCE):
-        last = min(first + WORDS_AT_ONCE, n_words)
-        n_columns = active_lines(x_pulses, first, last, columns)
-        n_rows = active_lines(d_pulses, first, last, rows)
+        start, stop = uint64(first), uint64(min(first + WORDS_AT_ONCE, n_words))
+        n_columns = active_lines(x_pulses, start, stop, columns)
+        n_rows = active_lines(d_pulses, start, stop, rows)
         for row in rows[:n_rows]:
-            d, d_sign = d_pulses[row], d_signs[row]
-            state = stream(seed, row * n_words + first)
+            state = stream(seed, row * uint64(n_words) + start)
             for column in columns[:n_columns]:
-                x, x_sign = x_pulses[column], x_signs[column]
-                n_pulses, n_unlike = 0, 0
-                for word in range(first, last):
-                    both = x[word] & d[word]
-                    n_unlike += count_ones(both & (x_sign[word] ^ d_sign[word]))
-                    n_pulses += count_ones(both)
-                if n_pulses == 0:
-                    continue
                 cell, weight = cells[row, column], weights[row, column]
-                # A part of the words at a time, if all pulses would change the steps too much.
-                n_parts = 1 + n_pulses // at_once if at_once > 0 else 1
-                n_words_of_part = max((last - first) // n_parts, 1)
-                for begin in range(first, last, n_words_of_part):
-                    end = min(begin + n_words_of_part, last)
-                    if n_parts > 1:
-                        n_pulses, n_unlike = 0, 0
-                        for word in range(begin, end):
-                            both = x[word] & d[word]
-                            n_unlike += count_ones(both & (x_sign[word] ^ d_sign[word]))
-                            n_pulses += count_ones(both)
-                    if at_once >= FEWEST_AT_ONCE <= n_pulses:
-                        state, bits = advance(state)
-                        done, weight = pulsed_at_once(
-                            cell, shared, weight, n_unlike, n_pulses - n_unlike, bits, normals
+                variance, most = np.float32(0.0), 0
+                if at_once:
+                    steepest = max(abs(cell[1]), abs(cell[3]), SMALLEST)
+                    most = int64(TOLERANCE / steepest)
+                begin, n_all = start, 0
+                while begin < stop:
+                    # Words as long as their pulses do not change the steps too much.
+                    n_pulses, n_unlike, end = 0, 0, begin
+                    while end < stop:
+                        both = x_pulses[column, end] & d_pulses[row, end]
+                        more = count_ones(both)
+                        if n_pulses + more > most and n_pulses > 0:
+                            break
+                        n_pulses += more
+                        n_unlike += count_ones(both & (x_signs[column, end] ^ d_signs[row, end]))
+                        end += uint64(1)
+                    if n_pulses == 0:
+                        break
+                    n_all += n_pulses
+                    done = False
+                    if at_once:
+                        n_like = n_pulses - n_unlike
+                        done, weight, variance = pulsed_at_once(
+                            cell, shared, weight, variance, n_unlike, n_like
                         )
-                        if done:
-                            continue
-                    for word in range(begin, end):
-                        left = x[word] & d[word]
-                        unlike = left & (x_sign[word] ^ d_sign[word])
+                    if not done and variance > np.float32(0.0):
+                        state, bits = advance(state)
+                        weight += np.sqrt(variance) * normal(bits, normals)
+                        variance = np.float32(0.0)
+                    for word in range(end if done else begin, end):
+                        left = x_pulses[column, word] & d_pulses[row, word]
+                        unlike = left & (x_signs[column, word] ^ d_signs[row, word])
                         while left != uint64(0):
                             one = left & (~left + uint64(1))
                             state, bits = advance(state)
@@ -259,6 +227,12 @@ def pulse_cells(  # noqa: PLR0912
                             is_up = (unlike & one) != uint64(0)
                             weight = pulsed(kind, cell, shared, weight, is_up, bits, normals)
                             left ^= one
+                    begin = end
+                if n_all == 0:
+                    continue
+                if variance > np.float32(0.0):
+                    state, bits = advance(state)
+                    weight += np.sqrt(variance) * normal(bits, normals)
                 weights[row, column] = weight
                 if write_noise > 0.0:
                     state, bits = advance(state)

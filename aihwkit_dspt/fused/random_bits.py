@@ -10,7 +10,7 @@ from numba import types, uint64
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from aihwkit_dspt.fused.compiled import compiled
+from aihwkit_dspt.fused.compiled import compiled_inside
 
 _LOG2_NORMALS = 13
 
@@ -34,7 +34,7 @@ def new_seed() -> int:
     return int(torch.randint(2**62, ()).item())
 
 
-@compiled
+@compiled_inside
 def advance(state: Any) -> Tuple[Any, Any]:
     """Return the next state of a stream and 64 random bits (splitmix64)."""
     state = state + uint64(0x9E3779B97F4A7C15)
@@ -43,13 +43,13 @@ def advance(state: Any) -> Tuple[Any, Any]:
     return state, bits ^ (bits >> uint64(31))
 
 
-@compiled
+@compiled_inside
 def stream(seed: Any, number: Any) -> Any:
     """Return the state of a stream of its own for each number."""
     return advance(advance(uint64(seed))[1] ^ uint64(number))[1]
 
 
-@compiled
+@compiled_inside
 def normal(bits: Any, normals: Any) -> Any:
     """Return a normal number from 64 random bits."""
     return normals[bits >> uint64(64 - _LOG2_NORMALS)]

@@ -14,8 +14,11 @@ from aihwkit_dspt.devices import ExpResponse, LinearResponse, PowResponse, Respo
 NUMBERS = 8
 """Numbers of a cell."""
 
-LARGEST_CHANGE = 0.06
+LARGEST_CHANGE = 0.12
 """Pulses that change the step of a cell by no more than this part of it are taken at once."""
+
+FEWEST_AT_ONCE = 4
+"""Cells that may take fewer take them one after the other: a normal number for each is as fast."""
 
 
 class Steps(IntEnum):
@@ -39,8 +42,8 @@ class Cells(NamedTuple):
     shared: NDArray[np.float32]
     """``[8]`` numbers that all cells have in common."""
 
-    at_once: int
-    """Pulses that a cell may take at once; 0 for one after the other."""
+    at_once: bool
+    """Whether a cell may take some pulses at once, else one after the other."""
 
 
 def cells_of(response: Response) -> Cells:
@@ -65,12 +68,12 @@ def cells_of(response: Response) -> Cells:
         parts = [step * response.scale_up, step * response.scale_down, slope]
         shared = [response.A_up, response.A_down, response.gamma_up, response.gamma_down]
         shared += [response.b, response.noise, response.noise_add, response.noise_slope]
-        return _packed(Steps.EXPONENTIAL, response, parts, shared, 0)
+        return _packed(Steps.EXPONENTIAL, response, parts, shared, False)
     if isinstance(response, PowResponse):
         parts = [step * response.scale_up, step * response.scale_down]
         parts += [response.gamma_up, response.gamma_down]
         parts += [1.0 / (response.w_max - response.w_min)]
-        return _packed(Steps.POWER, response, parts, [response.noise], 0)
+        return _packed(Steps.POWER, response, parts, [response.noise], False)
     raise TypeError(type(response).__name__)
 
 
@@ -82,9 +85,9 @@ def _linear(response: LinearResponse) -> Cells:
     is_part = bool(response.noise_up_1.any() or response.noise_down_1.any())
     noise = _relative(response) if is_part else (response.noise_up_0, response.noise_down_0)
     parts += [part if is_part else step * part for part in noise]
-    # Of the usual cell: whether a cell takes its pulses at once is decided for each.
+    # Of the usual cell: how many pulses a cell takes at once is decided for each.
     steepest = step * max(float(slope.abs().median()) for slope in slopes)
-    at_once = int(min(LARGEST_CHANGE / steepest, 1e6)) if steepest > 0.0 else 10**6
+    at_once = FEWEST_AT_ONCE * steepest <= LARGEST_CHANGE
     return _packed(Steps.LINEAR, response, parts, [float(is_part)], at_once)
 
 
@@ -101,7 +104,7 @@ def _relative(response: LinearResponse) -> tuple[Tensor, Tensor]:
     return found[0], found[1]
 
 
-def _packed(kind: Steps, response: Response, parts: Any, shared: Any, at_once: int) -> Cells:
+def _packed(kind: Steps, response: Response, parts: Any, shared: Any, at_once: bool) -> Cells:
     bounds = [response.w_min, response.w_max]
     filler = [zeros_like(response.w_min)] * (NUMBERS - len(parts) - len(bounds))
     values = stack([*parts, *filler, *bounds], dim=-1).float().contiguous().numpy()

@@ -16,7 +16,6 @@ from aihwkit_dspt.configs.built import mark_built
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.declared import check_declared
 from aihwkit_dspt.configs.enums import (
-    PulseMode,
     ReadMode,
     ReferenceSync,
     ReferenceType,
@@ -76,9 +75,8 @@ def build_pipeline(
     slow = new_array(slowest, *model_io, pulses)
     others = [new_array(device, read_io, read_io, pulses) for device in between]
     arrays = [fast, *others, slow]
-    if config.pulse_mode is PulseMode.BATCHED:
-        for array in arrays[1:]:
-            batch_pulses(array, config.pulse_mode, "transfer_update", pulses)
+    for array in arrays[1:]:
+        batch_pulses(array, config.pulse_mode, "transfer_update", pulses)
     draw_seeded_devices(config, arrays, data_type)
     zeros = fast.weights.new_zeros(d_size, x_size)
     for array in arrays:

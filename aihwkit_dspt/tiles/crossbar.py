@@ -168,6 +168,34 @@ class Crossbar:
             return
         in_one_go(partial(self.tile.update, x_input, d_input, False, False, False, True), *then)
 
+    def pulse_lines(
+        self,
+        lines: slice,
+        columns: bool,
+        values: Tensor,
+        learning_rate: float,
+        *then: partial[Any],
+    ) -> bool:
+        r"""Send pulses that change lines by :math:`+\lambda` times values, if there is a fast way.
+
+        The same as :meth:`pulse` with the one-hot vectors of lines times -1.
+
+        Args:
+            lines: the lines.
+            columns: whether lines are columns.
+            values: ``[n_lines, out_size]`` values.
+            learning_rate: :math:`\lambda`, in weight units.
+            then: calls that are made in one go with it.
+
+        Returns:
+            whether they were sent.
+        """
+        if self.batched is None or not self.batched.takes_lines(values, learning_rate):
+            return False
+        self.cpp.set_learning_rate(learning_rate)
+        self.batched.send_lines(lines, columns, values, learning_rate, *then)
+        return True
+
     def read_columns(
         self,
         x_input: Tensor,

@@ -69,16 +69,16 @@ class LineAccess:
         for number, part in enumerate(self.parts(lines)):
             if event is not None and number < event.n_sent:
                 continue
-            # A positive learning rate decreases weights, as in SGD.
-            vectors = self.one_hot(part, values, -1.0)
             chunk = values
             if part.stop - part.start != len(values):
                 chunk = values[part.start - lines.start : part.stop - lines.start]
+            then = () if event is None else (partial(setattr, event, "n_sent", number + 1),)
+            if crossbar.pulse_lines(part, self.columns, chunk, learning_rate, *then):
+                continue
+            # A positive learning rate decreases weights, as in SGD.
+            vectors = self.one_hot(part, values, -1.0)
             pair = (vectors, chunk) if self.columns else (chunk, vectors)
-            if event is None:
-                crossbar.pulse(*pair, learning_rate)
-            else:
-                crossbar.pulse(*pair, learning_rate, partial(setattr, event, "n_sent", number + 1))
+            crossbar.pulse(*pair, learning_rate, *then)
 
     def parts(self, lines: slice) -> List[slice]:
         """Return lines in parts that are driven in one call each."""

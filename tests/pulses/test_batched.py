@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict, List
 
 import pytest
 import torch
 from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.devices import (
     ConstantStepDevice,
-    ExpStepDevice,
-    LinearStepDevice,
     PiecewiseStepDevice,
-    PowStepDevice,
     PowStepReferenceDevice,
     SoftBoundsDevice,
     SoftBoundsPmaxDevice,
-    SoftBoundsReferenceDevice,
 )
 from aihwkit.simulator.parameters.enums import PulseType
 from aihwkit.simulator.parameters.training import UpdateParameters
-from scipy.stats import ks_2samp
 from torch import Tensor
 
 from aihwkit_dspt import PulseMode, TrackingRPUConfig, TrackingTile, TrackingTransferCompound
@@ -30,108 +24,19 @@ from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.pulses.coverage import DEVICES, device_obstacle
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from tests import table
+from tests.pulses.laws import (
+    D_SIZE,
+    NOISY,
+    X_SIZE,
+    arrays,
+    same_correlations,
+    same_law,
+    samples,
+)
 from tests.quiet_devices import quiet
-
-D_SIZE, X_SIZE = 3, 4
-N_SAMPLES = 800
-
-NOISY: Dict[str, Callable[[], Any]] = {
-    "constant": lambda: ConstantStepDevice(dw_min=0.002),
-    "linear": lambda: LinearStepDevice(dw_min=0.002, gamma_up=0.3, gamma_down=0.2),
-    "linear-additive": lambda: LinearStepDevice(dw_min=0.005, mult_noise=False),
-    "soft": lambda: SoftBoundsDevice(dw_min=2 / 1200),
-    "soft-coarse": lambda: SoftBoundsDevice(dw_min=0.1, dw_min_std=1.0),
-    "p-max": SoftBoundsPmaxDevice,
-    "reference": lambda: SoftBoundsReferenceDevice(
-        dw_min=0.004, reference_mean=0.3, subtract_symmetry_point=True, mult_noise=False
-    ),
-    "exponential": lambda: ExpStepDevice(dw_min_std_add=0.1, dw_min_std_slope=0.2),
-    "power": lambda: PowStepDevice(dw_min=0.01),
-    "power-reference": lambda: PowStepReferenceDevice(dw_min=0.01),
-    "write noise": lambda: SoftBoundsDevice(dw_min=0.01, write_noise_std=2.0),
-    **{
-        name: table.DEVICES[name]
-        for name in ("ReRamArrayHfO2", "ReRamES", "ReRamSB", "EcRam")
-        if name in table.DEVICES
-    },
-}
-"""Name -> device with all of its chance; presets with write noise among them."""
 
 BATCHES = {"one vector": (1, 31), "some": (10, 5), "many": (64, 15)}
 """Name -> vectors and ``desired_bl``."""
-
-
-def arrays(device: Any, update: UpdateParameters) -> List[Crossbar]:
-    """Return two arrays with the same cells, of which the second has batched pulses."""
-    first, second = (Crossbar(X_SIZE, D_SIZE, device, update=update) for _ in range(2))
-    second.set_hidden_parameters(first.hidden_parameters())
-    second.granularity = first.granularity
-    second.set_pulse_granularity(first.granularity)
-    second.batched = BatchedPulses(second, update, True)
-    return [first, second]
-
-
-def samples(array: Crossbar, start: Tensor, x: Tensor, d: Tensor, rate: float) -> Tensor:
-    """Return ``[n, cells]`` weights after the pulses of the same vectors from the same start."""
-    found = []
-    for _ in range(N_SAMPLES):
-        array.place(start)
-        array.pulse(x, d, rate)
-        found.append(array.weights.flatten().clone())
-    return torch.stack(found)
-
-
-def correlations(of: Tensor) -> Tensor:
-    """Return the correlations of all pairs of cells that share a line, 0 where nothing varies."""
-    spread = of.std(0)
-    whitened = torch.where(spread > 2e-5, (of - of.mean(0)) / spread.clamp(min=1e-9), 0.0)
-    matrix = whitened.t() @ whitened / len(of)
-    cells = list(product(range(D_SIZE), range(X_SIZE)))
-    pairs = [
-        matrix[i, j]
-        for i, a in enumerate(cells)
-        for j, b in enumerate(cells)
-        if i < j and (a[0] == b[0] or a[1] == b[1])
-    ]
-    return torch.stack(pairs)
-
-
-def same_law(found: Tensor, wanted: Tensor, start: Tensor, is_dense: bool) -> bool:
-    """Return whether two samples have the same distribution in every cell, as far as they tell.
-
-    How often a cell moves at all, within 5.5 standard errors (there are some 10^3 cells, and
-    aihwkit's pulses are seeded by the clock). For cells that move in 5 % of the samples or more:
-    the mean within 5.5 standard errors, and the distribution within the Kolmogorov-Smirnov distance
-    of a probability of 1e-6. Their spread over all cells within 6 % where each takes many pulses:
-    12 cells of 800 samples have a standard error of 1.0 %; seldom jumps have too large fourth
-    moments. Correlations of the 30 pairs of cells that share a line within 0.3,
-    5.9 standard errors, each, and in their mean within 0.05.
-    """
-    n_samples = len(found)
-    shares = [((of - start.flatten()).abs() > 2e-5).float().mean(0) for of in (found, wanted)]
-    share = (shares[0] + shares[1]) / 2
-    error = (2.0 * share * (1.0 - share) / n_samples).sqrt()
-    if ((shares[0] - shares[1]).abs() > 5.5 * error + 0.005).any():
-        return False
-    moves = (share > 0.05) & (wanted.std(0) > 2e-5)
-    if not moves.any():
-        return True
-    # Sums of the same steps differ in their rounding.
-    found, wanted = ((1e6 * of[:, moves]).round() for of in (found, wanted))
-    error = ((found.var(0) + wanted.var(0)) / n_samples).sqrt()
-    if ((found.mean(0) - wanted.mean(0)).abs() > 5.5 * error).any():
-        return False
-    distances = [ks_2samp(*pair, method="asymp").statistic for pair in zip(found.t(), wanted.t())]
-    if max(distances) > 2.69 * (2.0 / n_samples) ** 0.5:
-        return False
-    ratio = (found.std(0) / wanted.std(0)).log().mean().exp()
-    return not is_dense or bool(abs(ratio - 1.0) < 0.06)
-
-
-def same_correlations(found: Tensor, wanted: Tensor) -> bool:
-    """Return whether pairs of cells that share a line correlate alike, see :func:`same_law`."""
-    apart = correlations(found) - correlations(wanted)
-    return bool(apart.abs().max() < 0.3 and apart.mean().abs() < 0.05)
 
 
 def vectors(n_vectors: int, is_sparse: bool) -> List[Tensor]:
@@ -140,6 +45,11 @@ def vectors(n_vectors: int, is_sparse: bool) -> List[Tensor]:
     if is_sparse:
         x = x * (torch.rand_like(x) < 0.3)
     return [x, d]
+
+
+def pulsed(x: Tensor, d: Tensor, rate: float) -> Any:
+    """Return what sends the pulses of vectors to an array."""
+    return lambda array: array.pulse(x, d, rate)
 
 
 @pytest.mark.parametrize("where", ["middle", "bound"])
@@ -159,8 +69,7 @@ def test_same_law_as_the_tile(name: str, batch: str, where: str) -> None:
         else torch.full((D_SIZE, X_SIZE), 9.0)
     )
     start = tile.weights.clone()
-    wanted = samples(tile, start, x, d, rate)
-    found = samples(batched, start, x, d, rate)
+    wanted, found = (samples(array, start, pulsed(x, d, rate)) for array in (tile, batched))
     is_dense = n_vectors == 64 and where == "middle"
     assert same_law(found, wanted, start, is_dense)
     if where == "middle":  # else many cells move seldom
@@ -176,8 +85,7 @@ def test_the_comparison_notices_ten_percent(fault: str) -> None:
     x, d = vectors(64, is_sparse=False)
     rate = 0.7 * 15 * tile.granularity / float(x.abs().max() * d.abs().max())
     start = torch.zeros(D_SIZE, X_SIZE)
-    wanted = samples(tile, start, x, d, rate)
-    found = samples(batched, start, x, d, rate)
+    wanted, found = (samples(array, start, pulsed(x, d, rate)) for array in (tile, batched))
     assert same_law(found, wanted, start, is_dense=True)
     faulty = found * 1.1 if fault == "mean" else found + 0.1 * (found - found.mean(0))
     assert not same_law(faulty, wanted, start, is_dense=True)
@@ -200,7 +108,7 @@ def test_certain_pulses_are_those_of_the_tile(kind: Any, at_once: bool) -> None:
     tile, batched = arrays(quiet(kind, dw_min=0.002), update)
     assert batched.batched is not None
     if not at_once:
-        batched.batched._cells = batched.batched.cells()._replace(at_once=0)
+        batched.batched._cells = batched.batched.cells()._replace(at_once=False)
     x = torch.randn(40, X_SIZE).sign() * (torch.rand(40, X_SIZE) < 0.7)
     x[:, 0] = 1.0
     d = torch.randn(40, D_SIZE).sign()
@@ -235,7 +143,7 @@ def test_trains_of_all_managements(changes: Dict[str, Any], size: float) -> None
     x, d = vectors(20, is_sparse=False)
     rate = size * tile.granularity
     start = torch.zeros(D_SIZE, X_SIZE)
-    wanted, found = (samples(array, start, x, d, rate) for array in (tile, batched))
+    wanted, found = (samples(array, start, pulsed(x, d, rate)) for array in (tile, batched))
     assert wanted.abs().max() > 1e-4
     assert same_law(found, wanted, start, is_dense=False)
 

@@ -1,0 +1,104 @@
+"""Pulse trains of all lines of an array, as bits, on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import int32, int64, uint64
+from numpy.typing import NDArray
+
+from aihwkit_dspt.fused.compiled import compiled
+from aihwkit_dspt.fused.random_bits import stream
+
+Singles = NDArray[np.float32]
+Words = NDArray[np.uint64]
+
+DIGITS = 30
+"""Random bits of a slot: so many fit a signed number of 32 bits, which processors convert fast."""
+
+LOWEST = (1 << DIGITS) - 1
+
+MOST_SLOTS = 32
+"""Slots that are drawn in one call."""
+
+
+@compiled
+def find_limits(values: Singles, scale: Any, limits: Any) -> None:
+    """Write the limits below which random bits make a pulse, for ``[size]`` inputs of a vector."""
+    for line in range(values.shape[0]):
+        chance = min(abs(values[line]) * scale, np.float32(1.0))
+        chance = chance if chance > np.float32(0.0) else np.float32(0.0)  # also what is no number
+        limits[line] = int32(chance * np.float32(2.0**DIGITS))
+
+
+@compiled
+def draw_slots(first: Words, second: Words, limits: Any, n_slots: int, found: Words) -> None:
+    """Draw some slots of all lines, in a loop over lines that processors do several at once.
+
+    Args:
+        first: ``[size]`` first part of the states of generators (xorshift128+), advanced.
+        second: ``[size]`` second part, advanced.
+        limits: ``[size]`` see :func:`find_limits`.
+        n_slots: number of slots, at most :data:`MOST_SLOTS`.
+        found: ``[size]``, written: a bit for each slot, the first one lowest.
+    """
+    found[:] = uint64(0)
+    for slot in range(0, n_slots, 2):
+        place = uint64(slot)
+        has_two = uint64(slot + 1 < n_slots)
+        for line in range(limits.shape[0]):
+            old, state = first[line], second[line]
+            first[line] = state
+            old ^= old << uint64(23)
+            old ^= (old >> uint64(18)) ^ state ^ (state >> uint64(5))
+            second[line] = old
+            bits, limit = old + state, limits[line]
+            one = uint64(int64(bits >> uint64(64 - DIGITS)) < limit)
+            two = uint64(int64(bits & uint64(LOWEST)) < limit) & has_two
+            found[line] |= (one | (two << uint64(1))) << place
+
+
+@compiled
+def draw_trains(
+    values: Singles, scales: Singles, lengths: Any, seed: int, pulses: Words, signs: Words
+) -> None:
+    """Draw the pulses of lines: a bit for each slot, the slots of all vectors in a row.
+
+    Args:
+        values: ``[n_vectors, size]`` inputs of the lines.
+        scales: ``[n_vectors]`` probability of a pulse per unit of input.
+        lengths: ``[n_vectors]`` slots of each vector.
+        seed: seed of the random numbers.
+        pulses: ``[size, n_words]``, written: whether there is a pulse.
+        signs: ``[size, n_words]``, written: whether its input is negative.
+    """
+    n_vectors, size = values.shape
+    first, second = np.empty(size, np.uint64), np.empty(size, np.uint64)
+    for line in range(size):
+        first[line] = stream(seed, 2 * line)
+        second[line] = stream(seed, 2 * line + 1) | uint64(1)  # a state of zeros would stay
+    limits, found = np.empty(size, np.int64), np.empty(size, np.uint64)
+    word_pulses, word_signs = np.zeros(size, np.uint64), np.zeros(size, np.uint64)
+    place = 0
+    for vector in range(n_vectors):
+        if lengths[vector] > 0:
+            find_limits(values[vector], scales[vector], limits)
+        for begin in range(0, lengths[vector], MOST_SLOTS):
+            n_slots = min(MOST_SLOTS, lengths[vector] - begin)
+            draw_slots(first, second, limits, n_slots, found)
+            word, shift = place >> 6, place & 63
+            for line in range(size):
+                bits = found[line] << uint64(shift)
+                word_pulses[line] |= bits
+                word_signs[line] |= bits if values[vector, line] < 0.0 else uint64(0)
+            place += n_slots
+            if place >> 6 == word:
+                continue
+            for line in range(size):
+                pulses[line, word], signs[line, word] = word_pulses[line], word_signs[line]
+                bits = found[line] >> uint64(64 - shift) if shift > 0 else uint64(0)
+                word_pulses[line] = bits
+                word_signs[line] = bits if values[vector, line] < 0.0 else uint64(0)
+    if place & 63:
+        pulses[:, place >> 6], signs[:, place >> 6] = word_pulses, word_signs
