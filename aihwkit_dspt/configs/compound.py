@@ -114,8 +114,8 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     r"""Step size :math:`\eta` of the SP estimate (paper eq. (12)).
 
     ``None`` is aihwkit's rule
-    :math:`\min(\text{tail\_weightening} / n, 1)` with
-    :math:`n = \max(\lceil 1/\text{in\_chop\_prob} \rceil, 2)` reads in a chopper period. It needs
+    :math:`\min(\mathtt{tail\_weightening} / n, 1)` with
+    :math:`n = \max(\lceil 1/\mathtt{in\_chop\_prob} \rceil, 2)` reads in a chopper period. It needs
     a chopper; without one ``eta`` has to be given."""
 
     reference_device: Optional[PulsedDevice] = None
@@ -192,7 +192,7 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     # -- derived quantities ---------------------------------------------------------------
 
     def chop_period(self) -> int:
-        """Return the chopper period in full sweeps, see :func:`chop_period`."""
+        """Return the chopper period in full sweeps, as aihwkit's C++ rounds it."""
         return chop_period(self.in_chop_prob)
 
     def estimator_eta(self) -> float:

@@ -16,7 +16,7 @@ class FastLearningRate:
     ``fast_lr``, times the SGD learning rate if ``scale_fast_lr``; the SGD learning rate itself
     if ``fast_lr`` is 0. With ``auto_scale``
 
-    .. math:: \alpha = \text{fast\_lr}\; BL\, \Delta w_{min} / (m_x\, m_d)
+    .. math:: \alpha = \mathtt{fast\_lr}\; BL\, \Delta w_{min} / (m_x\, m_d)
 
     where :math:`m_x, m_d` are running averages of :math:`\max|x|` and :math:`\max|d|`.
     Arithmetic is in single precision like the simulator's, since a pulse more or less hangs on
@@ -114,13 +114,13 @@ class FastLearningRate:
 class TransferLearningRate:
     r"""Buffer increment, in pulses, per weight unit of the residual: paper's :math:`\beta`.
 
-    .. math:: \beta = \text{transfer\_lr}\,[\lambda] / g, \qquad
-              g = \text{buffer\_granularity}\; \Delta w_{min}\,
-              [\text{auto\_granularity} / (n\, \text{transfer\_every})]
+    .. math:: \beta = \mathtt{transfer\_lr}\,[\lambda] / g, \qquad
+              g = \mathtt{buffer\_granularity}\; \Delta w_{min}\,
+              [\mathtt{auto\_granularity} / (n\, \mathtt{transfer\_every})]
 
     with the SGD learning rate :math:`\lambda` if ``scale_transfer_lr``, or its ratio to the largest
     so far if ``transfer_lr_follows_schedule``, and the number :math:`n` of transfer events in a
-    full sweep; ``sweep_every`` takes the place of :math:`n\, \text{transfer\_every}`.
+    full sweep; ``sweep_every`` takes the place of :math:`n\, \mathtt{transfer\_every}`.
     ``correct_gradient_magnitudes`` divides by the fast learning rate and by the ratio of the
     granularities.
 
