@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Tuple
 
 import numpy as np
-from numba import int64, uint64
+from numba import uint64
 from numpy.typing import NDArray
 
 from aihwkit_dspt.fused.compiled import compiled, compiled_inside, compiled_sums
-from aihwkit_dspt.fused.random_bits import advance, count_ones, normal, stream
+from aihwkit_dspt.fused.random_bits import advance, normal, stream
 from aihwkit_dspt.pulses.cells import LARGEST_CHANGE
 
 Singles = NDArray[np.float32]
@@ -20,9 +20,6 @@ WORDS_AT_ONCE = 32
 
 TOLERANCE = np.float32(LARGEST_CHANGE)
 """Part of the step by which pulses that are taken at once may change it, in any cell."""
-
-SMALLEST = np.float32(1e-6)
-"""Part of a step by which a pulse changes it, below which more words are not worth while."""
 
 SPREADS = np.float32(5.0)
 """Standard deviations of the noise of pulses that are kept from the bounds."""
@@ -143,13 +140,12 @@ def active_lines(pulses: Words, first: Any, last: Any, found: Words) -> int:
 
 
 @compiled
-def pulse_cells(  # noqa: PLR0912, PLR0915
+def pulse_cells(
     weights: Singles,
     visible: Singles,
     kind: int,
     cells: Singles,
     shared: Singles,
-    at_once: bool,
     x_pulses: Words,
     x_signs: Words,
     d_pulses: Words,
@@ -158,7 +154,7 @@ def pulse_cells(  # noqa: PLR0912, PLR0915
     seed: int,
     normals: Singles,
 ) -> None:
-    """Let all cells take their coincidences, in the order of the slots.
+    """Let all cells take their coincidences one after the other.
 
     Args:
         weights: ``[d_size, x_size]`` weights, changed.
@@ -167,7 +163,6 @@ def pulse_cells(  # noqa: PLR0912, PLR0915
         kind: see :class:`~aihwkit_dspt.pulses.cells.Steps`.
         cells: ``[d_size, x_size, 8]`` numbers of the cells.
         shared: ``[8]`` numbers of all cells.
-        at_once: whether cells may take some pulses at once.
         x_pulses: ``[x_size, n_words]`` pulses of columns.
         x_signs: ``[x_size, n_words]`` whether their inputs are negative.
         d_pulses: ``[d_size, n_words]`` pulses of rows.
@@ -188,51 +183,22 @@ def pulse_cells(  # noqa: PLR0912, PLR0915
             state = stream(seed, row * uint64(n_words) + start)
             for column in columns[:n_columns]:
                 cell, weight = cells[row, column], weights[row, column]
-                variance, most = np.float32(0.0), 0
-                if at_once:
-                    steepest = max(abs(cell[1]), abs(cell[3]), SMALLEST)
-                    most = int64(TOLERANCE / steepest)
-                begin, n_all = start, 0
-                while begin < stop:
-                    # Words as long as their pulses do not change the steps too much.
-                    n_pulses, n_unlike, end = 0, 0, begin
-                    while end < stop:
-                        both = x_pulses[column, end] & d_pulses[row, end]
-                        more = count_ones(both)
-                        if n_pulses + more > most and n_pulses > 0:
-                            break
-                        n_pulses += more
-                        n_unlike += count_ones(both & (x_signs[column, end] ^ d_signs[row, end]))
-                        end += uint64(1)
-                    if n_pulses == 0:
-                        break
-                    n_all += n_pulses
-                    done = False
-                    if at_once:
-                        n_like = n_pulses - n_unlike
-                        done, weight, variance = pulsed_at_once(
-                            cell, shared, weight, variance, n_unlike, n_like
-                        )
-                    if not done and variance > np.float32(0.0):
+                is_pulsed = False
+                for word in range(start, stop):
+                    left = x_pulses[column, word] & d_pulses[row, word]
+                    if left == uint64(0):
+                        continue
+                    is_pulsed = True
+                    unlike = left & (x_signs[column, word] ^ d_signs[row, word])
+                    while left != uint64(0):
+                        one = left & (~left + uint64(1))
                         state, bits = advance(state)
-                        weight += np.sqrt(variance) * normal(bits, normals)
-                        variance = np.float32(0.0)
-                    for word in range(end if done else begin, end):
-                        left = x_pulses[column, word] & d_pulses[row, word]
-                        unlike = left & (x_signs[column, word] ^ d_signs[row, word])
-                        while left != uint64(0):
-                            one = left & (~left + uint64(1))
-                            state, bits = advance(state)
-                            # A product of inputs above zero decreases the weight, as in SGD.
-                            is_up = (unlike & one) != uint64(0)
-                            weight = pulsed(kind, cell, shared, weight, is_up, bits, normals)
-                            left ^= one
-                    begin = end
-                if n_all == 0:
+                        # A product of inputs above zero decreases the weight, as in SGD.
+                        is_up = (unlike & one) != uint64(0)
+                        weight = pulsed(kind, cell, shared, weight, is_up, bits, normals)
+                        left ^= one
+                if not is_pulsed:
                     continue
-                if variance > np.float32(0.0):
-                    state, bits = advance(state)
-                    weight += np.sqrt(variance) * normal(bits, normals)
                 weights[row, column] = weight
                 if write_noise > 0.0:
                     state, bits = advance(state)

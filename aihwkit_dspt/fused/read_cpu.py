@@ -9,6 +9,7 @@ from numpy import empty, float32
 from numpy.typing import NDArray
 from torch import Tensor, empty_like
 
+from aihwkit_dspt.fused.noise_cpu import draw_normal
 from aihwkit_dspt.fused.read import FusedProduct, Layout, ProductSize
 from aihwkit_dspt.fused.read_kernels_cpu import (
     convert_again,
@@ -25,7 +26,10 @@ from aihwkit_dspt.reads.thresholds import Thresholds
 
 
 class NumbaConverters(FusedProduct):
-    """The plain product, whose converters pass once over their values, with the same roundings."""
+    """The plain product, whose converters pass once over their values, with the same roundings.
+
+    Its output noise is drawn in a compiled pass, with a seed of torch's generator.
+    """
 
     NAME = "numba-converters"
     FORM = Form.CONVERTERS
@@ -33,7 +37,8 @@ class NumbaConverters(FusedProduct):
 
     def __init__(self, law: ReadLaw, backward: bool) -> None:
         super().__init__(law, backward)
-        self._multiply = PlainProduct(law).multiply
+        self._plain = PlainProduct(law)
+        self._is_simple = law.out_noise > 0.0 and law.w_noise == 0.0 and law.out_asymmetry == 0.0
         self._before, self._after = converter_settings(law)
 
     def suits(self, size: ProductSize, thresholds: Thresholds) -> bool:
@@ -46,12 +51,18 @@ class NumbaConverters(FusedProduct):
         vectors = vectors.contiguous()
         inputs, scales = empty_like(vectors), empty((len(vectors), 1), float32)
         convert_inputs(vectors.numpy(), inputs.numpy(), scales, *self._before)
-        output = self._multiply(matrix, inputs, -1)
+        output = self._multiply(matrix, inputs)
         if convert_outputs(output.numpy(), scales, *self._after):
-            read_again(
-                self.law, lambda rows: self._multiply(matrix, rows, -1), vectors, output, scales
-            )
+            read_again(self.law, lambda rows: self._multiply(matrix, rows), vectors, output, scales)
         return output
+
+    def _multiply(self, matrix: Tensor, inputs: Tensor) -> Tensor:
+        """Return the products of ``[n, in_size]`` converted inputs, in steps, with their noise."""
+        if not self._is_simple:
+            return self._plain.multiply(matrix, inputs, -1)
+        output = inputs.new_empty(len(inputs), matrix.shape[1])
+        draw_normal(output)
+        return output.addmm_(inputs, matrix, beta=self.law.out_noise, alpha=self.law.gain)
 
 
 def converter_settings(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, randn_like
 
 from aihwkit_dspt.devices import response
+from aihwkit_dspt.fused.fine_pulses_cpu import pulse_fine_cells
 from aihwkit_dspt.fused.line_pulses_cpu import pulse_lines
 from aihwkit_dspt.fused.pulses_cpu import mean_products, pulse_cells
 from aihwkit_dspt.fused.random_bits import NORMALS, new_seed
@@ -133,10 +134,14 @@ class BatchedPulses:
             return
         columns = _lines(x_values, trains.x_scale, trains.lengths, n_words)
         rows = _lines(d_values, trains.d_scale, trains.lengths, n_words)
-        numbers = cells.kind, cells.values, cells.shared, cells.at_once
-        trailing = self._write_noise, new_seed(), NORMALS
-        arguments = self._weights(), crossbar.values, *numbers, *columns, *rows, *trailing
-        in_one_go(partial(pulse_cells, *arguments), *then)
+        weights, visible = self._weights(), crossbar.values
+        arrays = cells.values, cells.shared, *columns, *rows
+        if cells.at_once:
+            send = partial(pulse_fine_cells, weights, visible, *arrays)
+        else:
+            send = partial(pulse_cells, weights, visible, cells.kind, *arrays)
+        send = partial(send, self._write_noise, new_seed(), NORMALS)
+        in_one_go(send, *then)
 
     def takes_lines(self, values: Tensor, learning_rate: float) -> bool:
         """Return whether pulses on lines are sent this way.
