@@ -50,7 +50,14 @@ def one_pass(model: Any) -> Callable[[], None]:
 
 
 def work(
-    network: str, batch_size: int, device: str, place: str, rounds: int, budget: float, lr: float
+    network: str,
+    batch_size: int,
+    device: str,
+    place: str,
+    rounds: int,
+    budget: float,
+    lr: float,
+    clock: str,
 ) -> Dict[str, Any]:
     """Measure one network on one kind of device in this process."""
     import torch
@@ -71,18 +78,18 @@ def work(
     for name, config in configs.items():
         torch.manual_seed(1)
         trainings[name] = Training(task, config(), batch_size, lr, place)
-    steps: Dict[str, Callable[[], None]] = {
-        **{name: training.__call__ for name, training in trainings.items()},
-        PASS: one_pass(trainings[ERIDER].model),
-    }
-    wall, _, repeat = take_turns(steps, rounds, budget)
+    steps = {name: training.__call__ for name, training in trainings.items()}
+    wall, cpu, repeat = take_turns(steps, rounds, budget)
+    # Apart: the steps of a measurement follow from the fastest of those that take turns.
+    passes = take_turns({PASS: one_pass(trainings[ERIDER].model)}, len(wall[AGAD]), budget)
+    found = {**cpu, **passes[1]} if clock == "cpu" else {**wall, **passes[0]}
     numbers = {
         name: {
             "median_ms": 1e3 * median(times),
-            **ratio(times, wall[AGAD], "over_agad"),
-            **ratio(times, wall[DIGITAL], "over_digital"),
+            **ratio(times, found[AGAD], "over_agad"),
+            **ratio(times, found[DIGITAL], "over_digital"),
         }
-        for name, times in wall.items()
+        for name, times in found.items()
     }
     return {
         "network": network,
@@ -123,6 +130,12 @@ def parse_arguments(arguments: Optional[List[str]] = None) -> argparse.Namespace
     parser.add_argument("--rounds", type=int, default=30, help="most rounds")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds for the rounds of each")
     parser.add_argument("--lr", type=float, default=0.1)
+    parser.add_argument(
+        "--clock",
+        default="wall",
+        choices=("wall", "cpu"),
+        help="time on the wall or processor time",
+    )
     parser.add_argument("--out", type=Path, help="JSON file for the numbers")
     return parser.parse_args(arguments)
 
@@ -135,6 +148,7 @@ def main() -> None:
         "rounds": args.rounds,
         "budget": args.budget,
         "lr": args.lr,
+        "clock": args.clock,
     }
     gpu = {}
     if args.device == "cuda":
