@@ -37,8 +37,7 @@ class NumbaConverters(FusedProduct):
 
     def __init__(self, law: ReadLaw, backward: bool) -> None:
         super().__init__(law, backward)
-        self._plain = PlainProduct(law)
-        self._is_simple = law.out_noise > 0.0 and law.w_noise == 0.0 and law.out_asymmetry == 0.0
+        self._multiply = PlainProduct(law, draw_normal).multiply
         self._before, self._after = converter_settings(law)
 
     def suits(self, size: ProductSize, thresholds: Thresholds) -> bool:
@@ -51,18 +50,12 @@ class NumbaConverters(FusedProduct):
         vectors = vectors.contiguous()
         inputs, scales = empty_like(vectors), empty((len(vectors), 1), float32)
         convert_inputs(vectors.numpy(), inputs.numpy(), scales, *self._before)
-        output = self._multiply(matrix, inputs)
+        output = self._multiply(matrix, inputs, -1)
         if convert_outputs(output.numpy(), scales, *self._after):
-            read_again(self.law, lambda rows: self._multiply(matrix, rows), vectors, output, scales)
+            read_again(
+                self.law, lambda rows: self._multiply(matrix, rows, -1), vectors, output, scales
+            )
         return output
-
-    def _multiply(self, matrix: Tensor, inputs: Tensor) -> Tensor:
-        """Return the products of ``[n, in_size]`` converted inputs, in steps, with their noise."""
-        if not self._is_simple:
-            return self._plain.multiply(matrix, inputs, -1)
-        output = inputs.new_empty(len(inputs), matrix.shape[1])
-        draw_normal(output)
-        return output.addmm_(inputs, matrix, beta=self.law.out_noise, alpha=self.law.gain)
 
 
 def converter_settings(

@@ -10,6 +10,7 @@ from aihwkit.simulator.parameters.io import IOParameters
 from torch import Tensor, float32, get_num_threads
 
 from aihwkit_dspt.configs.enums import ReadMode
+from aihwkit_dspt.fused.noise_cpu import draw_normal
 from aihwkit_dspt.fused.read import FusedProduct, Layout, ProductSize
 from aihwkit_dspt.fused.table import FUSED_PRODUCTS
 from aihwkit_dspt.reads.coverage import covers, obstacle
@@ -70,6 +71,8 @@ class DirectionReads:
         self._matrix = weights if self.backward else weights.t()
         if self._plain is not None:
             law, device = self._plain.law, weights.device
+            is_torch = self.mode is TORCH or weights.is_cuda
+            self._plain = PlainProduct(law, Tensor.normal_ if is_torch else draw_normal)
             self._fused = [
                 kind(law, self.backward) for kind in self._kinds if kind.works_on(device)
             ]

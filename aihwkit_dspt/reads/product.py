@@ -19,12 +19,17 @@ class PlainProduct:
 
     aihwkit's C++ tile on the CPU multiplies vector by vector; this is equal to it in distribution.
     Random numbers come from torch's generator.
+
+    Args:
+        law: the read law.
+        draw: fills a tensor with normal numbers, the noise of outputs.
     """
 
     NAME = "torch"
 
-    def __init__(self, law: ReadLaw) -> None:
+    def __init__(self, law: ReadLaw, draw: Callable[[Tensor], object] = Tensor.normal_) -> None:
         self.law = law
+        self.draw = draw
 
     def __call__(self, matrix: Tensor, vectors: Tensor, dim: int = -1) -> Tensor:
         """Return the analog products.
@@ -102,10 +107,11 @@ class PlainProduct:
         elif law.w_noise > 0.0:
             # Both noises at once.
             std = self._weight_noise(inputs, dim).square_().add_(law.out_noise**2).sqrt_()
-            output.normal_().mul_(std)
+            self.draw(output)
+            output.mul_(std)
             product(*operands, alpha=law.gain)
         elif law.out_noise > 0.0:
-            output.normal_()
+            self.draw(output)
             product(*operands, beta=law.out_noise, alpha=law.gain)
         else:
             product(*operands, beta=0.0, alpha=law.gain)

@@ -35,7 +35,6 @@ COPIES = ("aten::copy_", "aten::cat", "aten::clone", "aten::_to_copy", "aten::co
 PIPELINE = {
     "_update_fast": "update: gradient pulses (CHOP, FAST)",
     "_transfer": "update: one line (BUFFER, SLOW, ESTIMATE)",
-    "_refresh": "update: mixed weight",
 }
 """Methods of the pipeline of a tracking tile -> label."""
 
@@ -60,8 +59,11 @@ def watched(training: Training) -> List[Tuple[Any, str, str]]:
         if isinstance(owner, type(tiles.AnalogTile)):
             continue  # one of the C++ tiles, which come next
         methods += [(owner, name, f"simulator tile: {name}") for name in passes]
-    for owner in {type(item.tile.pipeline) for item in modules if hasattr(item.tile, "pipeline")}:
+    pipelines = [item.tile.pipeline for item in modules if hasattr(item.tile, "pipeline")]
+    for owner in {type(pipeline) for pipeline in pipelines}:
         methods += [(owner, name, text) for name, text in PIPELINE.items()]
+    for owner in {type(pipeline.mixer) for pipeline in pipelines if pipeline.mixer is not None}:
+        methods.append((owner, "refresh", "update: mixed weight"))
     for owner in (tiles.FloatingPointTile, tiles.AnalogTile):
         methods += [(owner, name, f"C++ {name}") for name in passes if name in vars(owner)]
     return methods
