@@ -29,8 +29,9 @@ Words = NDArray[np.uint64]
 WORD = 64
 """Slots in a word."""
 
-FEWEST_VECTORS = 4
-"""Fewer vectors are left to aihwkit's tile."""
+FEWEST_VECTORS, FEWEST_SLOTS = 4, 20
+"""Fewer vectors are left to aihwkit's tile, unless their trains have many slots and there is no
+write noise: then steps with few pulses would take this way, too."""
 
 PATIENCE = 15
 """Batches that are left to aihwkit's tile unasked after one whose cells took a tenth of that."""
@@ -102,7 +103,10 @@ class BatchedPulses:
             return False
         if self.takes_all or self.persistent is not None:
             return True
-        if len(x_input) < FEWEST_VECTORS:
+        n_vectors = len(x_input)
+        if n_vectors < FEWEST_VECTORS and (
+            self._has_write_noise or n_vectors * self.law.desired_bl < FEWEST_SLOTS
+        ):
             return False
         if self._not_asked > 0:
             self._not_asked -= 1

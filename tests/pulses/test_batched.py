@@ -225,14 +225,20 @@ def test_parameters_that_are_set_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_vectors", "pulses_of_a_cell", "is_batched"),
-    [(1, 100.0, False), (16, 2.0, False), (16, 30.0, True)],
+    ("n_vectors", "desired_bl", "pulses_of_a_cell", "is_batched"),
+    [
+        (1, 5, 100.0, False),
+        (1, 31, 2.0, False),
+        (1, 31, 100.0, True),
+        (16, 31, 2.0, False),
+        (16, 31, 30.0, True),
+    ],
 )
 def test_auto_batches_where_cells_take_many_pulses(
-    n_vectors: int, pulses_of_a_cell: float, is_batched: bool
+    n_vectors: int, desired_bl: int, pulses_of_a_cell: float, is_batched: bool
 ) -> None:
     """Only the batched pass takes its random numbers from torch's generator."""
-    device, update = SoftBoundsDevice(dw_min=1e-3), UpdateParameters(desired_bl=31)
+    device, update = SoftBoundsDevice(dw_min=1e-3), UpdateParameters(desired_bl=desired_bl)
     ones = torch.ones(n_vectors, 40)
     results = []
     array = Crossbar(40, 40, device, update=update)
