@@ -12,7 +12,13 @@ from aihwkit.nn.modules.rnn.cells import AnalogLSTMCell
 from aihwkit.optim import AnalogSGD
 from torch import Tensor, nn
 
-from aihwkit_dspt import AdaptiveGain, TrackingTile, TransferScope, load_checkpoint
+from aihwkit_dspt import (
+    ESTIMATORS,
+    LowPassFilter,
+    TrackingTile,
+    TransferScope,
+    load_checkpoint,
+)
 from tests.helpers import quiet_config, quiet_device
 from tests.table import METHODS, Settings
 
@@ -33,7 +39,11 @@ SETTINGS: Dict[str, Settings] = {
         "reference_device": quiet_device(dw_min=0.02),
     },
     "E-RIDER-array": {**METHODS["E-RIDER"], "transfer_scope": TransferScope.ARRAY},
-    "E-RIDER-adaptive": {**METHODS["E-RIDER"], "estimator": AdaptiveGain, "transfer_every": 1.0},
+    **{
+        f"E-RIDER-{name}": {**METHODS["E-RIDER"], "estimator": kind, "transfer_every": 1.0}
+        for name, kind in ESTIMATORS.items()
+        if kind is not LowPassFilter
+    },
     "E-RIDER-three arrays": {
         **METHODS["E-RIDER"],
         "unit_cell_devices": [quiet_device() for _ in range(3)],

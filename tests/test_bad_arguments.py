@@ -298,7 +298,8 @@ CHECKED_ELSEWHERE = {
     # Files: tests/test_checkpoint.py.
     *("load_checkpoint", "save_checkpoint"),
     # Stages, which a configuration builds: tests/test_extending.py.
-    *("ESTIMATORS", "SymmetricPointEstimator", "LowPassFilter", "RunningMean", "AdaptiveGain"),
+    *("ESTIMATORS", "SymmetricPointEstimator"),
+    *(kind.__name__ for kind in aihwkit_dspt.ESTIMATORS.values()),
     *("TransferBuffer", "Chopper", "Listener", "TransferEvent"),
 }
 

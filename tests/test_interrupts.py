@@ -13,7 +13,7 @@ from typing import Any, Dict
 
 import pytest
 
-from aihwkit_dspt import AdaptiveGain, TransferScope
+from aihwkit_dspt import ESTIMATORS, LowPassFilter, TransferScope
 from tests.fuzz.checks import check, check_same, state
 from tests.fuzz.instants import run_until_line, run_until_timer
 from tests.helpers import draw_batch, quiet_device, quiet_tile, train
@@ -25,6 +25,10 @@ N_INSTANTS = 25
 
 EVERY: Settings = {"transfer_every": 2.0, "units_in_mbatch": False, "transfer_lr": 3.0}
 
+ESTIMATES: Dict[str, Settings] = {
+    name: {"estimator": kind} for name, kind in ESTIMATORS.items() if kind is not LowPassFilter
+}
+
 VARIATIONS: Dict[str, Settings] = {
     "line": {},
     "rows": {"transfer_columns": False},
@@ -34,7 +38,7 @@ VARIATIONS: Dict[str, Settings] = {
     "vector by vector": {"auto_scale": True, "auto_momentum": 1.0},
     "reference_device": {"reference_device": quiet_device(dw_min=0.02)},
     "other gamma": {},
-    "adaptive": {"estimator": AdaptiveGain},
+    **ESTIMATES,
     "three arrays": {
         "unit_cell_devices": [quiet_device() for _ in range(3)],
         "transfer_every_vec": [2.0, 3.0],
@@ -58,7 +62,7 @@ def _cases() -> Dict[str, Settings]:
                 changed["gamma"] = 0.0 if settings.get("gamma") else 0.3
             has_reference = method in ("AGAD", "two-stage", "RIDER", "E-RIDER")
             tracks = method in ("AGAD", "RIDER", "E-RIDER")
-            applies = {"reference_device": has_reference, "adaptive": tracks}
+            applies = {"reference_device": has_reference, **dict.fromkeys(ESTIMATES, tracks)}
             if applies.get(name, True):
                 cases[f"{method}, {name}"] = changed
     return cases

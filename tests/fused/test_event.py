@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import nullcontext
 from copy import deepcopy
 from itertools import product
-from typing import Type
 
 import pytest
 import torch
@@ -14,26 +13,20 @@ from torch import equal
 from aihwkit_dspt import Listener, TrackingTile
 from aihwkit_dspt.fused.event_cpu import CpuEvent
 from aihwkit_dspt.fused.line_cpu import NumbaLine
-from aihwkit_dspt.fused.transfer import USUAL
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
 from aihwkit_dspt.reads.one_hot import LineLaw
-from aihwkit_dspt.stages.buffer import TransferBuffer
-from aihwkit_dspt.stages.chopper import Chopper
-from aihwkit_dspt.stages.estimators import ESTIMATORS, SymmetricPointEstimator
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from tests.fused.test_transfer import (
     BUFFERS,
     IN_SIZE,
     OUT_SIZE,
+    Types,
     all_stages,
     same,
     stages,
     tensors,
 )
 from tests.helpers import difference, quiet_config, snapshot
-
-FUSED = [kind for kind in ESTIMATORS.values() if (Chopper, TransferBuffer, kind) in USUAL]
-"""Estimators of the compiled pass."""
 
 LAWS = {
     "noise": LineLaw(1.1, 0.3, True, 40.0, 0.02),
@@ -44,14 +37,12 @@ LAWS = {
 
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("name", BUFFERS)
-@pytest.mark.parametrize("estimates", FUSED)
-def test_one_call_equals_two_passes(
-    estimates: Type[SymmetricPointEstimator], name: str, law: str
-) -> None:
+@pytest.mark.parametrize("types", CpuTransfer.STAGES)
+def test_one_call_equals_two_passes(types: Types, name: str, law: str) -> None:
     """Reads, pulses, their number, buffer and estimate, with output choppers and without."""
     for out_chop_prob, tracks in product((0.0, 0.5), (True, False)):
         torch.manual_seed(3)
-        two = stages(BUFFERS[name], out_chop_prob, tracks, torch.float32, estimates)
+        two = stages(BUFFERS[name], out_chop_prob, tracks, torch.float32, types)
         one = deepcopy(two)
         line, matrix = NumbaLine(LAWS[law]), torch.randn(IN_SIZE, OUT_SIZE)
         joined = CpuEvent(line, CpuTransfer(one))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from itertools import product
 from types import SimpleNamespace
-from typing import Any, Dict, List, Optional, Type
+from typing import Any, Dict, List, Optional, Tuple, Type
 
 import pytest
 import torch
@@ -15,7 +15,6 @@ from aihwkit_dspt.fused import transfer_gpu
 from aihwkit_dspt.fused.table import FUSED_TRANSFERS
 from aihwkit_dspt.fused.transfer import FusedTransfer
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
-from aihwkit_dspt.stages.adaptive import AdaptiveGain
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
@@ -26,6 +25,8 @@ from aihwkit_dspt.stages.timing import TransferTiming
 from aihwkit_dspt.stages.transfer import TransferStages
 from aihwkit_dspt.tiles.counters import OperationCounters
 from tests.gpu.device import HAS_GPU
+
+Types = Tuple[Type[Chopper], Type[TransferBuffer], Type[SymmetricPointEstimator]]
 
 IN_SIZE, OUT_SIZE = 6, 37
 BUFFERS: Dict[str, Dict[str, Any]] = {
@@ -43,17 +44,17 @@ def stages(
     out_chop_prob: float,
     tracks: bool,
     dtype: torch.dtype,
-    estimates: Type[SymmetricPointEstimator] = LowPassFilter,
+    types: Types = (Chopper, TransferBuffer, LowPassFilter),
 ) -> TransferStages:
-    """Return stages with random signs, buffer, estimate and reference."""
+    """Return stages of these types with random signs, buffer, estimate and reference."""
     plain = {
         **{"max_steps": 3, "momentum": 0.0, "forget_buffer": True},
         **{"buffer_cap": 0.0, "no_buffer": False},
     }
     timing = TransferTiming.printed(1)
-    chopper = Chopper(IN_SIZE, OUT_SIZE, 0.3, out_chop_prob, True, timing, 5, dtype)
-    buffer = TransferBuffer(IN_SIZE, OUT_SIZE, **{**plain, **settings}, data_type=dtype)
-    estimator = estimates(IN_SIZE, OUT_SIZE, 0.13, dtype)
+    chopper = types[0](IN_SIZE, OUT_SIZE, 0.3, out_chop_prob, True, timing, 5, dtype)
+    buffer = types[1](IN_SIZE, OUT_SIZE, **{**plain, **settings}, data_type=dtype)
+    estimator = types[2](IN_SIZE, OUT_SIZE, 0.13, dtype)
     reference = Reference(IN_SIZE, OUT_SIZE, dtype)
     for values in (buffer.hidden, estimator.sp_estimate, reference.values):
         values.normal_()
@@ -99,27 +100,29 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer_gpu, "gpu_kernels", lambda: kernels)
 
 
-WITHOUT_PASS = {AdaptiveGain}
+FUSED = {types for kind in FUSED_TRANSFERS for types in kind.STAGES}
+"""Types of chopper, buffer and estimator that have a fused pass."""
+
+WITHOUT_PASS = set(ESTIMATORS.values()) - {types[-1] for types in FUSED}
 """Estimators that run stage by stage."""
 
 CASES = [
-    (kind, estimates, dtype, name, out_chop_prob, tracks)
+    (kind, types, dtype, name, out_chop_prob, tracks)
     for kind in FUSED_TRANSFERS
-    for estimates in ESTIMATORS.values()
-    if estimates not in WITHOUT_PASS
+    for types in kind.STAGES
     for dtype in kind.DATA_TYPES
     for name, out_chop_prob, tracks in product(BUFFERS, (0.0, 0.5), (True, False))
 ]
 
 
 @pytest.mark.parametrize(
-    ("kind", "estimates", "dtype", "name", "out_chop_prob", "tracks"),
+    ("kind", "types", "dtype", "name", "out_chop_prob", "tracks"),
     CASES,
     ids=lambda value: str(value)[-40:],
 )
 def test_fused_pass_equals_the_stages(
     kind: Type[FusedTransfer],
-    estimates: Type[SymmetricPointEstimator],
+    types: Types,
     dtype: torch.dtype,
     name: str,
     out_chop_prob: float,
@@ -132,11 +135,10 @@ def test_fused_pass_equals_the_stages(
         request.getfixturevalue("on_the_cpu")
     device = "cuda" if on_gpu and HAS_GPU else "cpu"
     torch.manual_seed(7)
-    plain = stages(BUFFERS[name], out_chop_prob, tracks, dtype, estimates)
+    plain = stages(BUFFERS[name], out_chop_prob, tracks, dtype, types)
     for stage in all_stages(plain):
         stage.to(device)
     copied = deepcopy(plain)
-    assert tuple(map(type, (copied.chopper, copied.buffer, copied.estimator))) in kind.STAGES
     fused = kind(copied)
     counters = OperationCounters()
     counters.slow_pulses = torch.zeros((), dtype=torch.float64, device=device)
@@ -204,20 +206,22 @@ def test_subclasses_are_not_fused(own: type) -> None:
 
 @pytest.mark.parametrize("estimates", WITHOUT_PASS)
 def test_without_a_pass(estimates: Type[SymmetricPointEstimator]) -> None:
-    """What has no fused pass is in no table of one, and is called."""
-    some = stages({}, 0.0, True, torch.float32, estimates)
-    types = tuple(map(type, (some.chopper, some.buffer, some.estimator)))
-    assert not any(types in kind.STAGES for kind in FUSED_TRANSFERS)
+    """What has no fused pass is called."""
+    some = stages({}, 0.0, True, torch.float32, (Chopper, TransferBuffer, estimates))
     assert some.fused(torch.device("cpu")) is None
+    alone = deepcopy(some.estimator)
+    before = alone.sp_estimate.clone()
     read = torch.randn(2, OUT_SIZE)
     take(some, slice(1, 3), read, 1.0)
-    assert torch.equal(some.estimator.sp_estimate[1:3], read)  # the mean of one read
+    alone.update(slice(1, 3), read)
+    assert all(map(same, some.estimator.buffers(), alone.buffers()))
+    assert not torch.equal(alone.sp_estimate[1:3], before[1:3])
 
 
 @pytest.mark.parametrize("estimates", ESTIMATORS.values())
 def test_a_second_try_starts_from_the_first(estimates: Type[SymmetricPointEstimator]) -> None:
     """Stage by stage, a read that was interrupted is taken once."""
-    some = stages({}, 0.0, True, torch.float16, estimates)
+    some = stages({}, 0.0, True, torch.float16, (Chopper, TransferBuffer, estimates))
     changing = [some.buffer.hidden, *some.estimator.buffers()]
     before = [value.clone() for value in changing]
     event = TransferEvent(0, slice(1, 3), 0, 1.7, True)
