@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 from collections import OrderedDict
+from sys import modules
 from typing import Any, Dict
 
 import torch
 from aihwkit.exceptions import TileError
 from torch import Tensor
-from torch.onnx import is_in_onnx_export
 
 from aihwkit_dspt.loadable import write_loadable
 from aihwkit_dspt.plain import restored, storable
@@ -27,7 +27,8 @@ class TileStateDict(Dict[str, Any]):
     """
 
     def __getattr__(self, name: str) -> Any:
-        if is_in_onnx_export():
+        # Not loaded for everybody: importing it takes as long as importing this package.
+        if "torch.onnx" in modules and torch.onnx.is_in_onnx_export():
             raise not_exported("TrackingTile")
         raise NotATensorError(
             f"the state of an analog tile is a dictionary and has no {name}: for safetensors, "
