@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser
 from math import isfinite
 from pathlib import Path
 from typing import Any, Dict, List
@@ -15,7 +16,7 @@ from tests.scripts import run
 
 from common.adapters import Adapted, with_adapters  # isort: skip  # tests.scripts knows the folder
 from common.character_models import CharacterGPT  # isort: skip
-from common.comparison import RATES, best_of  # isort: skip
+from common.comparison import RATES, add_arguments, best_of, runs_of  # isort: skip
 from common.comparison_report import table  # isort: skip
 from common.competitors import DIGITAL, FROZEN, OURS  # isort: skip
 
@@ -144,3 +145,16 @@ def test_best_of_three() -> None:
     ]
     assert "| 2.500 | +0.250 |" in rows[1]
     assert "| - | - |" in rows[4]
+
+
+def test_settings_are_runs_of_their_own() -> None:
+    """``--set`` changes E-RIDER alone; its defaults and others stay beside each other."""
+    parser = ArgumentParser()
+    add_arguments(parser, steps=9, batch_size=1, name="x")
+    runs = {}
+    for more in ([], ["--set", "gamma=0.1"]):
+        args = parser.parse_args(["--one-rate", *more])
+        runs.update({run.key: run for run in runs_of("gpt", args)})
+    assert [run.method for run in runs.values()] == [*RATES, f"{OURS}, gamma=0.1"]
+    head = {"is_loss": True, "scores": [1.0]}
+    assert len(best_of([{"run": vars(run), **head} for run in runs.values()])) == len(runs)

@@ -22,7 +22,6 @@ One cell, with other settings of E-RIDER (fields of the compound, or places in t
 from __future__ import annotations
 
 import argparse
-import ast
 import sys
 from itertools import product
 from pathlib import Path
@@ -39,22 +38,11 @@ from bench.race_tasks import STEPS
 from common.competitors import COMPETITORS
 from common.device_choice import DEVICES, SHIFTS
 from common.results import Results
-from common.runs import Run
+from common.runs import Run, setting
 from core.cluster import BACKENDS, connected
 
 FEWEST_STEPS = 5
 """With fewer steps, 10, 30 and 100 % of them are not different."""
-
-
-def setting(text: str) -> List[Any]:
-    """Return name and value of ``NAME=VALUE``; what is no Python value is a string."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not valid: pass NAME=VALUE")
-    try:
-        return [name, ast.literal_eval(value)]
-    except (SyntaxError, ValueError):
-        return [name, value]
 
 
 def parse_arguments(arguments: Optional[List[str]] = None) -> argparse.Namespace:

@@ -23,7 +23,7 @@ from common.competitors import DIGITAL, FROZEN, OURS, rpu_config
 from common.device_choice import DEVICES, device
 from common.machine import revision
 from common.results import Results
-from common.runs import Run
+from common.runs import Run, setting
 from common.steps import take_step
 from common.tasks import Task
 from common.tracking import sp_error
@@ -66,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser, steps: int, batch_size: int, 
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--batch-size", type=int, default=batch_size)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument(
+        "--set", type=setting, nargs="+", default=[], metavar="NAME=VALUE", help="of E-RIDER"
+    )
     parser.add_argument("--one-rate", action="store_true", help="only the middle learning rate")
     parser.add_argument("--device", default="cpu", help="of torch: cpu or cuda")
     parser.add_argument("--out", type=Path, default=Path(name), help="folder")
@@ -86,9 +89,10 @@ def runs_of(network: str, args: argparse.Namespace) -> List[Run]:
                 for lr in rates[len(rates) // 2 :][:1] if args.one_rate else rates:
                     place = "-" if method == DIGITAL else name
                     mean = 0.0 if method in (DIGITAL, FROZEN) else shift
-                    runs += [
-                        Run(network, place, mean, method, lr, s, args.steps) for s in args.seeds
-                    ]
+                    changes = dict(args.set) if method == OURS else {}
+                    for seed in args.seeds:
+                        run = Run(network, place, mean, method, lr, seed, args.steps, changes)
+                        runs.append(run)
     return list({run.key: run for run in runs}.values())
 
 
@@ -182,9 +186,8 @@ def best_of(results: Sequence[Result]) -> List[Result]:
     """Return the run that ended best of those that differ in the learning rate alone."""
     best: Dict[Any, Result] = {}
     for result in results:
-        run = result["run"]
-        names = ("network", "steps", "device", "shift", "competitor", "seed")
-        key = tuple(run[name] for name in names)
+        run = Run(**result["run"])
+        key = (run.network, run.steps, run.device, run.shift, run.method, run.seed)
         if key not in best or _is_better(result, best[key]):
             best[key] = result
     return list(best.values())

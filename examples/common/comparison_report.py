@@ -10,6 +10,7 @@ from common.comparison import RATES, Result, Watch, best_of, compare
 from common.competitors import DIGITAL, FROZEN, OURS
 from common.markdown import markdown
 from common.report import pyplot, save_picture
+from common.runs import Run
 from common.tasks import Task
 
 COLOURS = {
@@ -62,7 +63,7 @@ def _row(place: Place, result: Result, members: Sequence[Result]) -> List[str]:
     network, steps, device, shift = place
     error = result.get("sp_error")
     return [
-        *(network, str(steps), device, f"{shift:g}", run["competitor"], f"{run['lr']:g}"),
+        *(network, str(steps), device, f"{shift:g}", Run(**run).method, f"{run['lr']:g}"),
         *(_number(scores[mark], digits) for mark in _marks(scores)),
         "" if run["competitor"] == DIGITAL else _number(ahead, digits, "+"),
         _number(result["at_slow_weights"], digits) if "at_slow_weights" in result else "",
@@ -102,8 +103,9 @@ def draw(results: Sequence[Result], path: Path) -> None:
     )
     for ax, ((network, _, device, shift), members) in zip(axes.flat, places.items()):
         for result in members:
-            method = result["run"]["competitor"]
-            ax.plot(result["steps"], _plotted(result), color=COLOURS[method], label=method)
+            run = Run(**result["run"])
+            style = {"color": COLOURS[run.competitor], "linestyle": "--" if run.changes else "-"}
+            ax.plot(result["steps"], _plotted(result), label=run.method, **style)
         spread = f"{shift:g} ± {shift / 2:g}" if shift else "as they come"
         ax.set(title=f"{network}\n{device}, SP {spread}", xlabel="step")
         ax.set_ylabel("validation loss" if members[0]["is_loss"] else "test accuracy [%]")
