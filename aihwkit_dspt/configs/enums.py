@@ -53,7 +53,7 @@ class PulseMode(Enum):
     """How the pulses of a batch are simulated."""
 
     AUTO = "Auto"
-    """Gradient pulses of a batch in which a cell takes more than four pulses or so batched, and
+    """Gradient pulses of a batch in which a cell takes more than two pulses or so batched, and
     transfers of 2,000 pulses or more (without write noise), where that covers device and pulses;
     all others by aihwkit's tile. Each where it is the faster."""
 

@@ -36,12 +36,12 @@ write noise: then steps with few pulses would take this way, too."""
 PATIENCE = 15
 """Batches that are left to aihwkit's tile unasked after one whose cells took a tenth of that."""
 
-FEWEST_PULSES, CALL_PULSES = 4.0, 5000.0
+FEWEST_PULSES, CALL_PULSES, MANY_VECTORS = 1.5, 5000.0, 96
 """From so many pulses of a cell on, and so many of all cells beside them, the compiled pass is
-faster than aihwkit's tile (measured on 32 x 32 to 512 x 512 cells with 4 to 1,200 states, trains of
-5 and 31 slots and 4 to 512 vectors: it takes 0.2 to 0.9 of the tile's time above, and up to ten
+faster than aihwkit's tile, with more than so many vectors from fewer in proportion: the tile draws
+trains for each (measured on 64 x 64 and 256 x 256 cells with 4, 20 and 1,200 states, trains of 5
+and 30 slots and 4 to 512 vectors: it takes 0.1 to 1.1 of the tile's time above, and up to five
 times as long where few cells take any)."""
-
 
 FEWEST_CELLS, FEWEST_LINE_PULSES = 512, 2000.0
 """From so many cells of lines with so many pulses on, the compiled pass is faster than aihwkit's
@@ -112,9 +112,10 @@ class BatchedPulses:
             self._not_asked -= 1
             return False
         n_pulses = self._pulses_of_a_cell(x_input, d_input, learning_rate)
-        if n_pulses < 0.1 * self.fewest_pulses:
+        fewest = self.fewest_pulses * min(MANY_VECTORS / n_vectors, 1.0)
+        if n_pulses < 0.1 * fewest:
             self._not_asked = PATIENCE
-        return n_pulses >= self.fewest_pulses
+        return n_pulses >= fewest
 
     def _pulses_of_a_cell(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> float:
         r"""Return how many pulses a cell takes on average, as long as trains are long enough.
