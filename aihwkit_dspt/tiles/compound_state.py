@@ -29,6 +29,7 @@ from aihwkit.simulator.configs.compounds import ChoppedTransferCompound, Dynamic
 from torch import Tensor, float32, stack, tensor, where
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.tiles.array_state import extra_of
 from aihwkit_dspt.tiles.hidden_parameters import COMPOUND_NAMES as NAMES
 from aihwkit_dspt.tiles.hidden_parameters import OWN_NAMES
 from aihwkit_dspt.tiles.pipeline import Pipeline
@@ -120,7 +121,7 @@ def to_compound(pipeline: Pipeline, hidden: HiddenParameters, extra: Extra) -> N
         values = zip(array.hidden_parameter_names(), array.hidden_parameters())
         hidden.update({f"{name}_{number}": value for name, value in values})
         hidden[NAMES[("fast_weights", "slow_weights")[number]]] = array.weights.clone()
-        own = {key: value for key, value in array.extra().items() if key.startswith(DEVICE)}
+        own = {key: value for key, value in extra_of(array).items() if key.startswith(DEVICE)}
         extra.update({f"{DEVICE}{number}.{key[len(DEVICE) :]}": own[key] for key in own})
     extra[DEVICE + "weight_granularity"] = [pipeline.fast.pulse_granularity]
     hidden[_buffer_name(hidden)] = pipeline.oriented(pipeline.link.buffer.hidden).clone()

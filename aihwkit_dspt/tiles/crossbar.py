@@ -19,11 +19,7 @@ from torch import device as torch_device
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 from aihwkit_dspt.tiles.cpp_copy import PERSISTENT, copy_cpp_tile, set_cpp_hidden_parameters
-from aihwkit_dspt.tiles.cpp_granularity import (
-    cpp_granularity,
-    set_cpp_granularity,
-    with_granularity,
-)
+from aihwkit_dspt.tiles.cpp_granularity import cpp_granularity, set_cpp_granularity
 from aihwkit_dspt.tiles.cpp_tile import create_cpp_tile
 from aihwkit_dspt.tiles.tiny_inputs import product
 
@@ -277,28 +273,6 @@ class Crossbar:
         set_cpp_granularity(self.cpp, self.pulse_granularity)
         if keeps_weights:
             self.weights.copy_(visible)
-
-    def state(self) -> Dict[str, Any]:
-        """Return all that is needed to continue, as CPU tensors and plain Python values."""
-        return {
-            "weights": self.weights.detach().cpu().clone().contiguous(),
-            "hidden_parameters": self.hidden_parameters().detach().cpu().clone(),
-            "learning_rate": float(self.cpp.get_learning_rate()),
-            "extra": self.extra(),
-        }
-
-    def extra(self) -> Dict[str, Any]:
-        """Return what aihwkit's ``dump_extra`` does, with the device's own granularity."""
-        return with_granularity(self.cpp.dump_extra(), self.granularity)
-
-    def load_state(self, state: Dict[str, Any]) -> None:
-        """Set the state that :meth:`state` returned."""
-        self.weights.copy_(state["weights"].to(self.shared.device))
-        self.set_hidden_parameters(state["hidden_parameters"])
-        self.cpp.set_learning_rate(state["learning_rate"])
-        self.cpp.load_extra(state["extra"], False)
-        self.granularity = cpp_granularity(self.cpp)
-        set_cpp_granularity(self.cpp, self.pulse_granularity)
 
     def copy_from(self, other: Crossbar) -> None:
         """Become a copy of an array of the same size, with all that the C++ tile knows."""

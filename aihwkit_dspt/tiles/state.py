@@ -9,6 +9,7 @@ from aihwkit.exceptions import TileError
 from torch import Tensor, ones_like, stack
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.tiles.array_state import set_state, state_of
 from aihwkit_dspt.tiles.cell_weights import set_parameters
 from aihwkit_dspt.tiles.names import (
     named_arrays,
@@ -120,7 +121,7 @@ def dump_state(pipeline: Pipeline) -> Dict[str, Any]:
     arrays = named_arrays(pipeline)
     # The mixed weight may be missing, so it is not last: aihwkit expects that the last key may not.
     names = sorted(arrays, key=lambda name: name != DERIVED)
-    state = {name: arrays[name].state() for name in names}
+    state = {name: state_of(arrays[name]) for name in names}
     state.update({name: _to_cpu(value) for name, value in _without_arrays(pipeline).items()})
     return state
 
@@ -170,9 +171,9 @@ def load_state(pipeline: Pipeline, state: Dict[str, Any]) -> None:
         _require_same_layout(f"state.{name}", state[name], value)
     for name, array in arrays.items():
         # One at a time, because each is a copy.
-        _require_same_layout(f"state.{name}", state[name], array.state())
+        _require_same_layout(f"state.{name}", state[name], state_of(array))
     for name, array in arrays.items():
-        array.load_state(state[name])
+        set_state(array, state[name])
     if "joined" in wanted:
         pipeline.joined.load_state(state["joined"])
     pipeline.follow_joined()

@@ -22,6 +22,7 @@ from torch import Tensor
 from aihwkit_dspt import PulseMode, TrackingRPUConfig, TrackingTile, TrackingTransferCompound
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.pulses.coverage import DEVICES, device_obstacle
+from aihwkit_dspt.tiles.array_state import set_state, state_of
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from tests import table
 from tests.pulses.laws import (
@@ -191,7 +192,7 @@ def test_weights_below_write_noise_are_never_lost() -> None:
     other.copy_from(array)
     assert torch.equal(other.device_parameters()["persistent_weights"], persistent)
     loaded = Crossbar(X_SIZE, D_SIZE, device, update=UpdateParameters())
-    loaded.load_state(array.state())
+    set_state(loaded, state_of(array))
     assert torch.allclose(loaded.device_parameters()["persistent_weights"], persistent)
     assert torch.equal(loaded.weights, array.weights)
     names = array.hidden_parameter_names()

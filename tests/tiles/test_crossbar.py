@@ -7,6 +7,7 @@ import torch
 from aihwkit.simulator.configs.devices import IdealDevice, SoftBoundsDevice
 
 from aihwkit_dspt import n_states
+from aihwkit_dspt.tiles.array_state import set_state, state_of
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from tests import quiet_devices
 from tests.helpers import deterministic, difference, perfect, quiet_device
@@ -83,13 +84,15 @@ def test_pulse_granularity_stays(name: str) -> None:
     parameters = first.hidden_parameters()
     parameters[[name.startswith("dwmin") for name in first.hidden_parameter_names()]] *= 1.25
     first.set_hidden_parameters(parameters)
-    second.load_state(first.state())
+    set_state(second, state_of(first))
     third.copy_from(first)
     for crossbar in (first, second, third):
         assert crossbar.granularity == first.granularity != 0.5
         assert crossbar.pulse_granularity == 0.5
         assert crossbar.tile.dump_extra()["rpu.rpu_device.weight_granularity"] == [0.5]
-        assert crossbar.state()["extra"]["rpu.rpu_device.weight_granularity"] == [first.granularity]
+        assert state_of(crossbar)["extra"]["rpu.rpu_device.weight_granularity"] == [
+            first.granularity
+        ]
 
 
 def test_granularity_is_dw_min() -> None:
@@ -119,12 +122,12 @@ def test_state_round_trip(write_noise_std: float, on_set: bool) -> None:
     if write_noise_std:
         index = first.hidden_parameter_names().index("persistent_weights")
         assert not torch.equal(first.hidden_parameters()[index], first.weights)
-    state = first.state()
-    second.load_state(state)
-    assert difference(state, second.state()) is None
+    state = state_of(first)
+    set_state(second, state)
+    assert difference(state, state_of(second)) is None
     # Loading again, into an array with the same parameters, changes nothing either.
-    second.load_state(state)
-    assert difference(state, second.state()) is None
+    set_state(second, state)
+    assert difference(state, state_of(second)) is None
     assert torch.equal(second.weights, first.weights)
     for crossbar in (first, second):
         crossbar.pulse(torch.ones(1, 4), torch.ones(1, 3), 0.02)
@@ -140,7 +143,7 @@ def test_device_without_parameters() -> None:
     crossbar = array(IdealDevice())
     crossbar.program(torch.full((3, 4), 5.0))
     other = array(IdealDevice())
-    other.load_state(crossbar.state())
+    set_state(other, state_of(crossbar))
     assert torch.equal(other.weights, torch.full((3, 4), 5.0))
 
 
