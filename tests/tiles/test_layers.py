@@ -305,8 +305,10 @@ def train_task(task: str, config: Any) -> Tuple[float, float]:
     return sum(losses[:5]) / 5, sum(losses[-n_last:]) / n_last
 
 
-SCATTERING = [name for name in PRESETS if "HfO2" in name or "PCM" in name]
-"""Four-state devices, and pairs of one-sided devices that are refreshed."""
+SCATTERING = [
+    name for name in PRESETS if any(part in name for part in ("HfO2", "PCM", "OM", "Idealized"))
+]
+"""Devices with few states, and pairs of one-sided devices that are refreshed."""
 
 NAMES = [name for name in PRESETS if name not in SCATTERING]
 
@@ -338,8 +340,9 @@ def test_loss_falls(name: str, task: str) -> None:
 def test_loss_falls_on_average(name: str) -> None:
     """The same on devices where single layers scatter: the sum over nine of them.
 
-    In six repetitions each, the ratio was 0.66 +- 0.04 for RIDER and 0.45 +- 0.07 for E-RIDER on
-    HfO2, 0.30 +- 0.07 and 0.25 +- 0.05 on PCM: the bound is at least four standard deviations off.
+    In six or eight repetitions each, the ratio was 0.66 +- 0.04 for RIDER and 0.45 +- 0.07 for
+    E-RIDER on HfO2, 0.51 +- 0.06 and 0.39 +- 0.04 on idealized devices, at most 0.30 +- 0.07 on the
+    others: the bound is at least six standard deviations off.
     """
     losses = [train_task(task, preset(name)) for task in 3 * tuple(TASKS)]
     first, last = (sum(values) for values in zip(*losses))
