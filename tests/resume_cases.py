@@ -57,6 +57,7 @@ SETTINGS: Dict[str, Settings] = {
         "unit_cell_devices": [quiet_device() for _ in range(4)],
         "transfer_lr_vec": [0.3, 0.0, 0.0],
         "join_sweeps": [2, 8],
+        "anneal_sweeps": 1.0,
     },
 }
 

@@ -15,12 +15,14 @@ from torch import Tensor
 
 from aihwkit_dspt import (
     DeviceDefaults,
+    Listener,
     TrackingTile,
     WarmStart,
     build_config,
     join_next_array,
     operation_counts,
 )
+from aihwkit_dspt.stages.event import TransferEvent
 from aihwkit_dspt.tiles.names import weight_names
 from tests.helpers import difference, mixed_weight, quiet_device, quiet_tile, snapshot, train
 from tests.table import DEVICES, METHODS, TRACKING_ALGORITHMS
@@ -66,6 +68,17 @@ def sweeps_until(tile: TrackingTile, n_joined: int) -> int:
             return int(pipeline.link.schedule.sweep)
         train(tile, 1, STEP)
     raise AssertionError(f"array {n_joined} has not joined")
+
+
+class Increments(Listener):
+    """Notes the increment of the buffer in each sweep."""
+
+    def __init__(self) -> None:
+        self.of_sweep: Dict[int, float] = {}
+
+    def on_event(self, event: TransferEvent) -> None:
+        """Note it; it is the same for all lines of a sweep."""
+        assert self.of_sweep.setdefault(event.sweep, event.beta) == event.beta
 
 
 @pytest.mark.parametrize("n_arrays", [3, 4, 6])
@@ -274,3 +287,19 @@ def test_more_arrays_have_a_smaller_error() -> None:
     (two, _), (four, joined) = regress(2), regress(4)
     assert joined == 3
     assert four < 0.5 * two
+
+
+def test_increments_fall_from_the_join_on() -> None:
+    """With ``anneal_sweeps`` the array that has joined is written as the first one was."""
+    tile = chain(anneal_sweeps=4.0)
+    link, heard = tile.tile.pipeline.link, Increments()
+    with tile.listen(heard):
+        sweeps_until(tile, 3)
+        train(tile, 9, STEP)
+    first = heard.of_sweep[0]
+    expected = {k: min(4.0 / k, 1.0) for k in range(1, SWEEPS + 1)}
+    for joined in range(2):
+        own = {k: heard.of_sweep[SWEEPS * joined + k - 1] / first for k in expected}
+        assert own == pytest.approx(expected)
+    assert link.written_since == 2 * SWEEPS
+    assert heard.of_sweep[link.written_since] == first

@@ -31,6 +31,7 @@ from aihwkit_dspt.stages.estimators import LowPassFilter, RunningMean
 COMMON: Dict[str, Any] = {
     "sweep_every": 64.0,
     "start": TransferStart.FIRST_SWEEP,
+    "anneal_sweeps": 100.0,
     "auto_scale": True,
     "auto_scale_by_batch": True,
     "scale_fast_lr": True,
@@ -55,6 +56,7 @@ PAPER_SETTINGS: Dict[str, Any] = {
     "transfer_every": 1.0,
     "sweep_every": 0.0,
     "start": TransferStart.AFTER_PERIOD,
+    "anneal_sweeps": 0.0,
     "estimator": LowPassFilter,
 }
 """The paper's settings for E-RIDER (Tables 1 and 2), made for its network, its device (4.3 states)

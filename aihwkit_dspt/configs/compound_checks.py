@@ -72,6 +72,7 @@ def _check_numbers(config: TrackingTransferCompound) -> None:
         config.sweep_every,
         "transfer_every says when to transfer, too; pass 0, or leave transfer_every",
     )
+    require_number("anneal_sweeps", config.anneal_sweeps, low=0.0)
     require_number("fast_lr", config.fast_lr, low=0.0)
     require_number("transfer_lr", config.transfer_lr, low=0.0)
     require_number("step", config.step, low=0.0, low_open=True)

@@ -26,6 +26,10 @@ class TransferTiming:
     """Whether phases end after 1, 2, 4, ... sweeps until they are as long as the period, and the
     increments of the buffer are larger as long as phases are short."""
 
+    anneal_sweeps: float = 0.0
+    """Sweeps after which increments of the buffer fall as one over the number of sweeps; 0 for
+    none."""
+
     @classmethod
     def agad(cls, period: int, takes_reference_at_once: bool) -> TransferTiming:
         """Return the timing of aihwkit's C++ ``DynamicTransferRPUDevice``.
@@ -51,13 +55,26 @@ class TransferTiming:
         """Return whether an event after ``sweep`` full sweeps sends pulses to the slow array."""
         return sweep >= self.first_sweep
 
-    def gain(self, sweep: int) -> float:
+    def gain(self, sweep: int, since: int = 0) -> float:
         r"""Return the factor of the buffer's increments after ``sweep`` full sweeps.
 
-        It is :math:`\min(\max(T/k, 1), 4)` in the :math:`k`-th sweep, with the period :math:`T`.
-        What a residual that stays can do within a phase is bounded by what it does in a full one.
+        .. math:: \min(\max(T/k, 1), 4)\; \min(K/(k - s), 1)
+
+        in the :math:`k`-th sweep, with the period :math:`T` where phases settle, :math:`K` sweeps
+        after which it falls, and :math:`s` sweeps that were over when the present target was
+        written for the first time. What a residual that stays can do within a phase is bounded by
+        what it does in a full one. Increments that fall as :math:`1/k` average noise out without
+        an end, and their sum is not bounded: the steps of Robbins and Monro (1951).
+
+        Args:
+            sweep: full sweeps over the fast array that are over.
+            since: :math:`s`.
         """
-        return min(max(self.period / (sweep + 1), 1.0), MOST_GAIN) if self.settles else 1.0
+        gain = min(max(self.period / (sweep + 1), 1.0), MOST_GAIN) if self.settles else 1.0
+        n_written = sweep + 1 - since
+        if 0.0 < self.anneal_sweeps < n_written:
+            gain *= self.anneal_sweeps / n_written
+        return gain
 
     def ends_phase(self, sweep: int) -> bool:
         """Return whether a phase of a regular chopper ends with the sweep after ``sweep`` ones."""

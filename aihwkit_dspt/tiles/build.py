@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from typing import List, Optional
 
@@ -235,7 +236,11 @@ def _link(
 
 
 def _timing(config: TrackingTransferCompound) -> TransferTiming:
-    """Return what a link does in which sweep; see the fields ``start`` and ``transfer_scope``."""
+    """Return what a link does in which sweep, see ``start`` and ``anneal_sweeps``."""
+    return replace(_start(config), anneal_sweeps=config.anneal_sweeps)
+
+
+def _start(config: TrackingTransferCompound) -> TransferTiming:
     period = config.chop_period()
     if config.start is TransferStart.FIRST_SWEEP:
         return TransferTiming.from_first_sweep(period)

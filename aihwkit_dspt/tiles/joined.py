@@ -54,6 +54,7 @@ class JoinedArrays:
         *between, fastest = self.links
         newest = self.n_joined - 1
         fastest.target, fastest.target_chopper = self.targets[newest], self.choppers[newest]
+        fastest.written_since = self.joined_at
         joined = [link for link in between[:newest] if link.rate.config.transfer_lr > 0.0]
         return [fastest, *reversed(joined)]
 

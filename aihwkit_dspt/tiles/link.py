@@ -73,6 +73,7 @@ class Link:
 
     Attributes:
         write_lr: weight units per step to the slower array.
+        written_since: full sweeps that were over when the target became the target.
         event: the event that is under way, ``None`` between events.
         listeners: who hears of reads and events of this link, and of steps.
     """
@@ -117,6 +118,7 @@ class Link:
         self.transfer_stages = TransferStages(chopper, buffer, estimator, reference, tracks, fuses)
         self.everything = slice(0, schedule.in_size)
         self.write_lr = 0.0
+        self.written_since = 0
         self.event: Optional[TransferEvent] = None
         self.listeners: List[Listener] = []
         self._at_once: Tuple[Optional[FusedLine], Optional[CpuEvent]] = None, None
@@ -205,7 +207,7 @@ class Link:
     def _new_event(self, learning_rate: float, source_lr: Any) -> TransferEvent:
         schedule = self.schedule
         beta = self.rate(learning_rate, source_lr, schedule.sweep % self.timing.period + 1)
-        beta *= self.timing.gain(schedule.sweep)
+        beta *= self.timing.gain(schedule.sweep, self.written_since)
         number, writes = schedule.n_reads % LARGEST, self.timing.writes(schedule.sweep)
         return TransferEvent(number, schedule.lines(), schedule.sweep, beta, writes)
 

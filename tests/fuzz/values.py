@@ -156,6 +156,7 @@ COMPOUND: Table = {
     "gamma_vec": ([[]], [[0.1], None]),
     "transfer_every": number([1.0, 0.0, 2.5, 7.0, -1.0]),
     "sweep_every": number([0.0, 0.0, 0.0, 7.0]),
+    "anneal_sweeps": number([0.0, 2.0]),
     "start": (list(TransferStart), ["FirstSweep"]),
     "auto_scale_by_batch": BOOLEAN,
     "transfer_lr_follows_schedule": BOOLEAN,

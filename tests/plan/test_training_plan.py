@@ -88,7 +88,7 @@ SCHEDULES: Dict[str, Dict[str, Any]] = {
     "every read": {"reference_sync": ReferenceSync.EVERY_READ, "in_chop_prob": 0.0, "eta": 0.1},
     "whole array": {"transfer_scope": TransferScope.ARRAY},
     "chain": {"unit_cell_devices": [quiet_device() for _ in range(3)]},
-    "sweeps": {"sweep_every": 7.0, "start": TransferStart.FIRST_SWEEP},
+    "sweeps": {"sweep_every": 7.0, "start": TransferStart.FIRST_SWEEP, "anneal_sweeps": 3.0},
     "sweeps of a chain": {
         "unit_cell_devices": [quiet_device() for _ in range(3)],
         "sweep_every": 2.5,

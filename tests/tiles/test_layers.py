@@ -254,6 +254,7 @@ def adapt(config: Any) -> int:
     changes = {
         "sweep_every": 0.0,
         "start": TransferStart.AFTER_PERIOD,
+        "anneal_sweeps": 0.0,
         "estimator": LowPassFilter,
         "transfer_lr_follows_schedule": False,
         "scale_fast_lr": False,
