@@ -10,7 +10,7 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from numpy.typing import NDArray
 from torch import Tensor, randn_like
 
-from aihwkit_dspt.devices import response
+from aihwkit_dspt.devices import Response, response
 from aihwkit_dspt.fused.fine_pulses_cpu import pulse_fine_cells
 from aihwkit_dspt.fused.line_pulses_cpu import pulse_lines
 from aihwkit_dspt.fused.pulses_cpu import mean_products, pulse_cells
@@ -91,7 +91,7 @@ class BatchedPulses:
         self._has_write_noise = noise > 0.0
         self._write_noise = 0.0
         self._not_asked = 0
-        self._version = -1
+        self._version = self._noise_version = -1
         self._cells: Optional[Cells] = None
 
     def takes(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> bool:
@@ -209,7 +209,8 @@ class BatchedPulses:
         crossbar = self.crossbar
         if not self._has_write_noise or crossbar.is_cuda:
             return
-        self.cells()
+        if self._noise_version != crossbar.parameters_version:
+            self._response()  # not the numbers of all cells, which take eight times the array
         if crossbar.device_config.apply_write_noise_on_set:
             persistent = crossbar.device_parameters()[PERSISTENT]
             noise = self._write_noise * randn_like(persistent)
@@ -218,16 +219,21 @@ class BatchedPulses:
     def cells(self) -> Cells:
         """Return what pulses do to the cells, with the device parameters that the array has now."""
         if self._cells is None or self._version != self.crossbar.parameters_version:
-            crossbar = self.crossbar
-            found = response(crossbar.device_config, crossbar.device_parameters())
-            version = crossbar.parameters_version
-            self._cells = cells_of(found)
-            if self._has_write_noise:
-                self._write_noise = float(crossbar.device_config.write_noise_std * found.dw_min)
-            self._version = (
-                version  # last: an interrupt in between leaves the cells to be found again
-            )
+            version = self.crossbar.parameters_version
+            self._cells = cells_of(self._response())
+            # Last: an interrupt in between leaves the cells to be found again.
+            self._version = version
         return self._cells
+
+    def _response(self) -> Response:
+        """Return the response of the cells as they are now; take over their write noise."""
+        crossbar = self.crossbar
+        version = crossbar.parameters_version
+        found = response(crossbar.device_config, crossbar.device_parameters())
+        if self._has_write_noise:
+            self._write_noise = float(crossbar.device_config.write_noise_std * found.dw_min)
+        self._noise_version = version
+        return found
 
 
 def _plain(vectors: Tensor) -> NDArray[np.float32]:
