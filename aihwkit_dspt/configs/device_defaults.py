@@ -45,8 +45,8 @@ class DeviceDefaults:
       batch moves a cell of the fast array by a fortieth of its range at least, or by half a pulse
       below 20 states.
     * ``transfer_lr``: in each of the first sweeps the slow array takes that share of the residual.
-      Larger ones learn faster and end worse. Above 100 states a transfer sends several pulses, and those of
-      read noise let the slow array drift, to its own symmetric points.
+      Larger ones learn faster and end worse. Above 100 states a transfer sends several pulses, and
+      those of read noise let the slow array drift, to its own symmetric points.
     * ``transfer_update.desired_bl``: one transfer can move a slow cell by one percent of its range,
       or by one pulse. ``update_management`` is on, so that all of these pulses are sent: without it
       a train of :math:`BL` pulses sends :math:`\sqrt{BL}` at most, and the buffer forgets the rest.
