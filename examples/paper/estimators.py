@@ -7,10 +7,11 @@ over the cells that got a pulse, with the true symmetric points. The accuracy is
 estimator that was trained with.
 
     python examples/paper/estimators.py --data-root mnist             # adaptive
-    python examples/paper/estimators.py --data-root mnist --estimator low-pass
+    python examples/paper/estimators.py --data-root mnist --estimator low-pass --eta 0.05
 
-Adds a line to ``estimators.json`` for each estimator and seed. Cell (0.4, 0.4) of the table unless
-``--mean`` and ``--std`` say otherwise; HfO2 devices of 4.3 states, batch 10, lr 0.05.
+Adds a line to ``estimators.json`` for each network, cell, estimator, ``eta`` and seed; what is
+there is not run again. Cell (0.4, 0.4) of the table unless ``--mean`` and ``--std`` say otherwise;
+HfO2 devices of 4.3 states, batch 10, lr 0.05.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from core.run import Run
 
 from aihwkit_dspt import ESTIMATORS, Listener, TrackingTile, symmetric_points
 
+LR = 0.05
 ETAS = (0.25, 0.1, 0.05, 0.02)
 """Step sizes of the filter; the first is the paper's."""
 
@@ -103,11 +105,20 @@ def execute(run: Run, data_root: Any) -> Dict[str, Any]:
     return {"data": images.name, "accuracy": accuracies, **arrays}
 
 
+def name_of(run: Run) -> str:
+    """Return what a run is called in the results."""
+    estimator, eta = run.settings["estimator"], run.settings["eta"]
+    chosen = estimator if estimator == "adaptive" else f"{estimator} eta {eta:g}"
+    cell = f"({run.reference_mean:g}, {run.reference_std:g})"
+    return f"{run.network} {cell}, {run.epochs} epochs, {chosen}, seed {run.seed}"
+
+
 def main() -> None:
     """Train, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-root", help="folder of the MNIST files; digits without it")
     parser.add_argument("--estimator", choices=ESTIMATORS, default="adaptive")
+    parser.add_argument("--eta", type=float, default=ETAS[0], help="the paper's by default")
     parser.add_argument("--network", choices=NETWORKS, default="fcn")
     parser.add_argument("--mean", type=float, default=0.4, help="mean of the references")
     parser.add_argument("--std", type=float, default=0.4, help="their standard deviation")
@@ -115,14 +126,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--out", type=Path, default=Path("."), help="folder of the results")
     options = parser.parse_args()
-    shape = {"network": options.network, "mean": options.mean, "std": options.std}
-    settings = {**shape, "epochs": options.epochs, "lr": 0.05}
-    results = Results(options.out / "estimators.json", settings)
+    results = Results(options.out / "estimators.json", {"lr": LR, "batch": 10})
     for seed in options.seeds:
         cell = options.mean, options.std
-        chosen = {"estimator": options.estimator}
-        run = Run("E-RIDER", options.network, *cell, seed, options.epochs, 0.05, settings=chosen)
-        results.add(f"{options.estimator} seed {seed}", execute(run, options.data_root))
+        chosen = {"estimator": options.estimator, "eta": options.eta}
+        run = Run("E-RIDER", options.network, *cell, seed, options.epochs, LR, settings=chosen)
+        if name_of(run) not in results.numbers:
+            results.add(name_of(run), execute(run, options.data_root))
     for name, result in results.numbers.items():
         print(f"{name}: accuracy {result['accuracy']} %")
         for array, found in result.items():

@@ -52,7 +52,10 @@ RATIOS = (0.002, 0.006, 0.016)
 """Variance of the walk from read to read over that of the reads."""
 
 ETAS = (0.25, 0.05)
-IN_SIZE, OUT_SIZE, N_SWEEPS, RUN_IN = 16, 128, 600, 250
+IN_SIZE, OUT_SIZE, N_SWEEPS = 16, 128, 600
+RUN_IN = 5 / 12
+"""Part of the sweeps after which errors count."""
+
 N_STEPS, BATCH, WALKED, EVERY = 3000, 8, 0.4, 50
 METHODS: Dict[str, Dict[str, Any]] = {
     "calibrated reference": {"algorithm": "two-stage"},
@@ -69,9 +72,10 @@ def device(dw_min: float, std: float) -> SoftBoundsReferenceDevice:
 
 
 class Errors(Listener):
-    """Lets estimators follow the reads of a tile, and keeps their errors."""
+    """Lets estimators follow the reads of a tile, and keeps their errors after a run-in."""
 
-    def __init__(self) -> None:
+    def __init__(self, run_in: int) -> None:
+        self.run_in = run_in
         self.points = torch.zeros(IN_SIZE, OUT_SIZE)
         kinds = {
             f"filter {eta}": LowPassFilter(IN_SIZE, OUT_SIZE, eta, torch.float) for eta in ETAS
@@ -88,14 +92,15 @@ class Errors(Listener):
         for name, estimator in self.estimators.items():
             estimator.update(lines, read)
             estimates[name] = estimator.sp_estimate[lines]
-        if self.n_reads > RUN_IN * IN_SIZE:
+        if self.n_reads > self.run_in * IN_SIZE:
             for name, estimate in estimates.items():
                 square = (estimate - self.points[lines]).square().mean().item()
                 self.squares.setdefault(name, []).append(square)
 
 
-def track(ratio: float, scatter: float, seed: int = 1) -> Dict[str, Any]:
+def track(ratio: float, scatter: float, n_sweeps: int, seed: int = 1) -> Dict[str, Any]:
     """Return mean squared errors at one speed."""
+    run_in = round(RUN_IN * n_sweeps)
     torch.manual_seed(seed)
     config = build_config(
         "e-rider", device(0.05, 0.2), transfer_every=1.0, units_in_mbatch=True, sweep_every=0.0
@@ -105,11 +110,11 @@ def track(ratio: float, scatter: float, seed: int = 1) -> Dict[str, Any]:
     tile.set_learning_rate(0.5)
     walk = (ratio * scatter) ** 0.5
     drift = SymmetricPointDrift(layer, walk=walk, arrays=[0], seed=seed)
-    errors = Errors()
+    errors = Errors(run_in)
     with tile.listen(errors):
-        for sweep in range(N_SWEEPS):
+        for sweep in range(n_sweeps):
             errors.points = symmetric_points(tile).fast.values.t().float()
-            if sweep == RUN_IN:
+            if sweep == run_in:
                 errors.start = errors.points.clone()
             for _ in range(IN_SIZE):
                 # Enough pulses of both signs that reads of a cell are independent.
@@ -130,8 +135,8 @@ def theory(name: str, q: float, r: float, n_reads: int) -> float:
     return eta * r / (2.0 - eta) + q * (1.0 - eta) ** 2 / (eta * (2.0 - eta))
 
 
-def train(method: str, moves: bool, seed: int) -> Dict[str, Any]:
-    """Return test accuracies along a training on digits."""
+def train(method: str, moves: bool, seed: int, n_steps: int) -> Dict[str, Any]:
+    """Return test accuracies at ten instants of a training on digits."""
     settings = dict(METHODS[method])
     torch.manual_seed(seed)
     images = load_digits()
@@ -144,16 +149,16 @@ def train(method: str, moves: bool, seed: int) -> Dict[str, Any]:
         for tile in (tile for tile in model.modules() if isinstance(tile, TrackingTile)):
             tile.set_reference(symmetric_points(tile).fast.values.nan_to_num(0.0))
     optimizer = AnalogSGD(model.parameters(), lr=0.1)
-    walk = WALKED / N_STEPS**0.5 if moves else 0.0
+    walk = WALKED / n_steps**0.5 if moves else 0.0
     criterion, accuracies = nn.NLLLoss(), []
     order = torch.Generator().manual_seed(seed)
     with SymmetricPointDrift(model, walk=walk, every=EVERY, seed=seed):
-        for step in range(1, N_STEPS + 1):
+        for step in range(1, n_steps + 1):
             index = torch.randint(len(images.train_y), (BATCH,), generator=order)
             optimizer.zero_grad()
             criterion(model(images.train_x[index]), images.train_y[index]).backward()
             optimizer.step()
-            if step % (N_STEPS // 10) == 0:
+            if step % (n_steps // 10) == 0:
                 accuracies.append(accuracy(model, images.test_x, images.test_y))
     return {"accuracy": accuracies, "end": mean(accuracies[-3:])}
 
@@ -163,36 +168,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", default=["tracking", "training"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--steps", type=int, default=N_STEPS, help="of a training, 10 or more")
+    parser.add_argument("--sweeps", type=int, default=N_SWEEPS, help="over an array, 10 or more")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder of the results")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    settings = {"steps": N_STEPS, "walked": WALKED, "sweeps": N_SWEEPS, "ratios": list(RATIOS)}
+    steps, sweeps = max(options.steps, 10), max(options.sweeps, 10)
+    settings = {"steps": steps, "walked": WALKED, "sweeps": sweeps, "ratios": list(RATIOS)}
     results = Results(options.out / "moving_points.json", settings)
     if "tracking" in options.parts:
-        measure_tracking(results)
+        measure_tracking(results, sweeps)
     if "training" in options.parts:
         for seed in options.seeds:
             for method in METHODS:
                 for moves in (True, False):
                     key = f"{method}, {'moving' if moves else 'fixed'}, seed {seed}"
                     if key not in results.numbers:
-                        results.add(key, train(method, moves, seed))
+                        results.add(key, train(method, moves, seed, steps))
                     print(key, results.numbers[key]["end"], flush=True)
-    draw(results.numbers, options.out / "moving_points.png")
+    draw(results.numbers, steps, options.out / "moving_points.png")
 
 
-def measure_tracking(results: Results) -> None:
+def measure_tracking(results: Results, n_sweeps: int) -> None:
     """Measure the first part."""
     if "scatter" not in results.numbers:
-        results.add("scatter", track(0.0, 1.0))
+        results.add("scatter", track(0.0, 1.0, n_sweeps))
     r = results.numbers["scatter"]["reads"]
+    n_reads = n_sweeps - round(RUN_IN * n_sweeps)
     for ratio in RATIOS:
         key = f"s = {ratio}"
         if key not in results.numbers:
-            found = track(ratio, r)
+            found = track(ratio, r, n_sweeps)
             q, own = found["walk per read"], found["reads"]
             expected = {
-                name: theory(name, q, own, N_SWEEPS - RUN_IN)
+                name: theory(name, q, own, n_reads)
                 for name in found
                 if name not in ("reads", "walk per read")
             }
@@ -202,14 +211,22 @@ def measure_tracking(results: Results) -> None:
             print(f"{key} {name:14} {both['measured'][name]:.5f} theory {value:.5f}", flush=True)
 
 
-def draw(numbers: Dict[str, Any], path: Path) -> None:
+def draw(numbers: Dict[str, Any], n_steps: int, path: Path) -> None:
     """Draw both parts."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    figure.suptitle("What only tracking can do: symmetric points that walk", fontsize=11)
+    draw_tracking(left, numbers)
+    draw_training(right, numbers, n_steps)
+    figure.savefig(path, dpi=110)
+
+
+def draw_tracking(axes: Any, numbers: Dict[str, Any]) -> None:
+    """Draw the error of each estimate against the speed of the walk."""
     names = ["calibrated", *(f"filter {eta}" for eta in ETAS), "adaptive"]
     for colour, name in enumerate(names):
         rows = [numbers[f"s = {ratio}"] for ratio in RATIOS if f"s = {ratio}" in numbers]
@@ -218,15 +235,18 @@ def draw(numbers: Dict[str, Any], path: Path) -> None:
             for kind, style in (("theory", "-"), ("measured", "o")):
                 root = [row[kind][name] ** 0.5 for row in rows]
                 label = name if kind == "theory" else None
-                left.loglog(speeds, root, style, color=f"C{colour}", label=label)
-    left.set(xlabel="walk of the SP per read (weight units)", ylabel="rms error of Q")
-    left.set_title("points measured, lines theory", fontsize=9)
-    if left.lines:
-        left.legend(fontsize=7)
-    steps = [N_STEPS // 10 * part for part in range(1, 11)]
+                axes.loglog(speeds, root, style, color=f"C{colour}", label=label)
+    axes.set(xlabel="walk of the SP per read (weight units)", ylabel="rms error of Q")
+    axes.set_title("error of the reference: measured (points), theory (lines)", fontsize=9)
+    if axes.lines:
+        axes.legend(fontsize=7)
+
+
+def draw_training(axes: Any, numbers: Dict[str, Any], n_steps: int) -> None:
+    """Draw the accuracy along a training: the mean of the seeds, and their range."""
+    steps = [n_steps // 10 * part for part in range(1, 11)]
     for colour, method in enumerate(METHODS):
-        for moves, style in ((True, "-"), (False, ":")):
-            word = "moving" if moves else "fixed"
+        for word, style in (("moving", "-"), ("fixed", ":")):
             of_method = [
                 value["accuracy"]
                 for key, value in numbers.items()
@@ -234,13 +254,15 @@ def draw(numbers: Dict[str, Any], path: Path) -> None:
             ]
             if of_method:
                 curve = [mean(values) for values in zip(*of_method)]
-                label = method if moves else None
-                right.plot(steps, curve, style, color=f"C{colour}", label=label)
-    right.set(xlabel="training step", ylabel="test accuracy (%)", ylim=(20, 100))
-    right.set_title("SPs walk by 0.4 (lines) or stay (dotted)", fontsize=9)
-    if right.lines:
-        right.legend(fontsize=7)
-    figure.savefig(path, dpi=110)
+                label = method if word == "moving" else None
+                axes.plot(steps, curve, style, color=f"C{colour}", label=label)
+            if len(of_method) > 1 and word == "moving":
+                low, high = (list(map(of, zip(*of_method))) for of in (min, max))
+                axes.fill_between(steps, low, high, color=f"C{colour}", alpha=0.2, linewidth=0)
+    axes.set(xlabel="training step", ylabel="test accuracy (%)", ylim=(20, 100))
+    axes.set_title(f"accuracy: SPs walk by {WALKED} (lines) or stay (dotted)", fontsize=9)
+    if axes.lines:
+        axes.legend(fontsize=7)
 
 
 if __name__ == "__main__":
