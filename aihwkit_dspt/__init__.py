@@ -1,5 +1,7 @@
 """Dynamic symmetric-point tracking (RIDER, E-RIDER) for IBM's aihwkit."""
 
+from typing import TYPE_CHECKING, List
+
 from aihwkit_dspt._installation import check_host
 
 check_host()
@@ -10,7 +12,7 @@ register_safe_globals()
 
 # pylint: disable=wrong-import-position
 from aihwkit_dspt._aihwkit_plots import plot_tracking_tiles  # noqa: E402
-from aihwkit_dspt.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from aihwkit_dspt._later import imported_later  # noqa: E402
 from aihwkit_dspt.configs.build import PAPER_SETTINGS, build_config  # noqa: E402
 from aihwkit_dspt.configs.compound import TrackingTransferCompound  # noqa: E402
 from aihwkit_dspt.configs.device_defaults import DeviceDefaults  # noqa: E402
@@ -45,44 +47,14 @@ from aihwkit_dspt.configs.presets import (  # noqa: E402
     RIDERReRamSBPreset,
 )
 from aihwkit_dspt.configs.rpu_config import TrackingRPUConfig  # noqa: E402
-from aihwkit_dspt.costs import (  # noqa: E402
-    ModelCounts,
-    OperationCounts,
-    cost_table,
-    estimate_coincidences,
-    operation_counts,
-)
 from aihwkit_dspt.devices import (  # noqa: E402
     dw_min_for_states,
     n_states,
     response,
     with_symmetric_point,
 )
-from aihwkit_dspt.drift import SymmetricPointDrift  # noqa: E402
-from aihwkit_dspt.inference import to_inference  # noqa: E402
-from aihwkit_dspt.interchange import export_to_aihwkit  # noqa: E402
-from aihwkit_dspt.models import ConversionReport, conversion_report, convert  # noqa: E402
-from aihwkit_dspt.monitor import (  # noqa: E402
-    FilterSpectra,
-    RecordedReads,
-    SymmetricPointMonitor,
-    filter_response,
-    filter_spectra,
-    record_reads,
-)
-from aihwkit_dspt.optim.analog_optimizer import analog_optimizer  # noqa: E402
-from aihwkit_dspt.optim.average import AveragedWeights, refuse_averaged_models  # noqa: E402
-from aihwkit_dspt.optim.norms import analog_grad_norms  # noqa: E402
 from aihwkit_dspt.optim.steps import watch_optimizer_steps  # noqa: E402
-from aihwkit_dspt.parallel import (  # noqa: E402
-    AnalogDataParallel,
-    RankError,
-    analog_data_parallel,
-)
-from aihwkit_dspt.parallel.refuse import refuse_averaged_gradients  # noqa: E402
-from aihwkit_dspt.plan import TilePlan, TrainingPlan, training_plan  # noqa: E402
-from aihwkit_dspt.reads.executors import ReadExecutors, read_executors  # noqa: E402
-from aihwkit_dspt.slow_array import at_slow_weights  # noqa: E402
+from aihwkit_dspt.optim.wrappers import refuse_averaging_wrappers  # noqa: E402
 from aihwkit_dspt.stages.adaptive import AdaptiveGain  # noqa: E402
 from aihwkit_dspt.stages.buffer import TransferBuffer  # noqa: E402
 from aihwkit_dspt.stages.chopper import Chopper  # noqa: E402
@@ -94,23 +66,76 @@ from aihwkit_dspt.stages.estimators import (  # noqa: E402
 )
 from aihwkit_dspt.stages.event import TransferEvent  # noqa: E402
 from aihwkit_dspt.stages.listener import Listener  # noqa: E402
-from aihwkit_dspt.tensor_states import states_in_tensors  # noqa: E402
-from aihwkit_dspt.tile_points import TileSymmetricPoints, symmetric_points  # noqa: E402
 from aihwkit_dspt.tiles.tile import TrackingTile  # noqa: E402
-from aihwkit_dspt.warm_start import WarmStart, join_next_array  # noqa: E402
-from aihwkit_dspt.zero_shifting import (  # noqa: E402
-    PulseBudget,
-    ZeroShiftResult,
-    calibrate,
-    pulse_budget,
-    training_pulses,
-    zero_shift,
-)
+
+if TYPE_CHECKING:
+    from aihwkit_dspt.checkpoint import load_checkpoint, save_checkpoint
+    from aihwkit_dspt.costs import ModelCounts, OperationCounts, cost_table, estimate_coincidences
+    from aihwkit_dspt.costs.operation_counts import operation_counts
+    from aihwkit_dspt.drift import SymmetricPointDrift
+    from aihwkit_dspt.inference import to_inference
+    from aihwkit_dspt.interchange import export_to_aihwkit
+    from aihwkit_dspt.models import ConversionReport, conversion_report
+    from aihwkit_dspt.models.convert import convert
+    from aihwkit_dspt.monitor import RecordedReads, SymmetricPointMonitor, record_reads
+    from aihwkit_dspt.monitor.spectrum import FilterSpectra, filter_response, filter_spectra
+    from aihwkit_dspt.optim.analog_optimizer import analog_optimizer
+    from aihwkit_dspt.optim.average import AveragedWeights
+    from aihwkit_dspt.optim.norms import analog_grad_norms
+    from aihwkit_dspt.parallel import AnalogDataParallel, RankError, analog_data_parallel
+    from aihwkit_dspt.plan import TilePlan
+    from aihwkit_dspt.plan.training_plan import TrainingPlan, training_plan
+    from aihwkit_dspt.reads.executors import ReadExecutors, read_executors
+    from aihwkit_dspt.slow_array import at_slow_weights
+    from aihwkit_dspt.tensor_states import states_in_tensors
+    from aihwkit_dspt.tile_points import TileSymmetricPoints, symmetric_points
+    from aihwkit_dspt.warm_start import WarmStart, join_next_array
+    from aihwkit_dspt.zero_shifting import (
+        PulseBudget,
+        ZeroShiftResult,
+        pulse_budget,
+        training_pulses,
+        zero_shift,
+    )
+    from aihwkit_dspt.zero_shifting.calibrate import calibrate
+else:  # what a plain conversion does not need
+    __getattr__ = imported_later(
+        __name__,
+        {
+            "checkpoint": "load_checkpoint save_checkpoint",
+            "costs": "ModelCounts OperationCounts cost_table estimate_coincidences",
+            "costs.operation_counts": "operation_counts",
+            "drift": "SymmetricPointDrift",
+            "inference": "to_inference",
+            "interchange": "export_to_aihwkit",
+            "models": "ConversionReport conversion_report",
+            "models.convert": "convert",
+            "monitor": "RecordedReads SymmetricPointMonitor record_reads",
+            "monitor.spectrum": "FilterSpectra filter_response filter_spectra",
+            "optim.analog_optimizer": "analog_optimizer",
+            "optim.average": "AveragedWeights",
+            "optim.norms": "analog_grad_norms",
+            "parallel": "AnalogDataParallel RankError analog_data_parallel",
+            "plan": "TilePlan",
+            "plan.training_plan": "TrainingPlan training_plan",
+            "reads.executors": "ReadExecutors read_executors",
+            "slow_array": "at_slow_weights",
+            "tensor_states": "states_in_tensors",
+            "tile_points": "TileSymmetricPoints symmetric_points",
+            "warm_start": "WarmStart join_next_array",
+            "zero_shifting": "PulseBudget ZeroShiftResult pulse_budget training_pulses zero_shift",
+            "zero_shifting.calibrate": "calibrate",
+        },
+    )
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *__all__})
+
 
 plot_tracking_tiles()
 watch_optimizer_steps()
-refuse_averaged_models()
-refuse_averaged_gradients()
+refuse_averaging_wrappers()
 
 __version__ = "0.2.0"
 

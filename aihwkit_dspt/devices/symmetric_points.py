@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from aihwkit.simulator.configs.devices import PulsedDevice
 from numpy.typing import NDArray
-from scipy.optimize.elementwise import find_root
 from torch import Tensor
 
 from aihwkit_dspt.devices.base import Response
@@ -101,6 +100,9 @@ def _refine(cells: Response, near: Tensor, far: Tensor) -> Tensor:
     index = torch.nonzero(~torch.isnan(far.flatten())).flatten()
     zeros = torch.full_like(far, torch.nan).flatten()
     if index.numel() > 0:
+        # pylint: disable-next=import-outside-toplevel
+        from scipy.optimize.elementwise import find_root
+
         # scipy drops the elements that have converged, hence their indices travel along.
         def asymmetry(weights: Values, indices: NDArray[np.int64]) -> Values:
             chosen = cells.cells(torch.from_numpy(np.asarray(indices, dtype=np.int64)))

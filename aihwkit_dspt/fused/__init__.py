@@ -1,1 +1,23 @@
-"""Stages fused into one pass: optimisations, each equal to the plain stages that it names."""
+"""Stages fused into one pass: optimisations, each equal to the plain stages that it names.
+
+The modules with compiled functions are imported at their first use, and Numba with them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aihwkit_dspt._later import imported_later
+
+if TYPE_CHECKING:
+    from aihwkit_dspt.fused import (  # noqa: F401
+        fine_pulses_cpu,
+        line_kernels_cpu,
+        line_pulses_cpu,
+        pulses_cpu,
+        random_bits,
+        read_kernels_cpu,
+        trains_cpu,
+    )
+else:
+    __getattr__ = imported_later(__name__, {})

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aihwkit_dspt import fused
 from aihwkit_dspt.fused.line_cpu import NumbaLine
-from aihwkit_dspt.fused.line_kernels_cpu import read_and_transfer
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.uninterrupted import in_one_go
@@ -45,7 +45,6 @@ class CpuEvent:
         hidden, estimate, n_reads, reference, in_sign, out_sign = self.transfer.shared_arrays()
         numbers = float(event.beta), self._law, self._options
         estimates = hidden, estimate, n_reads, reference, in_sign, out_sign
-        take = partial(
-            read_and_transfer, weights, event.lines.start, values, *estimates, self._steps, *numbers
-        )
+        arguments = weights, event.lines.start, values, *estimates, self._steps, *numbers
+        take = partial(fused.line_kernels_cpu.read_and_transfer, *arguments)
         event.n_pulses = in_one_go(take, event.note(Stage.TAKEN))[0]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Optional
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
+from aihwkit_dspt import fused
 from aihwkit_dspt.fused.read import FusedProduct, Layout, ProductSize
 from aihwkit_dspt.fused.read_cpu import converter_settings, read_again
-from aihwkit_dspt.fused.read_kernels_cpu import Values, multiply_few, read_few
 from aihwkit_dspt.reads.coverage import Form
 from aihwkit_dspt.reads.law import ReadLaw
 from aihwkit_dspt.reads.thresholds import Thresholds
@@ -28,7 +29,7 @@ class NumbaFew(FusedProduct):
         before, after = converter_settings(law)
         self._settings = *before, *self._noise, *after
         self._matrix: Optional[Tensor] = None
-        self._weights: Values = np.empty((0, 0), np.float32)
+        self._weights: NDArray[np.float32] = np.empty((0, 0), np.float32)
 
     def suits(self, size: ProductSize, thresholds: Thresholds) -> bool:
         """Return whether vectors are a matrix, few, with many multiplications."""
@@ -49,7 +50,9 @@ class NumbaFew(FusedProduct):
         vectors = vectors.contiguous()  # parts of a layer that is cut in several arrays are not
         output, scales = self._drawn(vectors), np.empty((len(vectors), 1), np.float32)
         inputs, outputs = vectors.numpy(), output.numpy()
-        if read_few(inputs, self._weights, not self.backward, outputs, scales, *self._settings):
+        if fused.read_kernels_cpu.read_few(
+            inputs, self._weights, not self.backward, outputs, scales, *self._settings
+        ):
             read_again(self.law, self._multiply, vectors, output, scales)
         return output
 
@@ -63,5 +66,5 @@ class NumbaFew(FusedProduct):
         """Return the products of converted inputs, in steps, with their noise."""
         output = self._drawn(inputs)
         values = inputs.numpy(), self._weights, not self.backward, output.numpy()
-        multiply_few(*values, *self._noise)
+        fused.read_kernels_cpu.multiply_few(*values, *self._noise)
         return output

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
-from aihwkit_dspt.fused.line_kernels_cpu import read_lines
+from aihwkit_dspt import fused
 from aihwkit_dspt.fused.read import FusedLine
 from aihwkit_dspt.reads.one_hot import LineLaw
 
@@ -46,5 +46,5 @@ class NumbaLine(FusedLine):
         output = from_numpy(values)
         if self.is_noisy:
             output.normal_()
-        read_lines(weights, lines.start, values, *self._numbers)
+        fused.line_kernels_cpu.read_lines(weights, lines.start, values, *self._numbers)
         return output

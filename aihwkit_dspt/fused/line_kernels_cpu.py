@@ -194,3 +194,19 @@ def read_and_transfer(
         scale, options[0], options[1], options[2], options[3] > 0.0, options[4] > 0.0,
         options[5], options[6] > 0.0, options[7] > 0.0,
     )  # fmt: skip
+
+
+@compiled
+def store_line(stored: Values, slow: Values, reference: Values, line: int, factor: float) -> None:
+    r"""Write :math:`W - \gamma\, c \circ \tilde Q` of one line.
+
+    Args:
+        stored: ``[in_size, out_size]``, written.
+        slow: ``[in_size, out_size]`` slow weights.
+        reference: ``[in_size, out_size]`` reference.
+        line: number of the line.
+        factor: :math:`\gamma\, c`.
+    """
+    scale = stored.dtype.type(factor)
+    for cell in range(stored.shape[1]):
+        stored[line, cell] = slow[line, cell] - reference[line, cell] * scale

@@ -10,7 +10,7 @@ from numba import types, uint64
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from aihwkit_dspt.fused.compiled import compiled_inside
+from aihwkit_dspt.fused.compiled import compiled, compiled_inside
 
 _LOG2_NORMALS = 13
 
@@ -63,3 +63,24 @@ def count_ones(_: Any, word: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.int64(types.uint64), code  # with unsigned numbers Numba would add as floats
+
+
+@compiled
+def fill_normal(values: NDArray[np.float32], seed: int, normals: NDArray[np.float32]) -> None:
+    """Write normal numbers, four from each 64 bits of a counter that is hashed.
+
+    Args:
+        values: ``[n]``, written.
+        seed: seed of the counter.
+        normals: normal numbers, see :data:`NORMALS`.
+    """
+    state = stream(seed, 0)
+    whole = len(values) - len(values) % 4
+    for place in range(0, whole, 4):
+        state, bits = advance(state)
+        for part in range(4):
+            values[place + part] = normal(bits << uint64(16 * part), normals)
+    state, bits = advance(state)
+    for place in range(whole, len(values)):
+        values[place] = normal(bits, normals)
+        bits = bits << uint64(16)

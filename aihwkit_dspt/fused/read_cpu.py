@@ -9,16 +9,9 @@ from numpy import empty, float32
 from numpy.typing import NDArray
 from torch import Tensor, empty_like
 
+from aihwkit_dspt import fused
 from aihwkit_dspt.fused.noise_cpu import draw_normal
 from aihwkit_dspt.fused.read import FusedProduct, Layout, ProductSize
-from aihwkit_dspt.fused.read_kernels_cpu import (
-    convert_again,
-    convert_inputs,
-    convert_outputs,
-    replace_outputs,
-    rescale_outputs,
-    rows_beyond,
-)
 from aihwkit_dspt.reads.coverage import Form
 from aihwkit_dspt.reads.law import ReadLaw
 from aihwkit_dspt.reads.product import PlainProduct
@@ -49,9 +42,10 @@ class NumbaConverters(FusedProduct):
         """Return ``[n, out_size]`` products."""
         vectors = vectors.contiguous()
         inputs, scales = empty_like(vectors), empty((len(vectors), 1), float32)
-        convert_inputs(vectors.numpy(), inputs.numpy(), scales, *self._before)
+        kernels = fused.read_kernels_cpu
+        kernels.convert_inputs(vectors.numpy(), inputs.numpy(), scales, *self._before)
         output = self._multiply(matrix, inputs, -1)
-        if convert_outputs(output.numpy(), scales, *self._after):
+        if kernels.convert_outputs(output.numpy(), scales, *self._after):
             read_again(
                 self.law, lambda rows: self._multiply(matrix, rows, -1), vectors, output, scales
             )
@@ -80,13 +74,15 @@ def read_again(
     ``multiply`` returns the products of ``[n, in_size]`` converted inputs with their noise. The
     ``[n, out_size]`` rounded outputs, in steps, and their ``[n, 1]`` scales are changed in place.
     """
-    outputs = output.numpy()
-    rows = rows_beyond(outputs, law.out_limit)
+    kernels, outputs = fused.read_kernels_cpu, output.numpy()
+    rows = kernels.rows_beyond(outputs, law.out_limit)
     factor = 1
     while len(rows) > 0 and factor <= law.largest_factor:
         factor *= 2
         inputs = vectors.new_empty(len(rows), vectors.shape[1])
-        convert_again(vectors.numpy(), rows, scales, inputs.numpy(), law.inp_res, law.inp_limit)
+        kernels.convert_again(
+            vectors.numpy(), rows, scales, inputs.numpy(), law.inp_res, law.inp_limit
+        )
         again = multiply(inputs).numpy()
-        rows = replace_outputs(outputs, rows, again, law.out_limit, law.out_res > 0.0)
-    rescale_outputs(outputs, scales, law.bound, law.factor)
+        rows = kernels.replace_outputs(outputs, rows, again, law.out_limit, law.out_res > 0.0)
+    kernels.rescale_outputs(outputs, scales, law.bound, law.factor)

@@ -269,3 +269,13 @@ def _add_by_rows(inputs: Values, weights: Values, output: Values, gain: np.float
             for cell in range(weights.shape[1]):
                 y[cell] += f[0] * w_0[cell] + f[1] * w_1[cell] + f[2] * w_2[cell] + f[3] * w_3[cell]
                 z[cell] += g[0] * w_0[cell] + g[1] * w_1[cell] + g[2] * w_2[cell] + g[3] * w_3[cell]
+
+
+@compiled
+def all_within(values: Values, bound: float) -> bool:
+    """Return whether all magnitudes are smaller than a bound; not where one is not a number."""
+    limit = np.float32(bound)
+    within = True
+    for cell in range(values.shape[0]):
+        within &= -limit < values[cell] < limit
+    return within

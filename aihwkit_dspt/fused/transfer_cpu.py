@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Optional, Tuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from aihwkit_dspt.fused.line_kernels_cpu import Values, transfer_lines
+from aihwkit_dspt import fused
 from aihwkit_dspt.fused.transfer import USUAL, FusedTransfer
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.uninterrupted import in_one_go
@@ -18,6 +19,8 @@ from aihwkit_dspt.tiles.counters import OperationCounters
 
 if TYPE_CHECKING:
     from aihwkit_dspt.stages.transfer import TransferStages
+
+Values = NDArray[np.floating]
 
 
 class CpuTransfer(FusedTransfer):
@@ -41,7 +44,7 @@ class CpuTransfer(FusedTransfer):
         steps = np.empty_like(values)
         event.steps = steps
         arguments = event.lines.start, values, *self.shared_arrays(), steps, float(event.beta)
-        take = partial(transfer_lines, *arguments, *self.options)
+        take = partial(fused.line_kernels_cpu.transfer_lines, *arguments, *self.options)
         event.n_pulses = in_one_go(take, event.note(Stage.TAKEN))[0]
 
     def shared_arrays(self) -> Tuple[Values, ...]:

@@ -9,13 +9,9 @@ import torch
 from aihwkit.exceptions import ArgumentError, TileError
 from aihwkit.nn.modules.base import AnalogLayerBase
 from aihwkit.nn.modules.container import AnalogWrapper
-from aihwkit.simulator.tiles.analog import AnalogTile
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_module_registration_hook
-from torch.optim.swa_utils import AveragedModel
 
 from aihwkit_dspt.configs.checks import require_argument
-from aihwkit_dspt.tiles.averaged_copy import not_averaged
 from aihwkit_dspt.tiles.of_model import analog_tiles
 
 
@@ -95,18 +91,6 @@ class AveragedWeights(nn.Module):
             new = found[name].to(target)
             target.copy_(target.lerp(new, 1.0 - decay) if count and is_weight else new)
         self.n_averaged += 1
-
-
-def refuse_averaged_models() -> None:
-    """Refuse analog tiles in torch's ``AveragedModel`` from now on."""
-    register_module_module_registration_hook(_refuse_averaged_model)
-
-
-def _refuse_averaged_model(module: nn.Module, name: str, submodule: Optional[nn.Module]) -> None:
-    if not isinstance(module, AveragedModel) or submodule is None:
-        return
-    if any(isinstance(each, AnalogTile) for each in submodule.modules()):
-        raise not_averaged(type(module).__name__)
 
 
 def _layers(model: nn.Module) -> Iterator[Tuple[str, Any]]:

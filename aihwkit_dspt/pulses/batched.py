@@ -10,12 +10,8 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from numpy.typing import NDArray
 from torch import Tensor, randn_like
 
+from aihwkit_dspt import fused
 from aihwkit_dspt.devices import Response, response
-from aihwkit_dspt.fused.fine_pulses_cpu import pulse_fine_cells
-from aihwkit_dspt.fused.line_pulses_cpu import pulse_lines
-from aihwkit_dspt.fused.pulses_cpu import mean_products, pulse_cells
-from aihwkit_dspt.fused.random_bits import NORMALS, new_seed
-from aihwkit_dspt.fused.trains_cpu import draw_trains
 from aihwkit_dspt.pulses.cells import Cells, cells_of
 from aihwkit_dspt.pulses.trains import TrainLaw
 from aihwkit_dspt.stages.uninterrupted import in_one_go
@@ -123,7 +119,7 @@ class BatchedPulses:
         .. math:: \frac{\lambda}{\delta} \sum_n \overline{|x_n|}\; \overline{|d_n|}
         """
         steps = abs(learning_rate) / self.crossbar.pulse_granularity
-        return steps * mean_products(_plain(x_input), _plain(d_input))
+        return steps * fused.pulses_cpu.mean_products(_plain(x_input), _plain(d_input))
 
     def send(
         self, x_input: Tensor, d_input: Tensor, learning_rate: float, *then: partial[Any]
@@ -142,11 +138,10 @@ class BatchedPulses:
         weights, visible = self._weights(), crossbar.values
         arrays = cells.values, cells.shared, *columns, *rows
         if cells.at_once:
-            send = partial(pulse_fine_cells, weights, visible, *arrays)
+            send = partial(fused.fine_pulses_cpu.pulse_fine_cells, weights, visible, *arrays)
         else:
-            send = partial(pulse_cells, weights, visible, cells.kind, *arrays)
-        send = partial(send, self._write_noise, new_seed(), NORMALS)
-        in_one_go(send, *then)
+            send = partial(fused.pulses_cpu.pulse_cells, weights, visible, cells.kind, *arrays)
+        in_one_go(partial(send, self._write_noise, *_random_numbers()), *then)
 
     def takes_lines(self, values: Tensor, learning_rate: float) -> bool:
         """Return whether pulses on lines are sent this way.
@@ -187,9 +182,9 @@ class BatchedPulses:
         numbers = cells.kind, cells.values, cells.shared, cells.at_once
         scales = np.ascontiguousarray(of_line), np.ascontiguousarray(of_cell)
         which = lines.start, columns, steps, trains.lengths
-        trailing = self._write_noise, new_seed(), NORMALS
+        trailing = self._write_noise, *_random_numbers()
         arguments = *arrays, *numbers, *which, *scales, *trailing
-        in_one_go(partial(pulse_lines, *arguments), *then)
+        in_one_go(partial(fused.line_pulses_cpu.pulse_lines, *arguments), *then)
 
     def _weights(self) -> NDArray[np.float32]:
         """Return the ``[d_size, x_size]`` weights that pulses change, below write noise if any."""
@@ -236,6 +231,11 @@ class BatchedPulses:
         return found
 
 
+def _random_numbers() -> Tuple[int, NDArray[np.float32]]:
+    """Return a new seed, and the normal numbers to draw from."""
+    return fused.random_bits.new_seed(), fused.random_bits.NORMALS
+
+
 def _plain(vectors: Tensor) -> NDArray[np.float32]:
     vectors = vectors.detach() if vectors.requires_grad else vectors
     values: NDArray[np.float32] = vectors.contiguous().numpy()
@@ -248,5 +248,7 @@ def _lines(
     """Return the ``[size, n_words]`` pulses of lines, and the signs of their inputs."""
     pulses = np.empty((values.shape[1], n_words), np.uint64)
     signs = np.empty_like(pulses)
-    draw_trains(values, np.ascontiguousarray(scales), lengths, new_seed(), pulses, signs)
+    seed, _ = _random_numbers()
+    per_unit = np.ascontiguousarray(scales)
+    fused.trains_cpu.draw_trains(values, per_unit, lengths, seed, pulses, signs)
     return pulses, signs

@@ -5,13 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Tuple
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, device, dtype, float32, where, zeros
 
-from aihwkit_dspt.fused.compiled import compiled
-
-Values = NDArray[np.float32]
+from aihwkit_dspt import fused
 
 
 def outputs_at_bound(output: Tensor, bound: float) -> Tuple[Tensor, ...]:
@@ -35,7 +31,7 @@ def _reaches(output: Tensor, bound: float) -> bool:
     if output.numel() == 0:
         return False
     if output.dtype is float32 and output.is_contiguous():
-        return not all_within(output.numpy().ravel(), bound)
+        return not fused.read_kernels_cpu.all_within(output.numpy().ravel(), bound)
     low, high = output.aminmax()
     return not (-bound < low.item() and high.item() < bound)
 
@@ -43,13 +39,3 @@ def _reaches(output: Tensor, bound: float) -> bool:
 @cache
 def _zero(place: device, data_type: dtype) -> Tensor:
     return zeros((), device=place, dtype=data_type)
-
-
-@compiled
-def all_within(values: Values, bound: float) -> bool:
-    """Return whether all magnitudes are smaller than a bound; not where one is not a number."""
-    limit = np.float32(bound)
-    within = True
-    for cell in range(values.shape[0]):
-        within &= -limit < values[cell] < limit
-    return within

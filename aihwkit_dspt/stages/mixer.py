@@ -4,34 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Optional, Tuple
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, add, addcmul, float32, float64
 
-from aihwkit_dspt.fused.compiled import compiled
+from aihwkit_dspt import fused
 from aihwkit_dspt.fused.gpu.support import gpu_kernels
 from aihwkit_dspt.stages.chopper import Chopper
 
 COMPILED = (float32, float64)
 """Data types for which there is a compiled pass."""
-
-Values = NDArray[np.floating]
-
-
-@compiled
-def store_line(stored: Values, slow: Values, reference: Values, line: int, factor: float) -> None:
-    r"""Write :math:`W - \gamma\, c \circ \tilde Q` of one line.
-
-    Args:
-        stored: ``[in_size, out_size]``, written.
-        slow: ``[in_size, out_size]`` slow weights.
-        reference: ``[in_size, out_size]`` reference.
-        line: number of the line.
-        factor: :math:`\gamma\, c`.
-    """
-    scale = stored.dtype.type(factor)
-    for cell in range(stored.shape[1]):
-        stored[line, cell] = slow[line, cell] - reference[line, cell] * scale
 
 
 class MixedWeight:
@@ -90,7 +70,7 @@ class MixedWeight:
         if is_single and not (chopper.has_output or slow.is_cuda) and slow.dtype in COMPILED:
             factor = self.gamma * chopper.sign(line)
             stored, weights, held = self._shared_arrays(slow, reference)
-            store_line(stored, weights, held, line, float(factor))
+            fused.line_kernels_cpu.store_line(stored, weights, held, line, float(factor))
             return
         if slow.is_cuda and slow.dtype is float32 and (kernels := gpu_kernels()) is not None:
             arrays = self.oriented(self.stored), self.oriented(slow), reference

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from aihwkit_dspt.fused.compiled import compiled
-from aihwkit_dspt.fused.transfer_cpu import transfer_lines
+from aihwkit_dspt.fused.line_kernels_cpu import transfer_lines
 
 
 def test_functions_without_a_file_compile_too() -> None:

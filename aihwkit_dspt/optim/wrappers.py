@@ -1,25 +1,37 @@
-"""Refusal of torch's wrappers that average gradients, as an array has none to average."""
+"""Refusal of torch's wrappers that average, as an array has no parameter to average."""
 
 from __future__ import annotations
 
 from typing import Optional
 
 from aihwkit.exceptions import TileError
+from aihwkit.simulator.tiles.analog import AnalogTile
 from aihwkit.simulator.tiles.module import TileModule
 from torch import nn
 from torch.nn.modules.module import register_module_module_registration_hook
+from torch.optim.swa_utils import AveragedModel
 
-WRAPPERS = ("DistributedDataParallel", "FullyShardedDataParallel")
+from aihwkit_dspt.tiles.averaged_copy import not_averaged
+
+GRADIENT_WRAPPERS = ("DistributedDataParallel", "FullyShardedDataParallel")
 
 
-def refuse_averaged_gradients() -> None:
-    """Refuse analog tiles in torch's distributed wrappers from now on."""
+def refuse_averaging_wrappers() -> None:
+    """Refuse analog tiles in wrappers that average gradients or parameters from now on."""
     register_module_module_registration_hook(_refuse)
 
 
 def _refuse(module: nn.Module, name: str, submodule: Optional[nn.Module]) -> None:
-    if submodule is None or not any(cls.__name__ in WRAPPERS for cls in type(module).__mro__):
+    if submodule is None:
         return
+    if isinstance(module, AveragedModel):
+        if any(isinstance(each, AnalogTile) for each in submodule.modules()):
+            raise not_averaged(type(module).__name__)
+    elif any(cls.__name__ in GRADIENT_WRAPPERS for cls in type(module).__mro__):
+        _refuse_averaged_gradients(module, submodule)
+
+
+def _refuse_averaged_gradients(module: nn.Module, submodule: nn.Module) -> None:
     for tile_name, tile in submodule.named_modules():
         if isinstance(tile, TileModule) and not tile.supports_ddp:
             raise TileError(
