@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, randn_like
 
 from aihwkit_dspt import fused
-from aihwkit_dspt.devices import Response, response
+from aihwkit_dspt.devices import response
+from aihwkit_dspt.devices.simulated import SimulatedNumbers
 from aihwkit_dspt.pulses.cells import Cells, cells_of
 from aihwkit_dspt.pulses.trains import TrainLaw
 from aihwkit_dspt.stages.uninterrupted import in_one_go
@@ -83,11 +84,13 @@ class BatchedPulses:
         cells = crossbar.x_size * crossbar.d_size
         self.fewest_pulses = FEWEST_PULSES + CALL_PULSES / cells
         self.persistent: Optional[NDArray[np.float32]] = None
-        noise = getattr(crossbar.device_config, "write_noise_std", 0.0)
+        device = crossbar.device_config
+        noise = getattr(device, "write_noise_std", 0.0)
         self._has_write_noise = noise > 0.0
-        self._write_noise = 0.0
+        unit = SimulatedNumbers.of(device).dw_min if self._has_write_noise else 0.0
+        self._write_noise = float(noise * unit)
         self._not_asked = 0
-        self._version = self._noise_version = -1
+        self._version = -1
         self._cells: Optional[Cells] = None
 
     def takes(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> bool:
@@ -204,8 +207,6 @@ class BatchedPulses:
         crossbar = self.crossbar
         if not self._has_write_noise or crossbar.is_cuda:
             return
-        if self._noise_version != crossbar.parameters_version:
-            self._response()  # not the numbers of all cells, which take eight times the array
         if crossbar.device_config.apply_write_noise_on_set:
             persistent = crossbar.device_parameters()[PERSISTENT]
             noise = self._write_noise * randn_like(persistent)
@@ -213,22 +214,13 @@ class BatchedPulses:
 
     def cells(self) -> Cells:
         """Return what pulses do to the cells, with the device parameters that the array has now."""
-        if self._cells is None or self._version != self.crossbar.parameters_version:
-            version = self.crossbar.parameters_version
-            self._cells = cells_of(self._response())
+        version = self.crossbar.parameters_version
+        if self._cells is None or self._version != version:
+            device, parameters = self.crossbar.device_config, self.crossbar.device_parameters()
+            self._cells = cells_of(response(device, parameters))
             # Last: an interrupt in between leaves the cells to be found again.
             self._version = version
         return self._cells
-
-    def _response(self) -> Response:
-        """Return the response of the cells as they are now; take over their write noise."""
-        crossbar = self.crossbar
-        version = crossbar.parameters_version
-        found = response(crossbar.device_config, crossbar.device_parameters())
-        if self._has_write_noise:
-            self._write_noise = float(crossbar.device_config.write_noise_std * found.dw_min)
-        self._noise_version = version
-        return found
 
 
 def _random_numbers() -> Tuple[int, NDArray[np.float32]]:
