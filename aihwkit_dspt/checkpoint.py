@@ -19,9 +19,10 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from aihwkit_dspt.configs.checks import require_path, shown
 from aihwkit_dspt.loadable import write_loadable
 from aihwkit_dspt.parallel.files import one_writer, random_of_ranks, random_of_this_rank
-from aihwkit_dspt.plain import restored, storable
+from aihwkit_dspt.plain import restored
 from aihwkit_dspt.seal import has_intact_members, is_intact, seal
 from aihwkit_dspt.tiles.undo import TileBefore
 from aihwkit_dspt.whole_file import whole_file
@@ -69,9 +70,11 @@ def save_checkpoint(
 
     Raises:
         ArgumentError: if a value could not be loaded again; it is named, as in
-            ``extra.history[2]``.
+            ``extra.history[2]``; or if an argument is of the wrong kind.
         OSError: if the file cannot be written.
     """
+    parts = _given(model, optimizer, scheduler)
+    require_path("path", path)
     random_states = random_of_ranks(model, _random_states())
     content = {
         "format": CHECKPOINT_FORMAT,
@@ -80,7 +83,7 @@ def save_checkpoint(
             name.replace("_", "-"): str(import_module(name).__version__)
             for name in ("aihwkit_dspt", "aihwkit", "torch")
         },
-        **{name: part.state_dict() for name, part in _given(model, optimizer, scheduler).items()},
+        **{name: part.state_dict() for name, part in parts.items()},
         "random": random_states[0],
         "extra": extra,
     }
@@ -89,7 +92,7 @@ def save_checkpoint(
     with one_writer(model) as writes:
         if writes:
             with whole_file(path) as file:
-                write_loadable(storable(content), file)
+                write_loadable(content, file)
                 seal(file)
 
 
@@ -128,8 +131,8 @@ def load_checkpoint(
         pickle.UnpicklingError: if the file holds a class of your own; torch's message says how to
             allow that.
     """
-    content = _read(Path(path), map_location)
     parts = _given(model, optimizer, scheduler)
+    content = _read(require_path("path", path), map_location)
     for name in parts:
         if name not in content:
             raise ArgumentError(f"{name} is not in {str(path)!r}: pass {name}=None")
@@ -152,8 +155,22 @@ def load_checkpoint(
     return extra
 
 
-def _given(*parts: Optional[Any]) -> Dict[str, Any]:
-    return {name: part for name, part in zip(PARTS, parts) if part is not None}
+def _given(model: Any, *others: Optional[Any]) -> Dict[str, Any]:
+    """Return the parts of a training by name, those that are there.
+
+    Raises:
+        ArgumentError: if the model is no module, or another part one, or without a state.
+    """
+    if not isinstance(model, nn.Module):
+        raise ArgumentError(f"model={shown(model)} is not valid: pass a torch.nn.Module")
+    parts = {"model": model}
+    for name, part in zip(PARTS[1:], others):
+        has_state = all(hasattr(part, f"{do}state_dict") for do in ("", "load_"))
+        if part is not None and (isinstance(part, nn.Module) or not has_state):
+            raise ArgumentError(f"{name}={shown(part)} is not valid: pass the {name}, or None")
+        if part is not None:
+            parts[name] = part
+    return parts
 
 
 def _read(path: Path, map_location: Any) -> Dict[str, Any]:

@@ -12,6 +12,8 @@ from aihwkit.exceptions import ArgumentError
 from torch import Tensor
 from torch.nn import Parameter
 
+from aihwkit_dspt.plain import storable
+
 CONTAINERS = (list, tuple, dict, OrderedDict)
 TENSORS = (Tensor, Parameter)
 
@@ -19,18 +21,25 @@ TENSORS = (Tensor, Parameter)
 def write_loadable(content: object, file: IO[bytes]) -> None:
     """Write nested dicts, lists and tuples with ``torch.save``, and read them back.
 
-    Numbers in tensors are not compared. The file is empty and can be read, too.
+    They are written as :func:`~aihwkit_dspt.plain.storable` has them. Numbers in tensors are not
+    compared. The file is empty and can be read, too.
 
     Raises:
         ArgumentError: naming the first value that cannot be saved and loaded again.
         OSError: if the file cannot be written.
     """
     try:
+        content = storable(content)
         torch.save(content, file)
         file.seek(0)
         torch.load(file, map_location="meta", weights_only=True)
     except OSError:
         raise
+    except RecursionError as error:
+        raise ArgumentError(
+            f"{_deepest(content)} holds itself, or is nested too deeply to be saved; nothing has "
+            "been written. Pass values that are not"
+        ) from error
     except Exception as error:  # whatever torch, pickle or a class of somebody else raises
         found = first_unloadable(content)
         if found is None:
@@ -45,7 +54,7 @@ def write_loadable(content: object, file: IO[bytes]) -> None:
 
 def first_unloadable(value: object, path: str = "") -> Optional[Tuple[str, object]]:
     """Return path and value of the innermost part that cannot be saved and loaded again."""
-    if type(value) in TENSORS:
+    if isinstance(value, Tensor) and type(value) in TENSORS and _is_dense(value):
         return None
     if type(value) not in CONTAINERS and _is_loadable(value):
         return None
@@ -67,6 +76,24 @@ def _parts(value: object) -> Iterator[Tuple[str, object]]:
         yield from ((f"[{index}]", item) for index, item in enumerate(value))
     elif not isinstance(value, type):
         yield from ((f".{name}", item) for name, item in getattr(value, "__dict__", {}).items())
+
+
+def _deepest(content: object) -> str:
+    """Return the path of what cannot be saved for its depth, down to the third level."""
+    path = ""
+    for _ in range(3):
+        for name, part in _parts(content):
+            try:
+                storable(part)
+            except RecursionError:
+                path, content = path + name, part
+                break
+    return path.lstrip(".")
+
+
+def _is_dense(value: Tensor) -> bool:
+    """Return whether a tensor is of the kind that certainly can be loaded."""
+    return value.layout is torch.strided and not value.is_quantized and not value.is_nested
 
 
 def _is_loadable(value: object) -> bool:

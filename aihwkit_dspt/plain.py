@@ -46,8 +46,9 @@ def storable(value: Any) -> Any:
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return value.item()
     if type(value) is np.ndarray:
+        native = value.dtype.newbyteorder("=")  # torch has no other order
         try:
-            return SavedArray(torch.from_numpy(np.array(value, order="C")))
+            return SavedArray(torch.from_numpy(np.array(value, native, order="C")))
         except TypeError:  # an array of strings or objects
             return value
     return with_items(value, storable)

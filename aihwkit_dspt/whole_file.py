@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Iterator, Optional, Tuple, Union
 
+from aihwkit_dspt.configs.checks import require_path
+
 
 @contextmanager
 def whole_file(path: Union[str, Path]) -> Iterator[IO[bytes]]:
@@ -26,11 +28,13 @@ def whole_file(path: Union[str, Path]) -> Iterator[IO[bytes]]:
             and the file that it names is replaced.
 
     Raises:
-        OSError: if the folder does not exist or cannot be written to.
+        ArgumentError: if it is no path.
+        OSError: if the folder does not exist or cannot be written to, or if there is something
+            under the name that must not be replaced: a folder, a device, a pipe, a file that
+            may not be written to.
     """
-    path = Path(os.path.realpath(path))
-    if path.is_symlink():
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    path = Path(os.path.realpath(require_path("path", path)))
+    _require_replaceable(path)
     _remove_abandoned(path)
     handle, temporary = _temporary(path)
     try:
@@ -44,6 +48,24 @@ def whole_file(path: Union[str, Path]) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _require_replaceable(path: Path) -> None:
+    """Raise ``OSError`` if no file can take the place of what is there."""
+    reason = None
+    if path.is_symlink():
+        reason = errno.ELOOP
+    elif not path.parent.is_dir():
+        path, reason = path.parent, errno.ENOTDIR if path.parent.exists() else errno.ENOENT
+    elif path.is_dir():
+        reason = errno.EISDIR
+    elif path.exists() and not path.is_file():
+        message = "a device, pipe or socket cannot be replaced by a file: pass the path of a file"
+        raise OSError(errno.EINVAL, message, str(path))
+    elif path.exists() and not os.access(path, os.W_OK):
+        reason = errno.EACCES
+    if reason is not None:
+        raise OSError(reason, os.strerror(reason), str(path))
 
 
 def _temporary(path: Path) -> Tuple[int, str]:
@@ -74,8 +96,6 @@ def _lock(handle: int) -> Optional[bool]:
 def _remove_abandoned(path: Path) -> None:
     """Remove the temporary files of a path that no living process claims."""
     name = re.compile(re.escape(path.name) + r"[a-z0-9_]{8}\.part")
-    if not path.parent.is_dir():
-        return
     for other in path.parent.iterdir():
         if name.fullmatch(other.name):
             # It may be gone by now or belong to somebody else.

@@ -129,6 +129,7 @@ def test_extra_values(tmp_path: Path) -> None:
         "ordered": OrderedDict(a=np.asarray(1.5)),
         "tensor": torch.tensor(0.5),
         "names": {np.str_("a")},
+        "big": np.arange(3, dtype=">f4"),
     }
     save_checkpoint(tmp_path / "c.pt", model, **extra)
     found = load_checkpoint(tmp_path / "c.pt", model)
@@ -142,6 +143,7 @@ def test_extra_values(tmp_path: Path) -> None:
     assert found["ordered"] == OrderedDict(a=1.5)
     assert torch.equal(found.pop("tensor"), torch.tensor(0.5))
     assert found["names"] == {"a"}
+    assert np.array_equal(found["big"], extra["big"])
     assert not any("numpy" in type(v).__module__ for v in (found["loss"], *found["history"]))
 
 
@@ -152,6 +154,8 @@ REFUSED: Dict[str, Any] = {
     "extra.a[0][1]": ((1, deque()),),
     "extra.a[key range(0, 3)]": {range(3): 1},
     "extra.a.names": {"names": np.array(["a"])},
+    "extra.a.x": {"x": np.zeros(2, dtype=[("x", "<f4")])},
+    "extra.a.q": {"q": torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)},
 }
 """Where a value is, and what it is in."""
 
@@ -166,6 +170,47 @@ def test_refused_by_name_before_the_old_file_is_touched(path: str, tmp_path: Pat
     assert str(error.value).startswith(f"{path}=")
     assert load_checkpoint(tmp_path / "c.pt", model) == {"epoch": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["c.pt"]
+
+
+def endless() -> Any:
+    """Return a list that holds itself."""
+    values: Any = [1]
+    values.append({"b": values})
+    return values
+
+
+def deep() -> Any:
+    """Return lists in lists."""
+    values: Any = []
+    for _ in range(5000):
+        values = [values]
+    return values
+
+
+@pytest.mark.parametrize("make", [endless, deep])
+def test_too_deep(make: Callable[[], Any], tmp_path: Path) -> None:
+    """Named by the first levels of its path."""
+    model = nn.Linear(2, 2)
+    with pytest.raises(ArgumentError, match=r"^extra\.a\[.* holds itself, or is nested too"):
+        save_checkpoint(tmp_path / "c.pt", model, good=[1, {"b": 2}], a=make())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_that_are_none(tmp_path: Path) -> None:
+    """States in place of what has them, and parts in each other's place, are refused by name."""
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for call in (save_checkpoint, load_checkpoint):
+        for parts, name in (
+            ((optimizer, model), "model"),
+            ((model.state_dict(),), "model"),
+            ((model, optimizer.state_dict()), "optimizer"),
+            ((model, model), "optimizer"),
+            ((model, optimizer, 0.1), "scheduler"),
+        ):
+            with pytest.raises(ArgumentError, match=f"^{name}=.* is not valid: pass"):
+                call(tmp_path / "c.pt", *parts)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_refused_inside_a_scheduler_and_a_configuration(tmp_path: Path) -> None:

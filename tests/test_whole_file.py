@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
+import socket
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, Callable
 
 import pytest
+from aihwkit.exceptions import ArgumentError
+from torch import nn
 
-from aihwkit_dspt.whole_file import whole_file
+from aihwkit_dspt import load_checkpoint, save_checkpoint
+from aihwkit_dspt.whole_file import _require_replaceable, whole_file
 
 
 def mode(path: Path) -> int:
@@ -58,9 +64,73 @@ def test_failed_write(tmp_path: Path) -> None:
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    """Said at once."""
-    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "none" / "file"):
+    """Said at once, by its name."""
+    with (
+        pytest.raises(FileNotFoundError, match=f"{tmp_path}/none'"),
+        whole_file(tmp_path / "none" / "file"),
+    ):
         pass
+
+
+def folder(path: Path) -> None:
+    """Make what a file cannot replace."""
+    path.mkdir()
+
+
+def listening(path: Path) -> None:
+    """Make a socket."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+@pytest.mark.parametrize("make", [folder, os.mkfifo, listening])
+@pytest.mark.parametrize("by_link", [False, True])
+def test_what_is_no_file_is_not_replaced(
+    make: Callable[[Path], None], by_link: bool, tmp_path: Path
+) -> None:
+    """A folder, a pipe, a socket, a device, also behind a symbolic link; nothing else is left."""
+    path = tmp_path / "there"
+    make(path)
+    before = path.stat()
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    with (
+        pytest.raises(OSError, match=f"(directory|cannot be replaced by a file).*{path}"),
+        whole_file(link if by_link else path),
+    ):
+        pass
+    assert (path.stat().st_ino, path.stat().st_mode) == (before.st_ino, before.st_mode)
+    assert set(tmp_path.iterdir()) == {path, link}
+
+
+def test_devices_stay() -> None:
+    """The null device of the machine is none of ours (asked only, lest a fault destroys it)."""
+    with pytest.raises(OSError, match="cannot be replaced"):
+        _require_replaceable(Path(os.devnull))
+
+
+def test_files_that_must_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``open`` says; the superuser of a test may write everything, hence the patch."""
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(PermissionError), whole_file(path):
+        pass
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("path", [None, 3, b"file", "", "a\0b", io.BytesIO(), object()])
+def test_what_is_no_path(path: Any) -> None:
+    """Refused by name, for checkpoints and tables alike."""
+    with (
+        pytest.raises(ArgumentError, match=r"path=.* is not valid: pass the path"),
+        whole_file(path),
+    ):
+        pass
+    model = nn.Linear(2, 2)
+    for call in (save_checkpoint, load_checkpoint):
+        with pytest.raises(ArgumentError, match=r"path=.* is not valid: pass the path"):
+            call(path, model)
 
 
 ABANDONED = """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import fields
 from difflib import get_close_matches
 from inspect import isabstract
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, Callable, Iterable, Optional, Sequence, Type, TypeVar
 
 from aihwkit.exceptions import ArgumentError, ConfigError
@@ -140,6 +142,20 @@ def require_choice(name: str, value: Any, known: Sequence[str]) -> str:
         hint = suggestion(value, known) if isinstance(value, str) else ""
         raise ArgumentError(f"{name}={shown(value)} is not known: pass one of {list(known)}{hint}")
     return value
+
+
+def require_path(name: str, value: Any) -> Path:
+    """Return the path of a file.
+
+    Raises:
+        ArgumentError: if the value is neither a text nor a path, e.g. an open file.
+    """
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(path, str) or path == "" or "\0" in path:
+        raise ArgumentError(
+            f"{name}={shown(value)} is not valid: pass the path of a file, as a str or Path"
+        )
+    return Path(path)
 
 
 def shown(value: Any) -> str:
