@@ -53,7 +53,7 @@ def _probe() -> None:
     config = SingleRPUConfig(device=ConstantStepDevice(w_max_dtod=0.0, w_min_dtod=0.0))
     parameters = config.device.as_bindings(RPUDataType.FLOAT)
     tile = config.as_bindings().create_array(2, 3, parameters)
-    weights = torch.full((3, 2), 0.25)
+    weights = torch.full((3, 2), 0.25, dtype=torch.float32, device="cpu")
     tile.set_weights(weights)
     read = tile.get_weights()
     if not torch.equal(read, weights):

@@ -49,7 +49,7 @@ def _pack(module: nn.Module, state: Dict[str, Any], prefix: str, metadata: Any) 
         if key.startswith(prefix) and _is_named(key, STATE) and not isinstance(value, Tensor):
             state[key] = to_tensor(value)
         elif key.startswith(prefix) and _is_named(key, CONTEXT) and value.dim() > 0:
-            state[key] = torch.zeros(1)  # of aihwkit 1.2: nobody reads the values
+            state[key] = torch.zeros(1, device="cpu")  # of aihwkit 1.2: nobody reads the values
 
 
 def _unpack(module: nn.Module, state: Dict[str, Any], prefix: str, *_: Any) -> None:

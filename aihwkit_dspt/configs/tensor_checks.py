@@ -33,14 +33,16 @@ def require_numbers(
     """
     expected = "finite numbers" if shape is None else f"finite numbers of shape {list(shape)}"
     try:
-        given = torch.as_tensor(value).detach()
+        place = value.device if isinstance(value, Tensor) else "cpu"
+        given = torch.as_tensor(value, device=place).detach()
     except (TypeError, ValueError, RuntimeError, OverflowError):
         given = None
     if given is None or given.is_complex() or given.dtype is torch.bool:
         raise error(f"{name}={shown(value)} is not valid: pass {expected}")
     numbers = given if given.is_floating_point() else given.double()
     if not hasattr(value, "dtype"):
-        numbers = torch.as_tensor(value, dtype=torch.double)  # Python's numbers keep their digits
+        # Python's numbers keep their digits.
+        numbers = torch.as_tensor(value, dtype=torch.double, device=place)
     if shape is not None and list(numbers.shape) != list(shape):
         raise error(f"{name} has shape {list(numbers.shape)}: pass {expected}")
     if not bool(numbers.isfinite().all()):

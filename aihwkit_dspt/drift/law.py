@@ -70,7 +70,7 @@ class DriftLaw(NamedTuple):
         """
 
         def normal() -> Tensor:
-            return torch.randn(points.shape, generator=generator, dtype=points.dtype)
+            return torch.randn(points.shape, generator=generator, dtype=points.dtype, device="cpu")
 
         moved = self.trend * n_steps + self.wear * n_pulses
         moved = moved + expm1(-self.relaxation * n_steps) * (points - start)
@@ -78,6 +78,9 @@ class DriftLaw(NamedTuple):
             moved = moved + self.walk * sqrt(n_steps) * normal()
         if self.jump_rate > 0.0:
             once = -expm1(n_steps * log1p(-min(self.jump_rate, 1.0 - 1e-12)))
-            jumps = torch.rand(points.shape, generator=generator, dtype=points.dtype) < once
+            jumps = (
+                torch.rand(points.shape, generator=generator, dtype=points.dtype, device="cpu")
+                < once
+            )
             moved = moved + jumps * self.jump_std * normal()
         return moved

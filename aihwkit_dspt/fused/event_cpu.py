@@ -30,7 +30,7 @@ class CpuEvent:
         self.transfer = transfer
         out_size = transfer.stages.buffer.hidden.shape[1]
         # Of one event, which ends before another begins; nobody else sees them.
-        self._read = torch.zeros(1, out_size)
+        self._read = torch.zeros(1, out_size, dtype=torch.float32, device="cpu")
         self._steps = np.zeros((1, out_size), np.float32)
         self._values = self._read.numpy()
         self._law = np.array(line.law, np.float64)

@@ -18,7 +18,7 @@ _LOG2_NORMALS = 13
 def _normal_numbers() -> NDArray[np.float32]:
     """Return equally likely normal numbers: quantiles, of mean zero and variance one."""
     count = 2**_LOG2_NORMALS
-    middles = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    middles = (torch.arange(count, dtype=torch.float64, device="cpu") + 0.5) / count
     numbers = torch.special.ndtri(middles)
     values: NDArray[np.float32] = (numbers / numbers.std(unbiased=False)).float().numpy()
     return values
@@ -31,7 +31,7 @@ aihwkit's, which are taken from a table, too."""
 
 def new_seed() -> int:
     """Return a seed from torch's generator of the CPU."""
-    return int(torch.randint(2**62, ()).item())
+    return int(torch.randint(2**62, (), device="cpu").item())
 
 
 @compiled_inside

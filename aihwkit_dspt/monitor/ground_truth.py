@@ -75,7 +75,7 @@ def ground_truth(pipeline: Pipeline, link: Link) -> GroundTruth:
         ConfigError: if an array has a pulsed device that is not one of aihwkit's.
     """
     source = link.source
-    every = torch.full(pipeline.sizes(), torch.nan, dtype=torch.double)
+    every = torch.full(pipeline.sizes(), torch.nan, dtype=torch.double, device="cpu")
     if isinstance(source.device_config, PulsedDevice):
         every = symmetric_points(source.device_config, source.device_parameters()).values
     every = pipeline.oriented(every).flatten()

@@ -128,7 +128,7 @@ def filter_spectra(
     error = deviations.square().sum(1).sqrt() / fast_power.sum(1)
     error *= math.sqrt(n_samples / (n_samples - 1)) if n_samples > 1 else math.nan
     return FilterSpectra(
-        2.0 * math.pi / length * torch.arange(1, length // 2 + 1, dtype=torch.double),
+        2.0 * math.pi / length * torch.arange(1, length // 2 + 1, dtype=torch.double, device="cpu"),
         fast_power.mean(1),
         estimate_power.mean(1),
         attenuation,
@@ -151,9 +151,9 @@ def _after(values: Tensor, skip: int) -> Tensor:
 def _power(values: Tensor, length: int) -> Tensor:
     """Return the mean power of the cells of a line, ``[n_frequencies, n_segments * n_lines]``."""
     parts = values.unfold(0, length, max(length // 2, 1))  # the reads of a segment come last
-    window = torch.hann_window(length, dtype=torch.double)
+    window = torch.hann_window(length, dtype=torch.double, device="cpu")
     # One-sided: all frequencies but the last of an even length occur twice.
-    scale = torch.full((length // 2,), 2.0, dtype=torch.double)
+    scale = torch.full((length // 2,), 2.0, dtype=torch.double, device="cpu")
     if length % 2 == 0:
         scale[-1] = 1.0
     spectrum = torch.fft.rfft((parts - parts.mean(-1, keepdim=True)) * window)[..., 1:]

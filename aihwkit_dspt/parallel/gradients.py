@@ -186,7 +186,7 @@ class GradientExchange:
 
     def _share_norms(self, is_used: List[bool]) -> None:
         """Let the contexts of all ranks know the norm of the joint gradient of each array."""
-        norms = torch.zeros(len(self.tiles), dtype=torch.float64)
+        norms = torch.zeros(len(self.tiles), dtype=torch.float64, device="cpu")
         for index in self._owned(self.ranks.rank):
             if is_used[index]:
                 norms[index] = gradient_norm(self.tiles[index].analog_ctx)

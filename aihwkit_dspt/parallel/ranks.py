@@ -122,11 +122,11 @@ class Ranks:
 
     def broadcast_bytes(self, what: str, content: Optional[Tensor], source: int) -> Tensor:
         """Return the bytes that one rank has, which alone knows how many they are."""
-        own = torch.empty(0, dtype=torch.uint8) if content is None else content
-        length = torch.tensor([own.numel()])
+        own = torch.empty(0, dtype=torch.uint8, device="cpu") if content is None else content
+        length = torch.tensor([own.numel()], device="cpu")
         self.broadcast(what, length, source)
         if self.rank != source:
-            own = torch.empty(int(length), dtype=torch.uint8)
+            own = torch.empty(int(length), dtype=torch.uint8, device="cpu")
         self.broadcast(what, own, source)
         return own
 

@@ -76,7 +76,9 @@ class SharedArrays:
     def _collect_counts(self, what: str) -> None:
         """Let the owners count the vectors that other ranks have multiplied, too."""
         counters = [tile.tile.pipeline.counters for tile in self.tiles]
-        counts = torch.tensor([[each.forward_mvms, each.backward_mvms] for each in counters])
+        counts = torch.tensor(
+            [[each.forward_mvms, each.backward_mvms] for each in counters], device="cpu"
+        )
         totals = self.ranks.sum(what, counts).tolist()
         for count, total, owner in zip(counters, totals, self.owners):
             is_own = owner == self.ranks.rank

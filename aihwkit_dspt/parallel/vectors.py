@@ -67,7 +67,7 @@ def kind_of(pair: Pair) -> Kind:
 def to_bytes(pairs: Sequence[Pair]) -> Tensor:
     """Return pairs as one tensor of bytes, one after the other."""
     parts = [_bytes(value.to(d)) for x, d in pairs for value in (x, d)]
-    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.uint8)
+    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.uint8, device="cpu")
 
 
 def _bytes(values: Tensor) -> Tensor:

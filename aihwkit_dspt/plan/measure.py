@@ -75,10 +75,10 @@ def of_shape(model: nn.Module, input_shape: Sequence[int]) -> Dict[str, Signals]
     copied = deepcopy(model).eval()
     tiles = tracking_tiles(copied)
     before = {name: tile.tile.pipeline.counters.forward_mvms for name, tile in tiles.items()}
-    device = next(iter(tiles.values())).tile.pipeline.fast.weights.device
+    like = next(iter(tiles.values())).tile.pipeline.fast.weights
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
-            copied(torch.zeros(*input_shape, device=device))
+            copied(torch.zeros(*input_shape, dtype=like.dtype, device=like.device))
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             raise ArgumentError(
                 f"input_shape={shown(input_shape)} is not valid: the model does not take zeros of "

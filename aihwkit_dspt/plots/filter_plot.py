@@ -48,11 +48,11 @@ def filter_spectrum(spectra: FilterSpectra, ax: Optional[Axes] = None) -> Axes:
         (spectra.estimate, "Q, the estimate", COLOURS[0]),
     ):
         ax.plot(omega.tolist(), (power / reference).tolist(), color=colour, label=label)
-    fine = torch.linspace(0.0, math.pi, 400, dtype=torch.double)
+    fine = torch.linspace(0.0, math.pi, 400, dtype=torch.double, device="cpu")
     response = filter_response(spectra.eta, fine)
     label = rf"$|H|^2$, Lemma 3.10, $\eta$ = {spectra.eta:.3g}"
     ax.plot(fine.tolist(), response.tolist(), color="black", linestyle="--", label=label)
-    chosen = torch.linspace(0, len(omega) - 1, min(N_POINTS, len(omega))).long()
+    chosen = torch.linspace(0, len(omega) - 1, min(N_POINTS, len(omega)), device="cpu").long()
     ax.errorbar(
         omega[chosen].tolist(),
         spectra.attenuation[chosen].tolist(),

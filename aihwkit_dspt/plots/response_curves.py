@@ -90,9 +90,10 @@ def response_curves(device: PulsedDevice, ax: Optional[Axes] = None, n_cells: in
 def _cells(device: PulsedDevice, n_cells: int) -> list[Response]:
     """Return the response of each cell of an array of the device, as vectors ``[N_WEIGHTS]``."""
     cells = response(device, Crossbar(n_cells, 1, device).device_parameters())
-    return [cells.cells(torch.full((N_WEIGHTS,), index)) for index in range(n_cells)]
+    return [cells.cells(torch.full((N_WEIGHTS,), index, device="cpu")) for index in range(n_cells)]
 
 
 def _range(cell: Response) -> torch.Tensor:
     """Return weights from one bound to the other."""
-    return torch.lerp(cell.w_min, cell.w_max, torch.linspace(0, 1, N_WEIGHTS, dtype=torch.double))
+    parts = torch.linspace(0, 1, N_WEIGHTS, dtype=torch.double, device="cpu")
+    return torch.lerp(cell.w_min, cell.w_max, parts)

@@ -56,7 +56,9 @@ def sp_scatter(
     known = (~points.isnan()).nonzero().flatten()
     if len(known) == 0:
         raise TileError("no cell of the array has a symmetric point to draw")
-    known = known[torch.linspace(0, len(known) - 1, min(max_cells, len(known))).long()]
+    known = known[
+        torch.linspace(0, len(known) - 1, min(max_cells, len(known)), device="cpu").long()
+    ]
     points = points[known]
     estimate, low, high = (
         values.flatten()[known].double()

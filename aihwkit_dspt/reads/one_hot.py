@@ -45,7 +45,7 @@ class LineLaw(NamedTuple):
         """
         if law.ideal:
             return cls(1.0, 0.0, False, inf, law.out_scale)
-        plain, one = PlainProduct(law), torch.ones(1, 1)
+        plain, one = PlainProduct(law), torch.ones(1, 1, dtype=torch.float32, device="cpu")
         scale = plain.noise_scale(one, -1)
         value = plain.prepare(one, scale, -1).item()
         return cls(

@@ -14,7 +14,7 @@ from aihwkit_dspt.stages.uninterrupted import in_one_go
 
 def as_index(numbers: List[int], values: Tensor) -> Tensor:
     """Return numbers as an index of values; a list would make the host wait for a GPU."""
-    return tensor(numbers).to(values.device, non_blocking=True)
+    return tensor(numbers, device="cpu").to(values.device, non_blocking=True)
 
 
 class Chopper(Module):
@@ -133,7 +133,7 @@ class Chopper(Module):
             return list(indices)
         if not self.in_chop_random:
             return []
-        draws = rand(len(indices), generator=self.generator).tolist()
+        draws = rand(len(indices), generator=self.generator, device="cpu").tolist()
         return [line for line, draw in zip(indices, draws) if draw < self.in_chop_prob]
 
     def flip(self, flipped: List[int], *then: partial[Any]) -> None:
@@ -164,7 +164,7 @@ class Chopper(Module):
         """Return the outputs whose sign flips at the end of a sweep, drawn at random."""
         if not self.has_output:
             return []
-        draws = rand(len(self.out_sign), generator=self.generator)
+        draws = rand(len(self.out_sign), generator=self.generator, device="cpu")
         flipped: List[int] = (draws < self.out_chop_prob).nonzero().flatten().tolist()
         return flipped
 

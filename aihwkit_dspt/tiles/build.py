@@ -7,11 +7,12 @@ from dataclasses import replace
 from functools import partial
 from typing import List, Optional
 
-from aihwkit.exceptions import ConfigError
+from aihwkit.exceptions import ConfigError, TileError
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
 from aihwkit.simulator.configs.devices import IdealDevice
 from aihwkit.simulator.parameters.enums import RPUDataType
 from aihwkit.simulator.rpu_base import devices
+from torch import device as torch_device
 
 from aihwkit_dspt.configs.built import mark_built
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
@@ -63,8 +64,14 @@ def build_pipeline(
         data_type: data type of the simulation.
 
     Raises:
+        TileError: if there would be no cells.
         ConfigError: if the compound, or how it is read or pulsed, is not valid.
     """
+    if min(x_size, d_size) < 1:
+        raise TileError(
+            f"a tile with {x_size} inputs and {d_size} outputs has no cells: leave the layer "
+            "digital, or pass sizes of 1 and more"
+        )
     config = _checked(rpu_config, data_type)
     new_array = partial(Crossbar, x_size, d_size, data_type=data_type)
     model_io = rpu_config.forward, rpu_config.backward
@@ -87,7 +94,8 @@ def build_pipeline(
     mixed_array = slow
     if any(residual_scales(config)):
         mixed_array = new_array(IdealDevice(), *model_io)
-    links = _links(config, arrays, data_type)
+    with torch_device("cpu"):  # stages ask for no device; torch's default may be another
+        links = _links(config, arrays, data_type)
     fast_lr = FastLearningRate(config, fast.granularity, rpu_config.update.desired_bl)
     reads = ArrayReads(mixed_array, *model_io, config.read_mode)
     return Pipeline(config, arrays[::-1], links[::-1], fast_lr, mixed_array, reads)

@@ -156,4 +156,4 @@ def _number(extra: Extra, key: str) -> float:
 
 
 def _flags(extra: Extra, key: str) -> Tensor:
-    return tensor(extra[DEVICE + key], dtype=float32)
+    return tensor(extra[DEVICE + key], dtype=float32, device="cpu")

@@ -66,7 +66,7 @@ def chopper_seed(config: TrackingTransferCompound, number: int = 0) -> int:
     """
     if config.construction_seed != 0:
         return (int(config.construction_seed) + number * 2654435761) % 2**63
-    return int(randint(2**31 - 1, ()).item())
+    return int(randint(2**31 - 1, (), device="cpu").item())
 
 
 def reference_seed(config: TrackingTransferCompound, number: int = 0) -> int:

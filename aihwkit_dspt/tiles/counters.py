@@ -31,7 +31,7 @@ class OperationCounters:
         self.backward_mvms = 0
         self.calibration_pulses = 0
         self.slow_pulses: Union[float, Tensor] = 0.0
-        self.expected_coincidences = zeros((), dtype=float64)
+        self.expected_coincidences = zeros((), dtype=float64, device="cpu")
         self.estimates_coincidences = False
 
     def count_update_cycles(self, n_vectors: int) -> partial[None]:

@@ -81,7 +81,7 @@ class Crossbar:
         self.parameters_version = 0
         self.batched: Optional[BatchedPulses] = None
         self.cpp = create_cpp_tile(x_size, d_size, config)
-        self._bind(zeros(d_size, x_size, dtype=data_type.as_torch()))
+        self._bind(zeros(d_size, x_size, dtype=data_type.as_torch(), device="cpu"))
         self.granularity = cpp_granularity(self.cpp)
         self.pulse_granularity = self.granularity
         # Weak reference to the simulator tile that the array is a part of, if it is.

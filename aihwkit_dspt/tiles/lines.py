@@ -22,7 +22,7 @@ class LineAccess:
         self.most = most
         self.in_size = in_size
         self.columns = columns
-        self._impulse = zeros(0)
+        self._impulse = zeros(0, device="cpu")
         self._windows: Dict[Tuple[int, float], Tensor] = {}
 
     def one_hot(self, lines: slice, like: Tensor, height: float = 1.0) -> Tensor:

@@ -242,7 +242,7 @@ class Pipeline:
         As in aihwkit's C++ compounds: gradient pulses are made for the average granularity of all
         devices, everything else uses that of the one device.
         """
-        total = zeros((), dtype=self.fast.shared.dtype)
+        total = zeros((), dtype=self.fast.shared.dtype, device="cpu")
         for array in reversed(self.arrays):
             total += array.granularity
         self.fast.set_pulse_granularity(float(total / len(self.arrays)))

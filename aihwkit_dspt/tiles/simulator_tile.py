@@ -181,7 +181,7 @@ class TrackingSimulatorTile(SimulatorTile):
 
     def set_weights_uniform_random(self, bmin: float, bmax: float) -> None:
         """Set the mixed weight to uniform random numbers in ``[bmin, bmax]``."""
-        self.set_weights(empty(self.d_size, self.x_size).uniform_(bmin, bmax))
+        self.set_weights(empty(self.d_size, self.x_size, device="cpu").uniform_(bmin, bmax))
 
     @settled
     def set_reference(self, reference: Tensor, array: int = 0) -> None:

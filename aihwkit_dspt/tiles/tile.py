@@ -246,7 +246,7 @@ class TrackingTile(
     def _get_extra_parameters(self, pre_key: str, full_key: bool = False) -> Tuple[Any, Any]:
         """Return the parameters of the array that is read, and all of its state."""
         extra = self.tile.pipeline.mixed_array.cpp.dump_extra()
-        found = {key: tensor(value) for key, value in extra.items() if pre_key in key}
+        found = {key: tensor(value, device="cpu") for key, value in extra.items() if pre_key in key}
         names = {key: key.split(pre_key)[-1] for key in found}
         if full_key:
             return {(names[key], key): value for key, value in found.items()}, extra

@@ -46,7 +46,7 @@ class _SavedOnce:
         return getattr(self._tile, name)
 
     def get_hidden_parameters(self) -> Tensor:
-        return empty(0)
+        return empty(0, device="cpu")
 
     def dump_extra(self) -> Dict[str, Any]:
         extra: Dict[str, Any] = self._tile.dump_extra()
@@ -136,7 +136,7 @@ class TileState(TileSettings):
         super()._save_to_state_dict(state_dict, prefix, keep_vars)
         if not keep_vars and hasattr(self.analog_ctx, "_raw_data"):
             name = prefix + AnalogTileStateNames.CONTEXT
-            state_dict[name] = zeros(1).expand(self.analog_ctx.shape)
+            state_dict[name] = zeros(1, device="cpu").expand(self.analog_ctx.shape)
 
     def _load_from_state_dict(self, state_dict: Dict[str, Any], prefix: str, *args: Any) -> None:
         """Load a state dict, as torch does for every module.

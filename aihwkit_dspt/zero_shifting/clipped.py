@@ -117,10 +117,12 @@ def _pulse_by_pulse(
     for sent in range(0, n_pulses, block):
         n_now = min(block, n_pulses - sent)
         if schedule == "stochastic":
-            upwards = torch.rand((n_now, n_cells), generator=generator) < 0.5
+            upwards = torch.rand((n_now, n_cells), generator=generator, device="cpu") < 0.5
         else:
-            upwards = (torch.arange(n_now) % 2 == 0)[:, None]
-        normal = torch.randn((n_now, n_cells), generator=generator, dtype=weights.dtype)
+            upwards = (torch.arange(n_now, device="cpu") % 2 == 0)[:, None]
+        normal = torch.randn(
+            (n_now, n_cells), generator=generator, dtype=weights.dtype, device="cpu"
+        )
         factors = torch.where(upwards, factor[1], factor[0])
         offsets = torch.where(upwards, offset[1], offset[0])
         factors = torch.where(upwards, slope[1], slope[0]).mul(normal).add_(factors)
@@ -153,7 +155,7 @@ def _several_at_once(
     block = max(BLOCK // weights.numel(), 1)
     for sent in range(0, MAX_STEPS, block):
         shape = (min(block, MAX_STEPS - sent), weights.numel())
-        xi = torch.randn(shape, generator=generator, dtype=weights.dtype)
+        xi = torch.randn(shape, generator=generator, dtype=weights.dtype, device="cpu")
         for number, row in enumerate(xi.unbind(), start=sent):
             if number % STEPS_OF_LIKE_NOISE == 0 or number == sent:
                 std = step.noise(weights).clamp_(min=0.0).sqrt_()
@@ -173,6 +175,6 @@ def _drawn(
     weights: Tensor,
     generator: Optional[torch.Generator],
 ) -> Tensor:
-    xi = torch.randn(weights.shape, generator=generator, dtype=weights.dtype)
+    xi = torch.randn(weights.shape, generator=generator, dtype=weights.dtype, device="cpu")
     std = step.noise(weights).clamp_(min=0.0).sqrt_()
     return torch.addcmul(step.B, step.A, weights).addcmul_(std, xi).clamp_(cells.w_min, cells.w_max)

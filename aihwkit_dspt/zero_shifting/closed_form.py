@@ -52,13 +52,13 @@ def closed_form(
     weights = weights.double()
     up, down = one_pulse(cells, upwards=True), one_pulse(cells, upwards=False)
     if schedule == "cyclic":
-        moments = up.then(down).power(torch.tensor(n_pulses // 2))
+        moments = up.then(down).power(torch.tensor(n_pulses // 2, device="cpu"))
         if n_pulses % 2 == 1:
             moments = moments.then(up)
     else:
-        moments = fair_choice(up, down).power(torch.tensor(n_pulses))
+        moments = fair_choice(up, down).power(torch.tensor(n_pulses, device="cpu"))
     mean, variance = moments.apply(weights, torch.zeros_like(weights))
-    noise = torch.randn(weights.shape, generator=generator, dtype=weights.dtype)
+    noise = torch.randn(weights.shape, generator=generator, dtype=weights.dtype, device="cpu")
     result = mean + variance.clamp(min=0.0).sqrt() * noise
 
     near_bound = _comes_near_bound(cells, up, down, weights, mean, n_pulses, schedule)

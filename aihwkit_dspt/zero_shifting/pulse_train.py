@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable, Iterator, Optional, Tuple
 
 import torch
@@ -15,7 +16,11 @@ CELL_PULSES_PER_CALL = 2**24
 # Numbers in one input tensor of a C++ call, which bounds the memory.
 NUMBERS_PER_CALL = 2**22
 # Byte to eight signs: much faster than drawing each sign (0.12 ms for 512x512, 2 % of a pulse).
-_SIGNS = ((torch.arange(256)[:, None] >> torch.arange(8)) & 1).float() * 2.0 - 1.0
+_OCTETS = torch.arange(256, device="cpu")
+_SIGNS = ((_OCTETS[:, None] >> _OCTETS[:8]) & 1).to(torch.float32) * 2.0 - 1.0
+# What a C++ tile of the CPU takes, whatever torch's defaults are.
+_ones = partial(torch.ones, dtype=torch.float32, device="cpu")
+_zeros = partial(torch.zeros, dtype=torch.float32, device="cpu")
 
 Batch = Tuple[Tensor, Tensor, int]
 
@@ -101,9 +106,9 @@ def _cyclic(d_size: int, x_size: int, n_pulses: int) -> Iterator[Batch]:
     """Yield batches of up, down, up, ... on all cells."""
     longest = min(CELL_PULSES_PER_CALL // (d_size * x_size), NUMBERS_PER_CALL // (d_size + x_size))
     longest = 2 * max(min(longest, n_pulses + 1) // 2, 1)
-    x_input = torch.ones(longest, x_size)
+    x_input = _ones(longest, x_size)
     # Positive products decrease the weight.
-    d_input = torch.ones(longest, d_size)
+    d_input = _ones(longest, d_size)
     d_input[::2] = -1.0
     for sent in range(0, n_pulses, longest):
         n_now = min(longest, n_pulses - sent)
@@ -119,13 +124,13 @@ def _stochastic(
         for _ in range(n_pulses):
             for start in range(0, d_size, n_rows):
                 stop = min(start + n_rows, d_size)
-                rows = torch.zeros(stop - start, d_size)
-                rows[torch.arange(stop - start), torch.arange(start, stop)] = 1.0
+                rows = _zeros(stop - start, d_size)
+                rows[:, start:stop].fill_diagonal_(1.0)
                 yield _draw_signs(stop - start, x_size, generator), rows, int(stop == d_size)
         return
     together = min(CELL_PULSES_PER_CALL // 64 // (d_size * x_size), n_pulses)
     together = max(min(together, NUMBERS_PER_CALL // (d_size * max(d_size, x_size))), 1)
-    rows = torch.eye(d_size).repeat(together, 1)
+    rows = _ones(d_size).diag().repeat(together, 1)
     for sent in range(0, n_pulses, together):
         n_now = min(together, n_pulses - sent)
         yield _draw_signs(n_now * d_size, x_size, generator), rows[: n_now * d_size], n_now
@@ -134,6 +139,8 @@ def _stochastic(
 def _draw_signs(n_rows: int, n_columns: int, generator: Optional[torch.Generator]) -> Tensor:
     """Return fair signs, ``[n_rows, n_columns]`` of +-1."""
     n_signs = n_rows * n_columns
-    words = torch.randint(-(2**63), 2**63 - 1, (-(-n_signs // 64),), generator=generator)
+    words = torch.randint(
+        -(2**63), 2**63 - 1, (-(-n_signs // 64),), generator=generator, device="cpu"
+    )
     octets = words.view(torch.uint8).int()
     return _SIGNS.index_select(0, octets).view(-1)[:n_signs].view(n_rows, n_columns)

@@ -142,7 +142,9 @@ class PulsedArray:
         if not self.has_write_noise:
             return persistent
         std = float(self.device.write_noise_std) * self.cells.dw_min
-        noise = torch.randn(persistent.shape, generator=generator, dtype=persistent.dtype)
+        noise = torch.randn(
+            persistent.shape, generator=generator, dtype=persistent.dtype, device="cpu"
+        )
         return persistent.add(noise, alpha=std)
 
     def store(self, persistent: Tensor, visible: Tensor) -> None:

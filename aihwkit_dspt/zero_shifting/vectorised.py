@@ -45,7 +45,7 @@ def simulate_pulses(
     for pulse in range(n_pulses):
         noise.normal_(generator=generator)
         if schedule == "stochastic":
-            upwards = torch.rand(weights.shape, generator=generator) < 0.5
+            upwards = torch.rand(weights.shape, generator=generator, device="cpu") < 0.5
             step = torch.where(
                 upwards,
                 cells.q_plus(weights) + cells.sigma_plus(weights) * noise,
