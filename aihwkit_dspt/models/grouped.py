@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Sequence
+from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
 import torch
+from aihwkit.simulator.tiles.module import TileModule
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from aihwkit_dspt.models import kept
+from aihwkit_dspt.models.other_convolution import OtherConvolution
+from aihwkit_dspt.models.shown import Shown
+from aihwkit_dspt.models.shown_weight import ShownWeight
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-class GroupedConv(nn.Module):
+class GroupedConv(OtherConvolution):
     """A convolution of groups as one convolution for each of them.
 
     Args:
@@ -23,7 +27,7 @@ class GroupedConv(nn.Module):
     """
 
     def __init__(self, module: _ConvNd) -> None:
-        super().__init__()
+        super().__init__(module)
         self.channel_dim = -1 - len(module.kernel_size)
         n_in, n_out = module.in_channels // module.groups, module.out_channels // module.groups
         self.parts = nn.ModuleList()
@@ -50,8 +54,41 @@ class GroupedConv(nn.Module):
         outputs = [part(each, *args) for part, each in zip(self.parts, inputs)]
         return torch.cat(outputs, self.channel_dim)
 
+    @property
+    def weight(self) -> Tensor:
+        """Weights of all groups, to look at."""
+        weights: List[Any] = [part.weight for part in self.parts]
+        if any(not isinstance(each, Shown) for each in weights):
+            return torch.cat(weights)
+        shape = (sum(map(len, weights)), *weights[0].shape[1:])
+        return ShownWeight(_Groups(self.parts), shape, weights[0].dtype, turned=None)
 
-class PaddedConv(nn.Module):
+    @property
+    def bias(self) -> Optional[Tensor]:
+        """Bias of all groups, to look at and to compute with."""
+        biases: List[Any] = [part.bias for part in self.parts]
+        return None if any(each is None for each in biases) else torch.cat(biases)
+
+
+class _Groups:
+    """The layers of all groups, asked as if they were one analog layer."""
+
+    def __init__(self, parts: nn.ModuleList) -> None:
+        self.parts = parts
+
+    def get_weights(self) -> Tuple[Tensor, None]:
+        """Return a copy of the weights that the arrays hold."""
+        weights: List[Any] = [part.weight for part in self.parts]
+        return torch.cat([each.detach() for each in weights]), None
+
+    def analog_tiles(self) -> Iterator[Any]:
+        """Yield the tiles of all groups."""
+        for part in self.parts.modules():
+            if isinstance(part, TileModule):
+                yield part
+
+
+class PaddedConv(OtherConvolution):
     """A convolution that gets its input padded.
 
     Args:
@@ -60,7 +97,7 @@ class PaddedConv(nn.Module):
     """
 
     def __init__(self, module: _ConvNd, pads: List[int]) -> None:
-        super().__init__()
+        super().__init__(module)
         self.pads = pads
         self.n_dims = len(module.kernel_size)
         self.mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
@@ -73,6 +110,16 @@ class PaddedConv(nn.Module):
         padded = functional.pad(x if batched else x.unsqueeze(0), self.pads, self.mode)
         output: Tensor = self.conv(padded)
         return output if batched else output.squeeze(0)
+
+    @property
+    def weight(self) -> Tensor:
+        """Weights, to look at."""
+        return self.conv.weight  # type: ignore[no-any-return]
+
+    @property
+    def bias(self) -> Optional[Tensor]:
+        """Bias, to look at and to compute with."""
+        return self.conv.bias  # type: ignore[no-any-return]
 
 
 def padding_of(module: _ConvNd) -> List[int]:

@@ -63,7 +63,8 @@ def keep_hooks(module: nn.Module, replacement: nn.Module) -> None:
 def keep_layer(layer: nn.Module, analog: AnalogLayerBase) -> None:
     """Give an analog layer what aihwkit's conversion leaves out of the digital one.
 
-    That is its mode, its hooks, whether weight and bias are frozen, and a ``weight`` to look at.
+    That is its mode, its hooks, attributes of its own, whether weight and bias are frozen, and a
+    ``weight`` and a ``bias`` to look at.
 
     Args:
         layer: the digital layer.
@@ -77,4 +78,7 @@ def keep_layer(layer: nn.Module, analog: AnalogLayerBase) -> None:
         is_bias = name.rpartition(".")[2] == "bias"
         source = bias if bias is not None and is_bias else weight
         value.requires_grad_(source.requires_grad)
+    for name, value in vars(layer).items():
+        if not name.startswith("_"):
+            analog.__dict__.setdefault(name, value)
     show_weight(analog, weight.shape)

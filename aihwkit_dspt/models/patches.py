@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any, List, Optional, Sequence
+from typing import Any, List, Optional
 
 from aihwkit.exceptions import ArgumentError
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from aihwkit_dspt.models import kept
 from aihwkit_dspt.models.grouped import padding_of
+from aihwkit_dspt.models.other_convolution import OtherConvolution
 
 
-class PatchConv(nn.Module):
+class PatchConv(OtherConvolution):
     """A convolution as a linear layer that sees each patch of the input.
 
     Args:
@@ -22,9 +23,8 @@ class PatchConv(nn.Module):
     """
 
     def __init__(self, module: _ConvNd) -> None:
-        super().__init__()
-        self.kernel_size, self.stride = module.kernel_size, module.stride
-        self.dilation, self.pads = module.dilation, padding_of(module)
+        super().__init__(module)
+        self.pads = padding_of(module)
         self.linear = kept.linear(module.weight.flatten(1), module.bias, module.weight, module.bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,8 +43,19 @@ class PatchConv(nn.Module):
         output: Tensor = self.linear(patches)
         return output.movedim(-1, -1 - n_dims)
 
+    @property
+    def weight(self) -> Tensor:
+        """Weights in torch's shape, to look at."""
+        sizes = (self.out_channels, self.in_channels, *self.kernel_size)
+        return self.linear.weight.view(sizes)
 
-class PatchConvTranspose(nn.Module):
+    @property
+    def bias(self) -> Optional[Tensor]:
+        """Bias, to look at and to compute with."""
+        return self.linear.bias
+
+
+class PatchConvTranspose(OtherConvolution):
     r"""A transposed convolution as a linear layer that makes a patch of each vector.
 
     .. math:: y_{s i + d k} \mathrel{+}= W_k\, x_i
@@ -56,11 +67,7 @@ class PatchConvTranspose(nn.Module):
     """
 
     def __init__(self, module: _ConvTransposeNd) -> None:
-        super().__init__()
-        self.kernel_size, self.stride = module.kernel_size, module.stride
-        self.padding: Sequence[int] = module.padding  # type: ignore[assignment]
-        self.dilation, self.output_padding = module.dilation, module.output_padding
-        self.out_channels = module.out_channels
+        super().__init__(module)
         self.linear = kept.linear(module.weight.flatten(1).t(), None, module.weight)
         self.bias = module.bias
 
@@ -94,6 +101,12 @@ class PatchConvTranspose(nn.Module):
         if self.bias is not None:
             output = output + self.bias.view(-1, *[1] * n_dims)
         return output if batched else output.squeeze(0)
+
+    @property
+    def weight(self) -> Tensor:
+        """Weights in torch's shape, to look at."""
+        sizes = (self.in_channels, self.out_channels, *self.kernel_size)
+        return self.linear.weight.t().reshape(sizes)
 
     def _crop(self, whole: List[int], output_size: Optional[List[int]]) -> List[int]:
         """Return what is cut off (negative) or added, from the last dimension on."""

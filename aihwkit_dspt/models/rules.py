@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Set
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from aihwkit.nn.conversion import _DEFAULT_CONVERSION_MAP
 from torch import nn
@@ -99,6 +99,11 @@ def transposed_linear(module: Any, name: str, plan: Plan) -> nn.Module:
     return kept.linear(module.weight.t(), module.bias, module.weight, module.bias)
 
 
+def same_linear(module: Any, name: str, plan: Plan) -> nn.Module:
+    """Write a linear layer of another library, whose forward is torch's in other words."""
+    return kept.linear(module.weight, module.bias, module.weight, module.bias)
+
+
 def _require_few_groups(module: _ConvNd, plan: Plan) -> None:
     if module.groups > plan.max_groups:
         raise StaysDigital(
@@ -121,12 +126,22 @@ RULES: Dict[type, Rule] = {
 """Kind of layer -> its rule; subclasses that have its forward are of its kind."""
 
 
+OF_LIBRARIES: Dict[Tuple[str, str], Rule] = {
+    ("transformers.pytorch_utils", "Conv1D"): transposed_linear,
+    ("transformers.models.falcon.modeling_falcon", "FalconLinear"): same_linear,
+    ("timm.layers.linear", "Linear"): same_linear,
+}
+"""Module and name of a class -> its rule, if anybody uses the library."""
+
+
 def rules() -> Dict[type, Rule]:
-    """Return the rules, with that of Hugging Face's ``Conv1D`` if anybody uses the package."""
-    hugging_face = sys.modules.get("transformers.pytorch_utils")
-    if hugging_face is None:
-        return RULES
-    return {**RULES, hugging_face.Conv1D: transposed_linear}
+    """Return the rules, with those of the libraries that are in use."""
+    found = {
+        getattr(sys.modules[module], name): rule
+        for (module, name), rule in OF_LIBRARIES.items()
+        if hasattr(sys.modules.get(module), name)
+    }
+    return {**RULES, **found}
 
 
 def kind_of(module: nn.Module) -> Optional[type]:

@@ -2,73 +2,105 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Sequence, Tuple
 
 import torch
-from aihwkit.exceptions import TileError
 from aihwkit.nn.modules.base import AnalogLayerBase
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_map
+from torch.utils._pytree import tree_map
 
-OF_SHAPE = {
-    *("__get__:dtype", "__get__:grad", "__get__:grad_fn", "__get__:is_leaf", "__get__:is_meta"),
-    *("__get__:is_quantized", "__get__:is_sparse", "__get__:itemsize", "__get__:layout"),
-    *("__get__:names", "__get__:nbytes", "__get__:ndim", "__get__:requires_grad"),
-    *("__get__:shape", "__len__", "stride", "is_contiguous", "storage_offset", "dim", "size"),
-    *("element_size", "is_complex", "is_floating_point", "is_signed", "nelement", "numel"),
+from aihwkit_dspt.models.products import PRODUCTS, product
+from aihwkit_dspt.models.shown import (
+    OF_DEVICE,
+    OF_SHAPE,
+    OF_TRAINING,
+    Shown,
+    name_of,
+    refuse_writes,
+)
+from aihwkit_dspt.models.shown_bias import show_bias
+
+TURNS = {
+    *("t", "__get__:T", "__get__:mT", "__get__:H", "__get__:mH", "adjoint"),
+    *("transpose", "swapaxes", "swapdims", "permute", "movedim"),
 }
-"""What can be said without the layer."""
+"""Views of a matrix that are its transpose, if its two dimensions are exchanged."""
 
-OF_DEVICE = {
-    *("__get__:device", "__get__:is_cpu", "__get__:is_cuda", "get_device", "empty_like"),
-    *("ones_like", "zeros_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_empty"),
-    *("new_ones", "new_full", "new_tensor"),
+CASTS = {"to", "float", "half", "bfloat16", "type_as"}
+"""Views with another data type."""
+
+SAME = {"contiguous", *CASTS}
+"""Views in which each weight stays at its place."""
+
+VIEWS = {
+    *TURNS,
+    *SAME,
+    *("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "expand", "__getitem__"),
+    *("chunk", "split", "tensor_split", "unbind", "narrow", "select"),
 }
-"""What can be said from the device of the layer, without values."""
-
-PRODUCTS = {
-    *("linear", "bilinear", "embedding", "multi_head_attention_forward", "einsum", "tensordot"),
-    *("matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "mv", "addmm", "addmv", "baddbmm"),
-    *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
-}
-"""What the array of the layer does, and learns from."""
-
-IN_PLACE = {
-    *("__set__", "__setitem__", "__delete__", "__iadd__", "__isub__", "__imul__", "__ifloordiv__"),
-    *("__itruediv__", "__imod__", "__ipow__", "__iand__", "__ior__", "__ixor__", "__idiv__"),
-}
-"""Writing operations without an underscore at the end."""
+"""What shows the same weights in another way."""
 
 
-class ShownWeight(Tensor):
+class View(NamedTuple):
+    """A way to look at a tensor."""
+
+    func: Callable[..., Any]
+    args: Tuple[Any, ...]
+    kwargs: Dict[str, Any]
+    part: Optional[int]
+    """Which of several tensors that ``func`` returns, ``None`` for one."""
+
+    def of(self, values: Tensor) -> Tensor:
+        """Return what is seen of values."""
+        seen = self.func(values, *self.args, **self.kwargs)
+        return seen if self.part is None else seen[self.part]  # type: ignore[no-any-return]
+
+
+class ShownWeight(Shown):
     """The weights of an analog layer, to look at.
 
     The weights are in the arrays of the layer. Other code reads data type, device and shape of
     ``layer.weight``, and sometimes its values: these are the ones that are in use at that time,
     without a gradient. Nothing is kept here.
 
-    What would look like training or multiplying with the weights and be none is refused: writing
-    into them, and products, in which the arrays would have no part.
+    Some models multiply with the weight of a layer in place of calling the layer. The product of a
+    vector with all weights is what the layer does, so the layer is called, and learns from it. What
+    would look like training or multiplying with the weights and be none is refused: writing into
+    them, and other products, in which the arrays would have no part. A transpose, a part or another
+    shape of the weights is shown in the same way.
 
     Args:
         layer: the analog layer.
-        shape: shape of the weights of the digital layer.
+        shape: shape of the weights, or of what is seen of them.
         dtype: data type of the tiles, if the layer cannot be asked.
+        views: how the weights are seen.
+        turned: whether a matrix of all weights is seen from its other side; ``None`` if it is
+            no such matrix.
 
     Raises:
-        TileError: when it is written to or multiplied with.
+        TileError: when it is written to or multiplied with in another way.
     """
 
     _layer: AnalogLayerBase
+    _whole: Tuple[int, ...]
+    _views: Tuple[View, ...]
+    _turned: Optional[bool]
 
     @staticmethod
     def __new__(
-        cls, layer: AnalogLayerBase, shape: Sequence[int], dtype: Optional[torch.dtype] = None
+        cls,
+        layer: AnalogLayerBase,
+        shape: Sequence[int],
+        dtype: Optional[torch.dtype] = None,
+        whole: Optional[Sequence[int]] = None,
+        views: Tuple[View, ...] = (),
+        turned: Optional[bool] = False,
     ) -> ShownWeight:
         """Return a tensor without memory of its own."""
         dtype = dtype or next(layer.analog_tiles()).get_dtype()
         shown: ShownWeight = torch.empty(1, dtype=dtype).expand(*shape).as_subclass(cls)
-        shown._layer = layer
+        shown._layer, shown._whole = layer, tuple(shape if whole is None else whole)
+        shown._views, shown._turned = views, turned
         return shown
 
     @classmethod
@@ -81,60 +113,75 @@ class ShownWeight(Tensor):
     ) -> Any:
         """Answer from the arrays of the layer."""
         kwargs = kwargs or {}
-        name = _name_of(func)
+        name = name_of(func)
         if name == "__get__:data":
             return args[0]
-        if name in OF_SHAPE:
+        if name in OF_SHAPE or name in OF_TRAINING:
             return super().__torch_function__(func, types, args, kwargs)  # type: ignore[no-untyped-call]
-        _refuse(name, args, kwargs)
+        refuse_writes(name, args, kwargs)
+        if name in PRODUCTS:
+            return product(name, args, kwargs)
+        if name in VIEWS and args and isinstance(args[0], ShownWeight):
+            seen = args[0]._seen(name, func, args[1:], kwargs)
+            if seen is not None:
+                return seen
         read = _without_values if name in OF_DEVICE else _values
         args, kwargs = tree_map(read, args), tree_map(read, kwargs)
         return func(*args, **kwargs)
 
+    def _seen(self, name: str, func: Any, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Any:
+        """Return what another view shows, ``None`` if it is none of the same memory and device."""
+        empty = torch.empty(self.shape, dtype=self.dtype, device="meta")
+        try:
+            made = func(empty, *args, **kwargs)
+        except (NotImplementedError, RuntimeError, IndexError, TypeError):
+            return None  # with values it works, or says why not
+
+        def show(each: Tensor, part: Optional[int]) -> ShownWeight:
+            views = (*self._views, View(func, args, kwargs, part))
+            turned = self._turned if each.dim() == 2 else None
+            if name in TURNS and turned is not None:
+                turned = turned is not _exchanges(func, args, kwargs)
+            elif name not in SAME and name not in TURNS:
+                turned = None
+            return ShownWeight(self._layer, each.shape, each.dtype, self._whole, views, turned)
+
+        if isinstance(made, Tensor):
+            return show(made, None) if made.is_meta else None
+        return tuple(show(each, part) for part, each in enumerate(made))
+
+    @property
+    def _is_cast(self) -> bool:
+        return any(view.func.__name__ in CASTS for view in self._views)
+
     def __deepcopy__(self, memo: Dict[int, Any]) -> ShownWeight:
         # The layer is being copied, or its copy would show this layer's weights.
-        return ShownWeight(memo.get(id(self._layer), self._layer), self.shape, self.dtype)
+        layer = memo.get(id(self._layer), self._layer)
+        return ShownWeight(layer, self.shape, self.dtype, self._whole, self._views, self._turned)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
+        if self._views:
+            return _values(self).__reduce_ex__(protocol)
         return ShownWeight, (self._layer, tuple(self.shape), self.dtype)
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"weight of {type(self._layer).__name__}, shape {list(self.shape)}"
 
 
+def _exchanges(func: Any, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> bool:
+    """Whether a view of a matrix exchanges its dimensions."""
+    return bool(func(torch.empty(2, 3, device="meta"), *args, **kwargs).shape == (3, 2))
+
+
 def show_weight(layer: AnalogLayerBase, shape: Sequence[int]) -> None:
-    """Let an analog layer show its weights as ``layer.weight``.
+    """Let an analog layer show its weights as ``layer.weight``, and its bias as ``layer.bias``.
 
     Args:
         layer: the analog layer.
         shape: shape of the weights of the digital layer.
     """
     layer.weight = ShownWeight(layer, shape)
-
-
-def _name_of(func: Any) -> str:
-    """Return the name of a function; those of attributes say which one is asked for."""
-    name: str = getattr(func, "__name__", "")
-    return f"{name}:{getattr(func.__self__, '__name__', '')}" if name == "__get__" else name
-
-
-def _refuse(name: str, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
-    """Raise ``TileError`` for an operation that would have no effect on the arrays."""
-    writes = name in IN_PLACE or (name.endswith("_") and not name.endswith("__"))
-    # torch.nn.init hands its tensor on by name
-    written = args[:1] or kwargs.get("tensor") if writes else None
-    targets = tree_flatten((written, kwargs.get("out")))[0]
-    if any(isinstance(target, ShownWeight) for target in targets):
-        what = "an assignment" if name == "__set__" else name
-        raise TileError(
-            f"{what} would not reach the arrays of an analog layer, whose weight only shows what "
-            "they hold: pass new weights to layer.set_weights(weight, bias)"
-        )
-    if name in PRODUCTS:
-        raise TileError(
-            f"{name} with the weight of an analog layer would neither use its arrays nor train "
-            "them: call the layer, or take weight.detach(), which is a digital copy"
-        )
+    show_bias(layer)
 
 
 def _values(item: Any) -> Any:
@@ -142,7 +189,10 @@ def _values(item: Any) -> Any:
     if not isinstance(item, ShownWeight):
         return item
     weight: Tensor = item._layer.get_weights()[0]
-    return weight.detach().reshape(item.shape).to(_device(item)).clone()
+    values = weight.detach().reshape(item._whole).to(_device(item)).clone()
+    for view in item._views:
+        values = view.of(values)
+    return values
 
 
 def _without_values(item: Any) -> Any:

@@ -1,0 +1,57 @@
+"""What code of others asks of the tensors that an analog layer shows."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+from aihwkit.exceptions import TileError
+from torch import Tensor
+from torch.utils._pytree import tree_flatten
+
+OF_SHAPE = {
+    *("__get__:dtype", "__get__:is_meta", "__get__:is_quantized", "__get__:is_sparse"),
+    *("__get__:itemsize", "__get__:layout", "__get__:names", "__get__:nbytes", "__get__:ndim"),
+    *("__get__:shape", "__len__", "stride", "is_contiguous", "storage_offset", "dim", "size"),
+    *("element_size", "is_complex", "is_floating_point", "is_signed", "nelement", "numel"),
+}
+"""What can be said without the layer."""
+
+OF_TRAINING = {"__get__:grad", "__get__:grad_fn", "__get__:is_leaf", "__get__:requires_grad"}
+"""What says whether and how something is trained."""
+
+OF_DEVICE = {
+    *("__get__:device", "__get__:is_cpu", "__get__:is_cuda", "get_device", "empty_like"),
+    *("ones_like", "zeros_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_empty"),
+    *("new_ones", "new_full", "new_tensor"),
+}
+"""What can be said from the device of the layer, without values."""
+
+IN_PLACE = {
+    *("__set__", "__setitem__", "__delete__", "__iadd__", "__isub__", "__imul__", "__ifloordiv__"),
+    *("__itruediv__", "__imod__", "__ipow__", "__iand__", "__ior__", "__ixor__", "__idiv__"),
+}
+"""Writing operations without an underscore at the end."""
+
+
+class Shown(Tensor):
+    """A tensor without memory of its own that shows what an analog layer holds."""
+
+
+def name_of(func: Any) -> str:
+    """Return the name of a function; those of attributes say which one is asked for."""
+    name: str = getattr(func, "__name__", "")
+    return f"{name}:{getattr(func.__self__, '__name__', '')}" if name == "__get__" else name
+
+
+def refuse_writes(name: str, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
+    """Raise ``TileError`` for an operation that would write and not reach the layer."""
+    writes = name in IN_PLACE or (name.endswith("_") and not name.endswith("__"))
+    # torch.nn.init hands its tensor on by name
+    written = args[:1] or kwargs.get("tensor") if writes else None
+    targets = tree_flatten((written, kwargs.get("out")))[0]
+    if any(isinstance(target, Shown) for target in targets):
+        what = "an assignment" if name == "__set__" else name
+        raise TileError(
+            f"{what} would not reach the arrays of an analog layer, whose weight and bias only "
+            "show what the layer holds: pass new ones to layer.set_weights(weight, bias)"
+        )
