@@ -12,17 +12,18 @@ from aihwkit_dspt.fused.pulses_cpu import (
     Singles,
     Words,
     active_lines,
-    pulsed,
+    noisy,
     pulsed_at_once,
+    pulsed_by_word,
 )
-from aihwkit_dspt.fused.random_bits import advance, count_ones, normal, stream
+from aihwkit_dspt.fused.random_bits import count_ones, stream
 
 SMALLEST = np.float32(1e-6)
 """Part of a step by which a pulse changes it, below which more words are not worth while."""
 
 
 @compiled
-def pulse_fine_cells(  # noqa: PLR0912
+def pulse_fine_cells(
     weights: Singles,
     visible: Singles,
     cells: Singles,
@@ -84,27 +85,20 @@ def pulse_fine_cells(  # noqa: PLR0912
                         cell, shared, weight, variance, n_unlike, n_pulses - n_unlike
                     )
                     if not done and variance > np.float32(0.0):
-                        state, bits = advance(state)
-                        weight += np.sqrt(variance) * normal(bits, normals)
+                        weight, state = noisy(weight, np.sqrt(variance), state, normals)
                         variance = np.float32(0.0)
                     for word in range(end if done else begin, end):
-                        left = x_pulses[column, word] & d_pulses[row, word]
-                        unlike = left & (x_signs[column, word] ^ d_signs[row, word])
-                        while left != uint64(0):
-                            one = left & (~left + uint64(1))
-                            state, bits = advance(state)
-                            # A product of inputs above zero decreases the weight, as in SGD.
-                            is_up = (unlike & one) != uint64(0)
-                            weight = pulsed(0, cell, shared, weight, is_up, bits, normals)
-                            left ^= one
+                        both = x_pulses[column, word] & d_pulses[row, word]
+                        unlike = x_signs[column, word] ^ d_signs[row, word]
+                        weight, state = pulsed_by_word(
+                            0, cell, shared, weight, both, unlike, state, normals
+                        )
                     begin = end
                 if n_all == 0:
                     continue
                 if variance > np.float32(0.0):
-                    state, bits = advance(state)
-                    weight += np.sqrt(variance) * normal(bits, normals)
+                    weight, state = noisy(weight, np.sqrt(variance), state, normals)
                 weights[row, column] = weight
                 if write_noise > 0.0:
-                    state, bits = advance(state)
-                    shown = np.float32(write_noise) * normal(bits, normals)
-                    visible[row, column] = weight + shown
+                    shown, state = noisy(weight, np.float32(write_noise), state, normals)
+                    visible[row, column] = shown

@@ -9,8 +9,8 @@ from numba import uint64
 from numpy.typing import NDArray
 
 from aihwkit_dspt.fused.compiled import compiled
-from aihwkit_dspt.fused.pulses_cpu import Singles, pulsed, pulsed_at_once
-from aihwkit_dspt.fused.random_bits import advance, normal, stream
+from aihwkit_dspt.fused.pulses_cpu import Singles, noisy, pulsed, pulsed_at_once
+from aihwkit_dspt.fused.random_bits import advance, stream
 
 Numbers = NDArray[np.int64]
 
@@ -96,14 +96,12 @@ def pulse_lines(
                     cell, shared, weight, variance, n_up, n_down
                 )
             if variance > np.float32(0.0):
-                state, bits = advance(state)
-                weight += np.sqrt(variance) * normal(bits, normals)
+                weight, state = noisy(weight, np.sqrt(variance), state, normals)
             if not done:
                 for _ in range(n_pulses):
                     state, bits = advance(state)
                     weight = pulsed(kind, cell, shared, weight, is_up, bits, normals)
             weights[row, column] = weight
             if write_noise > 0.0:
-                state, bits = advance(state)
-                shown = np.float32(write_noise) * normal(bits, normals)
-                visible[row, column] = weight + shown
+                shown, state = noisy(weight, np.float32(write_noise), state, normals)
+                visible[row, column] = shown

@@ -126,6 +126,37 @@ def pulsed_at_once(
     return True, weight + (ups * up - downs * down) * gain, spread
 
 
+@compiled_inside
+def pulsed_by_word(
+    kind: int,
+    cell: Singles,
+    shared: Singles,
+    weight: Any,
+    both: Any,
+    unlike: Any,
+    state: Any,
+    normals: Singles,
+) -> Tuple[Any, Any]:
+    """Return the weight of a cell after the pulses of a word, one by one, and the next state.
+
+    A product of inputs above zero decreases the weight, as in SGD: pulses of unlike signs go up.
+    """
+    while both != uint64(0):
+        one = both & (~both + uint64(1))
+        state, bits = advance(state)
+        is_up = (unlike & one) != uint64(0)
+        weight = pulsed(kind, cell, shared, weight, is_up, bits, normals)
+        both ^= one
+    return weight, state
+
+
+@compiled_inside
+def noisy(weight: Any, noise: Any, state: Any, normals: Singles) -> Tuple[Any, Any]:
+    """Return a weight with normal noise of a standard deviation, and the next state."""
+    state, bits = advance(state)
+    return weight + noise * normal(bits, normals), state
+
+
 @compiled
 def active_lines(pulses: Words, first: Any, last: Any, found: Words) -> int:
     """Find the lines with a pulse in some words; return their number."""
@@ -185,22 +216,17 @@ def pulse_cells(
                 cell, weight = cells[row, column], weights[row, column]
                 is_pulsed = False
                 for word in range(start, stop):
-                    left = x_pulses[column, word] & d_pulses[row, word]
-                    if left == uint64(0):
+                    both = x_pulses[column, word] & d_pulses[row, word]
+                    if both == uint64(0):
                         continue
                     is_pulsed = True
-                    unlike = left & (x_signs[column, word] ^ d_signs[row, word])
-                    while left != uint64(0):
-                        one = left & (~left + uint64(1))
-                        state, bits = advance(state)
-                        # A product of inputs above zero decreases the weight, as in SGD.
-                        is_up = (unlike & one) != uint64(0)
-                        weight = pulsed(kind, cell, shared, weight, is_up, bits, normals)
-                        left ^= one
+                    unlike = x_signs[column, word] ^ d_signs[row, word]
+                    weight, state = pulsed_by_word(
+                        kind, cell, shared, weight, both, unlike, state, normals
+                    )
                 if not is_pulsed:
                     continue
                 weights[row, column] = weight
                 if write_noise > 0.0:
-                    state, bits = advance(state)
-                    shown = np.float32(write_noise) * normal(bits, normals)
-                    visible[row, column] = weight + shown
+                    shown, state = noisy(weight, np.float32(write_noise), state, normals)
+                    visible[row, column] = shown
