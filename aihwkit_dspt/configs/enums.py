@@ -55,7 +55,8 @@ class PulseMode(Enum):
     AUTO = "Auto"
     """Gradient pulses of a batch in which a cell takes more than two pulses or so batched, and
     transfers of 2,000 pulses or more (without write noise), where that covers device and pulses;
-    all others by aihwkit's tile. Each where it is the faster."""
+    all others by aihwkit's tile. Each where it is the faster. A batch with transfers after every
+    eight vectors or more often goes batched, transfers included."""
 
     BATCHED = "Batched"
     """All vectors of a batch in one compiled pass over the cells, equal in distribution to

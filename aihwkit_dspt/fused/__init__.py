@@ -11,12 +11,14 @@ from aihwkit_dspt._later import imported_later
 
 if TYPE_CHECKING:
     from aihwkit_dspt.fused import (  # noqa: F401
+        batch_kernels_cpu,
         fine_pulses_cpu,
         line_kernels_cpu,
         line_pulses_cpu,
         pulses_cpu,
         random_bits,
         read_kernels_cpu,
+        step_kernels_cpu,
         trains_cpu,
     )
 else:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aihwkit_dspt import fused
 from aihwkit_dspt.fused.line_cpu import NumbaLine
+from aihwkit_dspt.fused.noise_cpu import draw_noise
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.uninterrupted import in_one_go
@@ -39,7 +40,7 @@ class CpuEvent:
     def take(self, matrix: Tensor, event: TransferEvent) -> None:
         """Read the line of an event in ``[in_size, out_size]`` weights and take the read."""
         if self.line.is_noisy:
-            self._read.normal_()
+            draw_noise(self._read)
         event.steps = self._steps
         weights, values = self.line.array(matrix), self._values
         hidden, estimate, n_reads, reference, in_sign, out_sign = self.transfer.shared_arrays()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
 from aihwkit_dspt import fused
+from aihwkit_dspt.fused.noise_cpu import draw_noise
 from aihwkit_dspt.fused.read import FusedLine
 from aihwkit_dspt.reads.one_hot import LineLaw
 
@@ -45,6 +46,6 @@ class NumbaLine(FusedLine):
         values = np.empty((lines.stop - lines.start, weights.shape[1]), weights.dtype)
         output = from_numpy(values)
         if self.is_noisy:
-            output.normal_()
+            draw_noise(output)
         fused.line_kernels_cpu.read_lines(weights, lines.start, values, *self._numbers)
         return output

@@ -197,16 +197,60 @@ def read_and_transfer(
 
 
 @compiled
-def store_line(stored: Values, slow: Values, reference: Values, line: int, factor: float) -> None:
-    r"""Write :math:`W - \gamma\, c \circ \tilde Q` of one line.
+def store_lines(
+    stored: Values,
+    slow: Values,
+    reference: Values,
+    signs: Values,
+    first: int,
+    last: int,
+    gamma: float,
+) -> None:
+    r"""Write :math:`W - \gamma\, c \circ \tilde Q` of lines.
 
     Args:
         stored: ``[in_size, out_size]``, written.
         slow: ``[in_size, out_size]`` slow weights.
         reference: ``[in_size, out_size]`` reference.
-        line: number of the line.
-        factor: :math:`\gamma\, c`.
+        signs: ``[in_size]`` signs of the lines.
+        first: number of the first line.
+        last: number after the last line.
+        gamma: :math:`\gamma`.
     """
-    scale = stored.dtype.type(factor)
+    factors = signs[first:last] * stored.dtype.type(gamma)
+    if stored.strides[0] > stored.strides[1]:
+        for line in range(first, last):
+            for cell in range(stored.shape[1]):
+                part = reference[line, cell] * factors[line - first]
+                stored[line, cell] = slow[line, cell] - part
+        return
+    # Lines are columns: in the order of the memory of the arrays.
     for cell in range(stored.shape[1]):
-        stored[line, cell] = slow[line, cell] - reference[line, cell] * scale
+        for line in range(first, last):
+            part = reference[line, cell] * factors[line - first]
+            stored[line, cell] = slow[line, cell] - part
+
+
+@compiled
+def mix(
+    stored: Values, fast: Values, signs: Values, columns: bool, gamma: float, output: Values
+) -> None:
+    r"""Write :math:`\mathrm{stored} + \gamma\, c \circ P`, with the roundings of torch.
+
+    Args:
+        stored: ``[d_size, x_size]`` the part without :math:`P`.
+        fast: ``[d_size, x_size]`` :math:`P`.
+        signs: ``[x_size]`` signs of columns, or ``[d_size]`` of rows.
+        columns: whether they are of columns.
+        gamma: :math:`\gamma`.
+        output: ``[d_size, x_size]``, written.
+    """
+    factors = signs * stored.dtype.type(gamma)
+    for row in range(stored.shape[0]):
+        kept, values, mixed = stored[row], fast[row], output[row]
+        if columns:
+            for cell in range(kept.shape[0]):
+                mixed[cell] = kept[cell] + values[cell] * factors[cell]
+        else:
+            for cell in range(kept.shape[0]):
+                mixed[cell] = kept[cell] + values[cell] * factors[row]

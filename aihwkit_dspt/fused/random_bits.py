@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any, List, Tuple
 
 import numpy as np
 import torch
@@ -31,7 +31,13 @@ aihwkit's, which are taken from a table, too."""
 
 def new_seed() -> int:
     """Return a seed from torch's generator of the CPU."""
-    return int(torch.randint(2**62, (), device="cpu").item())
+    return new_seeds(1)[0]
+
+
+def new_seeds(n_seeds: int) -> List[int]:
+    """Return seeds from torch's generator of the CPU."""
+    seeds: List[int] = torch.randint(2**62, (n_seeds,), device="cpu").tolist()
+    return seeds
 
 
 @compiled_inside

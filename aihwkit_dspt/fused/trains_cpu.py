@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Tuple
 
 import numpy as np
 from numba import int32, int64, uint64
@@ -102,3 +102,111 @@ def draw_trains(
                 word_signs[line] = bits if values[vector, line] < 0.0 else uint64(0)
     if place & 63:
         pulses[:, place >> 6], signs[:, place >> 6] = word_pulses, word_signs
+
+
+@compiled
+def largest(values: Singles) -> Singles:
+    """Return the ``[n_vectors]`` largest size of ``[n_vectors, size]`` inputs, as NumPy does."""
+    found = np.zeros(len(values), np.float32)
+    for vector in range(len(values)):
+        most = np.float32(0.0)
+        for cell in range(values.shape[1]):
+            size = abs(values[vector, cell])
+            # What is no number stays.
+            if not (np.isnan(most) or size <= most):
+                most = size
+        found[vector] = most
+    return found
+
+
+@compiled
+def trains_of(
+    x_max: Singles,
+    d_max: Singles,
+    length: int,
+    scale: float,
+    is_managed: bool,
+    manages_lengths: bool,
+    grad_scale: float,
+    rate: float,
+    step: float,
+    desired_bl: float,
+) -> Tuple[NDArray[np.int64], Singles, Singles]:
+    """Return the trains of vectors; see :class:`~aihwkit_dspt.pulses.trains.TrainLaw`.
+
+    Args:
+        x_max: ``[n_vectors]`` largest size of the column inputs.
+        d_max: ``[n_vectors]`` largest size of the row inputs.
+        length: slots without management.
+        scale: probability of a pulse per unit of an input, without management.
+        is_managed: whether probabilities are shared out.
+        manages_lengths: whether slots are as many as pulses are wanted.
+        grad_scale: factor of the row inputs, where probabilities are shared out.
+        rate: learning rate.
+        step: granularity.
+        desired_bl: most slots.
+    """
+    number, n_vectors = np.float32, len(x_max)
+    lengths = np.full(n_vectors, length, np.int64)
+    x_scale, d_scale = np.empty(n_vectors, np.float32), np.empty(n_vectors, np.float32)
+    speed, size, most = number(rate), number(step), number(desired_bl)
+    for vector in range(n_vectors):
+        x_scale[vector] = d_scale[vector] = number(scale)
+        if not is_managed:
+            continue
+        x_value, d_value = x_max[vector], number(grad_scale) * d_max[vector]
+        # Vectors of zeros and of what is no number have no pulses.
+        if not (x_max[vector] > number(0.0) and d_max[vector] > number(0.0)):
+            lengths[vector], x_value, d_value = 0, number(1.0), number(1.0)
+        wanted = speed * x_value * d_value / size
+        if manages_lengths:
+            if lengths[vector] > 0:
+                lengths[vector] = int(min(np.ceil(wanted), most))
+            slots = number(max(lengths[vector], 1))
+            x_scale[vector] = d_scale[vector] = np.sqrt(speed / (size * slots))
+        d_value = d_value * (most / max(wanted, most))
+        x_scale[vector] *= np.sqrt(d_value / x_value)
+        d_scale[vector] *= np.sqrt(x_value / d_value)
+    return lengths, x_scale, d_scale
+
+
+@compiled
+def draw_batch(
+    x_values: Singles,
+    d_values: Singles,
+    seeds: NDArray[np.int64],
+    length: int,
+    scale: float,
+    is_managed: bool,
+    manages_lengths: bool,
+    grad_scale: float,
+    rate: float,
+    step: float,
+    desired_bl: float,
+) -> Tuple[NDArray[np.int64], Words, Words, Words, Words]:
+    """Return the slots of all vectors up to each, and pulses and signs of columns and rows.
+
+    Args:
+        x_values: ``[n_vectors, x_size]`` inputs of columns.
+        d_values: ``[n_vectors, d_size]`` inputs of rows.
+        seeds: ``[2]`` seeds, of columns and rows.
+        length: see :func:`trains_of`, as for all that follows.
+        scale: probability of a pulse per unit of an input, without management.
+        is_managed: whether probabilities are shared out.
+        manages_lengths: whether slots are as many as pulses are wanted.
+        grad_scale: factor of the row inputs, where probabilities are shared out.
+        rate: learning rate.
+        step: granularity.
+        desired_bl: most slots.
+    """
+    lengths, x_scale, d_scale = trains_of(
+        largest(x_values), largest(d_values), length, scale, is_managed, manages_lengths,
+        grad_scale, rate, step, desired_bl,
+    )  # fmt: skip
+    n_words = (lengths.sum() + 63) >> 6
+    x_pulses = np.empty((x_values.shape[1], n_words), np.uint64)
+    d_pulses = np.empty((d_values.shape[1], n_words), np.uint64)
+    x_signs, d_signs = np.empty_like(x_pulses), np.empty_like(d_pulses)
+    draw_trains(x_values, x_scale, lengths, seeds[0], x_pulses, x_signs)
+    draw_trains(d_values, d_scale, lengths, seeds[1], d_pulses, d_signs)
+    return np.cumsum(lengths), x_pulses, x_signs, d_pulses, d_signs

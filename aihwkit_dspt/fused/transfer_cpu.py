@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from operator import is_
 from typing import TYPE_CHECKING, Optional, Tuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aihwkit_dspt import fused
+from aihwkit_dspt.fused.shared import SharedArrays
 from aihwkit_dspt.fused.transfer import USUAL, FusedTransfer
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.uninterrupted import in_one_go
@@ -33,8 +33,7 @@ class CpuTransfer(FusedTransfer):
 
     def __init__(self, stages: TransferStages) -> None:
         super().__init__(stages)
-        self._tensors: Tuple[Optional[Tensor], ...] = (None,) * 6
-        self._arrays: Tuple[Values, ...] = ()
+        self._shared = SharedArrays()
 
     def take(
         self, event: TransferEvent, read: Tensor, counters: Optional[OperationCounters]
@@ -49,9 +48,4 @@ class CpuTransfer(FusedTransfer):
 
     def shared_arrays(self) -> Tuple[Values, ...]:
         """Return the tensors of the stages as arrays that share their memory."""
-        tensors = self.tensors()
-        if not all(map(is_, tensors, self._tensors)):
-            # The key comes last: an interrupt in between leaves the arrays to be made again.
-            self._arrays = tuple(values.numpy() for values in tensors)
-            self._tensors = tensors
-        return self._arrays
+        return self._shared(*self.tensors())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Optional, Tuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Tuple
 
 import numpy as np
 from aihwkit.simulator.parameters.training import UpdateParameters
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Words = NDArray[np.uint64]
 
-WORD = 64
-"""Slots in a word."""
+Lines = Tuple[Words, Words]
+LineTrains = Tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]
 
 FEWEST_VECTORS, FEWEST_SLOTS = 4, 20
 """Fewer vectors are left to aihwkit's tile, unless their trains have many slots and there is no
@@ -43,6 +43,22 @@ times as long where few cells take any)."""
 FEWEST_CELLS, FEWEST_LINE_PULSES = 512, 2000.0
 """From so many cells of lines with so many pulses on, the compiled pass is faster than aihwkit's
 tile (measured on 32 to 512 cells of 1 to 512 lines)."""
+
+
+class Drawn(NamedTuple):
+    """The pulses of a batch, all vectors in a row."""
+
+    ends: NDArray[np.int64]
+    """``[n_vectors]`` slots of all vectors up to each."""
+
+    columns: Lines
+    """``[x_size, n_words]`` pulses of columns, and whether their inputs are negative."""
+
+    rows: Lines
+    """``[d_size, n_words]`` pulses of rows, and whether their inputs are negative."""
+
+    seed: int
+    """Seed for what these pulses do."""
 
 
 class BatchedPulses:
@@ -73,6 +89,7 @@ class BatchedPulses:
     Attributes:
         persistent: ``[d_size, x_size]`` weights below write noise, which pulses change, while they
             are ahead of those of the C++ tile; ``None`` otherwise.
+        write_noise: standard deviation of the write noise, in weight units.
     """
 
     NAME = "numba-pulses"
@@ -88,7 +105,7 @@ class BatchedPulses:
         noise = getattr(device, "write_noise_std", 0.0)
         self._has_write_noise = noise > 0.0
         unit = SimulatedNumbers.of(device).dw_min if self._has_write_noise else 0.0
-        self._write_noise = float(noise * unit)
+        self.write_noise = float(noise * unit)
         self._not_asked = 0
         self._version = -1
         self._cells: Optional[Cells] = None
@@ -102,7 +119,7 @@ class BatchedPulses:
             return False
         if self.takes_all or self.persistent is not None:
             return True
-        n_vectors = len(x_input)
+        n_vectors = x_input.shape[0]  # not by len(), which torch answers in Python
         if n_vectors < FEWEST_VECTORS and (
             self._has_write_noise or n_vectors * self.law.desired_bl < FEWEST_SLOTS
         ):
@@ -124,27 +141,31 @@ class BatchedPulses:
         steps = abs(learning_rate) / self.crossbar.pulse_granularity
         return steps * fused.pulses_cpu.mean_products(_plain(x_input), _plain(d_input))
 
-    def send(
-        self, x_input: Tensor, d_input: Tensor, learning_rate: float, *then: partial[Any]
-    ) -> None:
-        """Send pulses; see :meth:`~aihwkit_dspt.tiles.crossbar.Crossbar.pulse`."""
-        crossbar, cells = self.crossbar, self.cells()
-        x_values, d_values = _plain(x_input), _plain(d_input)
-        x_max, d_max = np.abs(x_values).max(1), np.abs(d_values).max(1)
-        trains = self.law.trains(x_max, d_max, learning_rate, crossbar.pulse_granularity)
-        n_words = -(-int(trains.lengths.sum()) // WORD)
-        if learning_rate == 0.0 or n_words == 0:
-            in_one_go(*then)
-            return
-        columns = _lines(x_values, trains.x_scale, trains.lengths, n_words)
-        rows = _lines(d_values, trains.d_scale, trains.lengths, n_words)
-        weights, visible = self._weights(), crossbar.values
-        arrays = cells.values, cells.shared, *columns, *rows
+    def pulses(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> partial[Any]:
+        """Return the call that sends pulses.
+
+        See :meth:`~aihwkit_dspt.tiles.crossbar.Crossbar.pulses` for the arguments.
+        """
+        cells, drawn = self.cells(), self.draw(x_input, d_input, learning_rate)
+        if learning_rate == 0.0 or drawn.columns[0].size == 0:
+            return partial(bool)  # nothing to send
+        arrays = cells.values, cells.shared, *drawn.columns, *drawn.rows
+        weights, visible = self.weights(), self.crossbar.values
         if cells.at_once:
             send = partial(fused.fine_pulses_cpu.pulse_fine_cells, weights, visible, *arrays)
         else:
             send = partial(fused.pulses_cpu.pulse_cells, weights, visible, cells.kind, *arrays)
-        in_one_go(partial(send, self._write_noise, *_random_numbers()), *then)
+        return partial(send, self.write_noise, drawn.seed, fused.random_bits.NORMALS)
+
+    def draw(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> Drawn:
+        """Return the pulses of all lines for a batch.
+
+        See :meth:`~aihwkit_dspt.tiles.crossbar.Crossbar.pulses` for the arguments.
+        """
+        numbers = self.law.numbers(learning_rate, self.crossbar.pulse_granularity)
+        seeds = np.array(fused.random_bits.new_seeds(3))
+        found = fused.trains_cpu.draw_batch(_plain(x_input), _plain(d_input), seeds, *numbers)
+        return Drawn(found[0], found[1:3], found[3:5], int(seeds[2]))
 
     def takes_lines(self, values: Tensor, learning_rate: float) -> bool:
         """Return whether pulses on lines are sent this way.
@@ -173,23 +194,33 @@ class BatchedPulses:
         """Send pulses; see :meth:`~aihwkit_dspt.tiles.crossbar.Crossbar.pulse_lines`."""
         crossbar, cells = self.crossbar, self.cells()
         steps = _plain(values)
-        ones = np.ones(len(steps), np.float32)
-        largest = np.abs(steps).max(1), ones
-        if columns:
-            largest = largest[::-1]
-        trains = self.law.trains(*largest, learning_rate, crossbar.pulse_granularity)
-        of_line, of_cell = trains.x_scale, trains.d_scale
-        if not columns:
-            of_line, of_cell = of_cell, of_line
-        arrays = self._weights(), crossbar.values
+        largest = np.abs(steps).max(1)
+        lengths, line_scale, cell_scale = self.trains_of_lines(largest, columns, learning_rate)
+        arrays = self.weights(), crossbar.values
         numbers = cells.kind, cells.values, cells.shared, cells.at_once
-        scales = np.ascontiguousarray(of_line), np.ascontiguousarray(of_cell)
-        which = lines.start, columns, steps, trains.lengths
-        trailing = self._write_noise, *_random_numbers()
-        arguments = *arrays, *numbers, *which, *scales, *trailing
+        which = lines.start, columns, steps, lengths, line_scale, cell_scale
+        arguments = *arrays, *numbers, *which, self.write_noise, *_random_numbers()
         in_one_go(partial(fused.line_pulses_cpu.pulse_lines, *arguments), *then)
 
-    def _weights(self) -> NDArray[np.float32]:
+    def trains_of_lines(
+        self, largest: NDArray[np.float32], columns: bool, learning_rate: float
+    ) -> LineTrains:
+        """Return the trains of one-hot vectors: slots, and probabilities of line and cells.
+
+        Args:
+            largest: ``[n]`` largest pulses that are asked for on a line.
+            columns: whether lines are columns.
+            learning_rate: weight units of a pulse that is asked for.
+        """
+        ones = np.ones(len(largest), np.float32)
+        x_max, d_max = (ones, largest) if columns else (largest, ones)
+        step = self.crossbar.pulse_granularity
+        trains = self.law.trains(x_max, d_max, learning_rate, step)
+        scales = trains.x_scale, trains.d_scale
+        of_line, of_cell = scales if columns else scales[::-1]
+        return trains.lengths, of_line, of_cell
+
+    def weights(self) -> NDArray[np.float32]:
         """Return the ``[d_size, x_size]`` weights that pulses change, below write noise if any."""
         values: NDArray[np.float32] = self.crossbar.values
         if not self._has_write_noise:
@@ -209,7 +240,7 @@ class BatchedPulses:
             return
         if crossbar.device_config.apply_write_noise_on_set:
             persistent = crossbar.device_parameters()[PERSISTENT]
-            noise = self._write_noise * randn_like(persistent)
+            noise = self.write_noise * randn_like(persistent)
             crossbar.weights.copy_(persistent + noise)
 
     def cells(self) -> Cells:
@@ -232,15 +263,3 @@ def _plain(vectors: Tensor) -> NDArray[np.float32]:
     vectors = vectors.detach() if vectors.requires_grad else vectors
     values: NDArray[np.float32] = vectors.contiguous().numpy()
     return values
-
-
-def _lines(
-    values: NDArray[np.float32], scales: Any, lengths: Any, n_words: int
-) -> Tuple[Words, Words]:
-    """Return the ``[size, n_words]`` pulses of lines, and the signs of their inputs."""
-    pulses = np.empty((values.shape[1], n_words), np.uint64)
-    signs = np.empty_like(pulses)
-    seed, _ = _random_numbers()
-    per_unit = np.ascontiguousarray(scales)
-    fused.trains_cpu.draw_trains(values, per_unit, lengths, seed, pulses, signs)
-    return pulses, signs

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Tuple
 
 import numpy as np
 from aihwkit.simulator.parameters.training import UpdateParameters
 from numpy.typing import NDArray
+
+from aihwkit_dspt import fused
 
 Singles = NDArray[np.float32]
 
@@ -66,32 +68,17 @@ class TrainLaw:
             rate: learning rate :math:`\lambda`.
             step: granularity :math:`\delta`, in weight units.
         """
-        number = np.float32
-        length, scale = self._unmanaged(rate, step)
-        lengths = np.full(len(x_max), length, np.int64)
-        row, column = np.full(len(x_max), scale, number), np.full(len(x_max), scale, number)
-        if not self.update_management:
-            return Trains(lengths, column, row)
-        # Vectors of zeros and of what is no number have no pulses.
-        inside = (x_max > 0.0) & (d_max > 0.0)
-        x_value = np.where(inside, x_max, number(1.0))
-        d_value = np.where(inside, number(self.um_grad_scale) * d_max, number(1.0))
-        wanted = number(rate) * x_value * d_value / number(step)
-        if self.update_bl_management:
-            lengths = np.minimum(np.ceil(wanted), self.desired_bl).astype(np.int64)
-            shared = number(rate) / (number(step) * np.maximum(lengths, 1).astype(number))
-            row = column = np.sqrt(shared)
-        most = number(self.desired_bl)
-        d_value = d_value * (most / np.maximum(wanted, most))
-        lengths = np.where(inside, lengths, 0)
-        return Trains(
-            lengths, column * np.sqrt(d_value / x_value), row * np.sqrt(x_value / d_value)
-        )
+        return Trains(*fused.trains_cpu.trains_of(x_max, d_max, *self.numbers(rate, step)))
 
-    def _unmanaged(self, rate: float, step: float) -> tuple[int, np.float32]:
-        """Return ``BL`` and ``A = B`` without management."""
+    def numbers(self, rate: float, step: float) -> Tuple[Any, ...]:
+        """Return what :func:`~aihwkit_dspt.fused.trains_cpu.trains_of` takes after the inputs."""
         number = np.float32
-        length, whole = self.desired_bl, number(rate) / number(step)
+        length, scale = self.desired_bl, 1.0
+        whole = number(rate) / number(step)
         if not (self.fixed_bl or self.update_bl_management) and whole > length:
-            return max(int(np.ceil(whole)), 1), number(1.0)
-        return length, np.sqrt(whole / number(length))
+            length = max(int(np.ceil(whole)), 1)
+        else:
+            scale = float(np.sqrt(whole / number(length)))
+        managements = bool(self.update_management), bool(self.update_bl_management)
+        settings = float(self.um_grad_scale), float(rate), float(step), float(self.desired_bl)
+        return (length, scale, *managements, *settings)

@@ -123,8 +123,10 @@ class DirectionReads:
             product = self._chosen[key]
         except KeyError:
             product = self._chosen[key] = self.choose(*key)
+        if product is None and self.backward:
+            return self.crossbar.read_rows(vectors, bias, in_trans, out_trans)
         if product is None:
-            return self._by_tile(vectors, bias, in_trans, out_trans, is_test)
+            return self.crossbar.read_columns(vectors, bias, in_trans, out_trans, is_test)
         vectors, matrix = vectors.detach(), self._matrix
         if is_matrix:
             return product(matrix, vectors)

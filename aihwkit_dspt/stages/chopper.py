@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Dict, List, Tuple
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Generator, Tensor, dtype, ones, rand, tensor
 from torch.nn import Module
 
@@ -100,11 +102,6 @@ class Chopper(Module):
             return residual * scale
         return residual * (self.signs(lines) * scale)
 
-    def sign(self, line: int) -> float:
-        """Return one input sign as a number, from a copy of the signs on the host."""
-        self._update_host()
-        return self._host_signs[line]
-
     def __getstate__(self) -> Dict[str, Any]:
         # The version of a copied tensor says nothing.
         return {**vars(self), "_host_version": -1}
@@ -120,6 +117,24 @@ class Chopper(Module):
             self._host_signs = self.in_sign.tolist()
             self._n_flipped = self._host_signs.count(-1.0)
             self._host_version = self.in_sign._version
+
+    def due_one_by_one(self, n_lines: int, sweep: int) -> NDArray[np.bool_]:
+        """Return which signs flip after reads of single lines in a sweep, see :meth:`due`."""
+        if self.regular and self.timing.ends_phase(sweep):
+            return np.ones(n_lines, bool)
+        if not self.in_chop_random:
+            return np.zeros(n_lines, bool)
+        draws = rand(n_lines, generator=self.generator, device="cpu")
+        flips: NDArray[np.bool_] = (draws < self.in_chop_prob).numpy()
+        return flips
+
+    def follow_signs(self) -> partial[Any]:
+        """Return the call that notes that somebody has changed the signs in their memory."""
+        return partial(vars(self).update, _host_version=-1)
+
+    def may_flip(self, sweep: int) -> bool:
+        """Return whether input signs may flip after reads in the sweep after ``sweep`` ones."""
+        return self.in_chop_random or (self.regular and self.timing.ends_phase(sweep))
 
     def due(self, lines: slice, sweep: int) -> List[int]:
         """Return the lines whose input sign flips after a read of ``lines``; draw random flips.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Optional
 
 from torch import Tensor, add, addcmul, float32, float64
 
 from aihwkit_dspt import fused
 from aihwkit_dspt.fused.gpu.support import gpu_kernels
+from aihwkit_dspt.fused.shared import SharedArrays
 from aihwkit_dspt.stages.chopper import Chopper
 
 COMPILED = (float32, float64)
@@ -33,12 +34,11 @@ class MixedWeight:
         self, output: Tensor, gamma: float, transfer_columns: bool, has_reference: bool
     ) -> None:
         self.output = output
-        self.gamma = gamma
+        self.gamma = float(gamma)
         self.transfer_columns = transfer_columns
         self.has_reference = has_reference
         self.stored = output.clone()
-        self._tensors: Tuple[Optional[Tensor], Optional[Tensor]] = None, None
-        self._arrays: Tuple[Any, Any, Any] = (None,) * 3
+        self._of_lines, self._of_cells = SharedArrays(), SharedArrays()
 
     def oriented(self, values: Tensor) -> Tensor:
         """Return ``[in_size, out_size]`` values of lines as ``[d_size, x_size]``, or back."""
@@ -66,11 +66,14 @@ class MixedWeight:
             self.oriented(self.stored)[lines].add_(between)
 
     def _store(self, slow: Tensor, reference: Tensor, chopper: Chopper, lines: slice) -> None:
-        line, is_single = lines.start, lines.stop - lines.start == 1
-        if is_single and not (chopper.has_output or slow.is_cuda) and slow.dtype in COMPILED:
-            factor = self.gamma * chopper.sign(line)
-            stored, weights, held = self._shared_arrays(slow, reference)
-            fused.line_kernels_cpu.store_line(stored, weights, held, line, float(factor))
+        if _is_compiled(slow, chopper):
+            stored, weights, held, signs = self._of_lines(
+                self.stored, slow, reference, chopper.in_sign
+            )
+            if self.transfer_columns:
+                stored, weights = stored.T, weights.T
+            which = lines.start, lines.stop, self.gamma
+            fused.line_kernels_cpu.store_lines(stored, weights, held, signs, *which)
             return
         if slow.is_cuda and slow.dtype is float32 and (kernels := gpu_kernels()) is not None:
             arrays = self.oriented(self.stored), self.oriented(slow), reference
@@ -80,20 +83,18 @@ class MixedWeight:
         target = self.oriented(self.stored)[lines]
         target.copy_(self.oriented(slow)[lines])
         if self.has_reference:
-            # No fused multiply-add: the same roundings as for a single line.
+            # No fused multiply-add: the same roundings as in the compiled pass.
             target.sub_(reference[lines] * (chopper.signs(lines) * self.gamma))
-
-    def _shared_arrays(self, slow: Tensor, reference: Tensor) -> Tuple[Any, Any, Any]:
-        """Return stored, slow and reference as ``[in_size, out_size]`` arrays in their memory."""
-        if self._tensors[0] is not slow or self._tensors[1] is not reference:
-            stored, weights = (self.oriented(values).numpy() for values in (self.stored, slow))
-            # The key comes last: an interrupt in between leaves the arrays to be made again.
-            self._arrays = stored, weights, reference.numpy()
-            self._tensors = slow, reference
-        return self._arrays
 
     def refresh(self, fast: Tensor, chopper: Chopper) -> None:
         """Write the mixed weight for the ``[d_size, x_size]`` fast weights to the output."""
+        if _is_compiled(fast, chopper):
+            stored, values, signs, output = self._of_cells(
+                self.stored, fast, chopper.in_sign, self.output
+            )
+            columns, gamma = self.transfer_columns, self.gamma
+            fused.line_kernels_cpu.mix(stored, values, signs, columns, gamma, output)
+            return
         if not (chopper.has_input or chopper.has_output):
             add(self.stored, fast, alpha=self.gamma, out=self.output)
             return
@@ -102,3 +103,8 @@ class MixedWeight:
         if chopper.has_output:
             fast = fast * self.oriented(chopper.out_sign.unsqueeze(0))
         addcmul(self.stored, fast, in_sign, value=self.gamma, out=self.output)
+
+
+def _is_compiled(values: Tensor, chopper: Chopper) -> bool:
+    """Return whether there is a compiled pass for arrays like these."""
+    return not (values.is_cuda or chopper.has_output) and values.dtype in COMPILED

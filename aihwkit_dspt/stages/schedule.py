@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import ceil, floor
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from numpy import float32
 
@@ -78,20 +78,28 @@ class TransferSchedule:
             return int(ceil(float32(self.transfer_every) * float32(m_batch)))
         return round_half_away(float(float32(self.transfer_every)))
 
-    def split(self, m_batch: int) -> Iterator[Tuple[int, int, int]]:
-        """Yield ``(start, stop, n_lines)`` chunks of a batch; lines are due after their chunk."""
+    def due_at_end(self, m_batch: int) -> Optional[int]:
+        """Return the lines that are due after a batch, ``None`` if some are within it."""
         if self.sweep_every > 0.0:
             # A second sweep would read again what nothing has changed.
-            n_lines = min(self._lines_until(m_batch) - self._lines_until(0), self.in_size)
+            return min(self._lines_until(m_batch) - self._lines_until(0), self.in_size)
+        every = self.every(m_batch)
+        left = every - self.update_count % every if every > 0 else m_batch + 1
+        if left < m_batch:
+            return None
+        return self.lines_per_event if left == m_batch else 0
+
+    def split(self, m_batch: int) -> Iterator[Tuple[int, int, int]]:
+        """Yield ``(start, stop, n_lines)`` chunks of a batch; lines are due after their chunk."""
+        n_lines = self.due_at_end(m_batch)
+        if n_lines is not None:
             yield 0, m_batch, n_lines
             return
         every, count, start = self.every(m_batch), self.update_count, 0
         while start < m_batch:
-            stop = m_batch
-            if every > 0:
-                stop = min(start + every - count % every, m_batch)
+            stop = min(start + every - count % every, m_batch)
             count += stop - start
-            yield start, stop, self.lines_per_event if every > 0 and count % every == 0 else 0
+            yield start, stop, self.lines_per_event if count % every == 0 else 0
             start = stop
 
     def _lines_until(self, n_vectors: int) -> int:
@@ -104,9 +112,24 @@ class TransferSchedule:
         # One call in C: nothing of it can be interrupted.
         return partial(vars(self).update, update_count=self.update_count + n_vectors, n_due=n_due)
 
-    def lines(self) -> slice:
-        """Return the lines of the event that is due: those that are due, to the last line."""
-        return slice(self.line, min(self.line + self.n_due, self.in_size))
+    def count_events(self, n_vectors: int, n_events: int) -> partial[None]:
+        """Return the call that counts update cycles and events of single lines, all done."""
+        line = self.line + n_events
+        after = {
+            "update_count": self.update_count + n_vectors,
+            "line": line % self.in_size,
+            "sweep": self.sweep + line // self.in_size,
+            "n_reads": self.n_reads + n_events,
+        }
+        return partial(vars(self).update, after)
+
+    def lines(self, n_due: Optional[int] = None) -> slice:
+        """Return the lines of the event that is due: those that are due, to the last line.
+
+        Or of the one that will be when ``n_due`` lines are.
+        """
+        n_due = self.n_due if n_due is None else n_due
+        return slice(self.line, min(self.line + n_due, self.in_size))
 
     def finish(self, was_read: bool = True) -> partial[None]:
         """Return the call that counts the event that is due, and moves on to the next lines.

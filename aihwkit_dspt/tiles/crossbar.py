@@ -158,11 +158,14 @@ class Crossbar:
             learning_rate: :math:`\lambda`, in weight units; ``0`` sends nothing.
             then: calls that are made in one go with it.
         """
+        in_one_go(self.pulses(x_input, d_input, learning_rate), *then)
+
+    def pulses(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> partial[Any]:
+        """Return the call that sends pulses, to be made at once; see :meth:`pulse`."""
         self.cpp.set_learning_rate(learning_rate)
         if self.batched is not None and self.batched.takes(x_input, d_input, learning_rate):
-            self.batched.send(x_input, d_input, learning_rate, *then)
-            return
-        in_one_go(partial(self.tile.update, x_input, d_input, False, False, False, True), *then)
+            return self.batched.pulses(x_input, d_input, learning_rate)
+        return partial(self.tile.update, x_input, d_input, False, False, False, True)
 
     def pulse_lines(
         self,

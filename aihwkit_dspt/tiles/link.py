@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from torch import Tensor, float64
 from torch.nn import Module
@@ -140,11 +140,12 @@ class Link:
             "reference": self.reference.values,
         }
 
-    def modulate(self, x_vectors: Tensor, d_vectors: Tensor) -> Sequence[Tensor]:
+    def modulate(self, x_vectors: Tensor, d_vectors: Tensor) -> Tuple[Tensor, Tensor]:
         """CHOP: return ``[n, x_size]`` inputs and ``[n, d_size]`` errors with the signs."""
         if self.lines.columns:
             return self.chopper.modulate(x_vectors, d_vectors)
-        return self.chopper.modulate(d_vectors, x_vectors)[::-1]
+        d_chopped, x_chopped = self.chopper.modulate(d_vectors, x_vectors)
+        return x_chopped, d_chopped
 
     def transfer(
         self,
@@ -167,7 +168,7 @@ class Link:
             if not self.rate.is_on(learning_rate):
                 in_one_go(self.schedule.finish(was_read=False))
                 return None
-            event = self.event = self._new_event(learning_rate, source_lr)
+            event = self.event = self.new_event(self.schedule.lines(), learning_rate, source_lr)
         elif event.stage is STARTED and self.transfer_stages.was_taken(event):
             event.stage = Stage.TAKEN
         if event.stage is STARTED:
@@ -204,12 +205,18 @@ class Link:
             self._at_once = line, at_once
         return self._at_once[1]
 
-    def _new_event(self, learning_rate: float, source_lr: Any) -> TransferEvent:
-        schedule = self.schedule
-        beta = self.rate(learning_rate, source_lr, schedule.sweep % self.timing.period + 1)
-        beta *= self.timing.gain(schedule.sweep, self.written_since)
-        number, writes = schedule.n_reads % LARGEST, self.timing.writes(schedule.sweep)
-        return TransferEvent(number, schedule.lines(), schedule.sweep, beta, writes)
+    def new_event(self, lines: slice, learning_rate: float, source_lr: Any) -> TransferEvent:
+        """Return the event that transfers lines now; see :meth:`transfer`."""
+        sweep = self.schedule.sweep
+        beta = self.beta(sweep, learning_rate, source_lr)
+        number, writes = self.schedule.n_reads % LARGEST, self.timing.writes(sweep)
+        return TransferEvent(number, lines, sweep, beta, writes)
+
+    def beta(self, sweep: int, learning_rate: float, source_lr: Any) -> float:
+        """Return the increment of the buffer in a sweep, in pulses per weight unit."""
+        timing = self.timing
+        beta = self.rate(learning_rate, source_lr, sweep % timing.period + 1)
+        return beta * timing.gain(sweep, self.written_since)
 
     def _send(self, event: TransferEvent, counters: OperationCounters) -> bool:
         """SLOW: pulses on the slower array; return whether there were any."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, List, Optional, Tuple
+from typing import List, Optional, Tuple
 from weakref import ref
 
 from aihwkit.exceptions import TileError
-from torch import Tensor, stack, zeros
+from torch import Tensor, zeros
 from torch import device as torch_device
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.fused.batch_cpu import CpuBatch
+from aihwkit_dspt.fused.step_cpu import CpuStep
 from aihwkit_dspt.reads.array import ArrayReads
 from aihwkit_dspt.stages.calendar import chunks
 from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.crossbar import Crossbar
+from aihwkit_dspt.tiles.gradient_pulses import send_gradient
 from aihwkit_dspt.tiles.joined import joined_arrays
 from aihwkit_dspt.tiles.learning_rates import FastLearningRate
 from aihwkit_dspt.tiles.link import Link
@@ -51,7 +53,10 @@ class Pipeline:
         link: the link that reads it.
         active: the links that transfer, fastest first.
         unfinished: whether a call was interrupted, see :meth:`settle`.
+        schedules: when the active links transfer.
         mixer: keeps the mixed weight, ``None`` where nothing is mixed.
+        step: the fused form of an update that ends with an event, ``None`` where there is none.
+        batch: the fused form of an update with events within it, ``None`` where there is none.
         is_changing: whether a method that is :func:`~aihwkit_dspt.tiles.settled.settled` is
             running.
     """
@@ -85,6 +90,7 @@ class Pipeline:
             array.owner = ref(self)
         self.follow_joined()
         self.mixer = self._mixer()
+        self.step, self.batch = CpuStep.of(self), CpuBatch.of(self)
         self.refresh_weights()
 
     def update_vectors(self, x_vectors: Tensor, d_vectors: Tensor) -> None:
@@ -109,22 +115,33 @@ class Pipeline:
             return
         self.unfinished = True
         self.follow_learning_rate(self.learning_rate)
-        for start, stop, due in chunks(self._schedules, m_batch):
-            if stop - start == m_batch:
-                self._update_fast(x_vectors, d_vectors, m_batch, due)
-            else:
-                chunk = x_vectors[start:stop], d_vectors[start:stop]
-                self._update_fast(*chunk, m_batch, due)
-            for number, n_lines in enumerate(due):
-                if n_lines:
-                    self._transfer(number)
-        if self.mixer is not None:
-            self.mixer.refresh()
+        if self.step is None or not self.step.update(self, x_vectors, d_vectors, m_batch):
+            self._update_by_stages(x_vectors, d_vectors, m_batch)
         self._join_due()
         self.unfinished = False
         for link in self.fastest_first:
             for listener in link.listeners:
                 listener.on_step(m_batch)
+
+    def _update_by_stages(self, x_vectors: Tensor, d_vectors: Tensor, m_batch: int) -> None:
+        if self.batch is not None and self.batch.takes(self, m_batch):
+            self.batch.update(self, x_vectors, d_vectors)
+            self.mix()
+            return
+        for start, stop, due in chunks(self.schedules, m_batch):
+            vectors = x_vectors, d_vectors
+            if stop - start < m_batch:
+                vectors = x_vectors[start:stop], d_vectors[start:stop]
+            send_gradient(self, *vectors, m_batch, due)
+            for number, n_lines in enumerate(due):
+                if n_lines:
+                    self.transfer(number)
+        self.mix()
+
+    def mix(self) -> None:
+        """Let the mixed weight follow the fastest array."""
+        if self.mixer is not None:
+            self.mixer.refresh()
 
     def follow_learning_rate(self, learning_rate: float) -> None:
         """Let the links know the largest learning rate of the SGD so far."""
@@ -146,9 +163,11 @@ class Pipeline:
         """
         if not self.unfinished:
             return
-        for number, schedule in enumerate(self._schedules):
+        if self.batch is not None:
+            self.batch.count(self)
+        for number, schedule in enumerate(self.schedules):
             if schedule.n_due:
-                self._transfer(number)
+                self.transfer(number)
         self.refresh_weights()
         self.follow_joined()
         self._join_due()
@@ -169,49 +188,10 @@ class Pipeline:
     def follow_joined(self) -> None:
         """Let the links follow which arrays have joined."""
         self.active = self.joined.follow()
-        self._schedules = [link.schedule for link in self.active]
-        self._none_due = (0,) * len(self.active)
+        self.schedules = [link.schedule for link in self.active]
         self.follow_granularities()
 
-    def _update_fast(
-        self, x_vectors: Tensor, d_vectors: Tensor, m_batch: int, due: Tuple[int, ...]
-    ) -> None:
-        """CHOP and FAST: gradient pulses on the fast array."""
-        x_chopped, d_chopped = self.link.modulate(x_vectors, d_vectors)
-        at_once = not self.fast_lr.auto_scales
-        if self.fast_lr.auto_scales and self.config.auto_scale_by_batch:
-            largest = stack([x_vectors.abs().amax(1).mean(), d_vectors.abs().amax(1).mean()])
-            x_max, d_max = largest.tolist()
-            self.fast_lr.observe(x_max, d_max, m_batch / len(x_vectors))
-            at_once = True
-        if at_once:
-            self._pulse_fast(x_chopped, d_chopped, due)
-            return
-        # The learning rate follows the running maxima from one vector to the next. That needs them
-        # on the host; aihwkit's CUDA compound waits for the GPU here, too.
-        maxima = stack([x_vectors.abs().amax(1), d_vectors.abs().amax(1)], dim=1).tolist()
-        for index, (x_max, d_max) in enumerate(maxima):
-            self.fast_lr.observe(x_max, d_max, m_batch)
-            one = slice(index, index + 1)
-            is_last = index == len(maxima) - 1
-            self._pulse_fast(x_chopped[one], d_chopped[one], due if is_last else self._none_due)
-
-    def _pulse_fast(self, x_input: Tensor, d_input: Tensor, due: Tuple[int, ...]) -> None:
-        """Send pulses and count them; events may be due then."""
-        # Not by len(), which torch answers in Python.
-        fast_lr, n_vectors = self.fast_lr(self.learning_rate), x_input.shape[0]
-        counted: List[partial[Any]] = [
-            schedule.count(n_vectors, n_due) for schedule, n_due in zip(self._schedules, due)
-        ]
-        counted.append(self.counters.count_update_cycles(n_vectors))
-        if self.fast_lr.auto_scales:
-            counted.append(self.fast_lr.keep())
-        if self.counters.estimates_coincidences:
-            steps = fast_lr / self.fast.pulse_granularity
-            counted.append(self.counters.count_gradient_pulses(x_input, d_input, steps))
-        self.fast.pulse(x_input, d_input, fast_lr, *counted)
-
-    def _transfer(self, number: int) -> None:
+    def transfer(self, number: int) -> None:
         """Do the transfer events of a link that are due, or what is left of them."""
         link, source_lr = self.active[number], self.fast_lr.current
         if number > 0:
@@ -294,4 +274,5 @@ class Pipeline:
             stage.to(device)
         self.counters.to(device)
         self.mixer = self._mixer()
+        self.step, self.batch = CpuStep.of(self), CpuBatch.of(self)
         self.refresh_weights()

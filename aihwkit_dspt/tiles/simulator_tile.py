@@ -100,8 +100,11 @@ class TrackingSimulatorTile(SimulatorTile):
 
     def _prepare(self, values: Tensor, name: str) -> None:
         """Check the data type of what is to be multiplied, and settle the pipeline."""
-        require_type(values, self.pipeline.mixed_array.shared, name)
-        self.pipeline.settle()
+        pipeline = self.pipeline
+        if values.dtype is not pipeline.mixed_array.shared.dtype:
+            require_type(values, pipeline.mixed_array.shared, name)
+        if pipeline.unfinished:
+            pipeline.settle()
 
     def set_matrix_indices(self, indices: Tensor) -> None:
         """Set the index matrix of convolutions."""

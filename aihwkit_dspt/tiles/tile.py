@@ -186,7 +186,7 @@ class TrackingTile(
     def post_update_step(self) -> None:
         """Do what aihwkit does after each step; several processes share the new weight."""
         super().post_update_step()
-        exchange = getattr(self.analog_ctx, "exchange", None)
+        exchange = getattr(self._parameters["analog_ctx"], "exchange", None)
         if exchange is not None:
             exchange.share_weight(self)
 

@@ -21,6 +21,10 @@ def as_vectors(values: Tensor, transposed: bool, size: int, bias: bool, name: st
     Raises:
         TileError: if the sizes do not fit.
     """
+    if values.dim() == 2 and values.size(1) == size and not (bias or transposed):
+        # The usual vectors, for which a training step shall not wait.
+        values = values.detach() if values.requires_grad else values
+        return values.contiguous()
     n_values = size - int(bias)
     if values.requires_grad:
         values = values.detach()

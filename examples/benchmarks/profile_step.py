@@ -32,10 +32,7 @@ if TYPE_CHECKING:
 
 STEP = "step"
 COPIES = ("aten::copy_", "aten::cat", "aten::clone", "aten::_to_copy", "aten::contiguous")
-PIPELINE = {
-    "_update_fast": "update: gradient pulses (CHOP, FAST)",
-    "_transfer": "update: one line (BUFFER, SLOW, ESTIMATE)",
-}
+PIPELINE = {"transfer": "update: what events send and flip (SLOW, CHOP)"}
 """Methods of the pipeline of a tracking tile -> label."""
 
 
@@ -62,6 +59,8 @@ def watched(training: Training) -> List[Tuple[Any, str, str]]:
     pipelines = [item.tile.pipeline for item in modules if hasattr(item.tile, "pipeline")]
     for owner in {type(pipeline) for pipeline in pipelines}:
         methods += [(owner, name, text) for name, text in PIPELINE.items()]
+    for owner in {type(pipeline.step) for pipeline in pipelines if pipeline.step is not None}:
+        methods.append((owner, "update", "update: pulses, and one line (FAST, BUFFER, ESTIMATE)"))
     for owner in {type(pipeline.mixer) for pipeline in pipelines if pipeline.mixer is not None}:
         methods.append((owner, "refresh", "update: mixed weight"))
     for owner in (tiles.FloatingPointTile, tiles.AnalogTile):

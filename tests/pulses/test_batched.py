@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, List
 
+import numpy as np
 import pytest
 import torch
 from aihwkit.exceptions import ConfigError
@@ -20,6 +21,7 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from torch import Tensor
 
 from aihwkit_dspt import PulseMode, TrackingRPUConfig, TrackingTile, TrackingTransferCompound
+from aihwkit_dspt.fused.trains_cpu import largest
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.pulses.coverage import DEVICES, device_obstacle
 from aihwkit_dspt.tiles.array_state import set_state, state_of
@@ -292,3 +294,12 @@ def test_presets_are_covered(name: str) -> None:
     """All single devices of aihwkit's presets; its PCM pair is a unit cell."""
     device = table.DEVICES[name]()
     assert (device_obstacle(device) is None) == (name != "PCM")
+
+
+def test_largest_inputs() -> None:
+    """Those of each vector; what is no number stays, and such a vector has no pulses."""
+    values = np.random.default_rng(1).normal(size=(6, 9)).astype(np.float32)
+    values[1, 0] = values[2, 4] = values[3, 8] = np.nan
+    values[4] = 0.0
+    values[5, 2] = -np.inf
+    assert np.array_equal(largest(values), np.abs(values).max(1), equal_nan=True)

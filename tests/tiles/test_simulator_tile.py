@@ -29,7 +29,7 @@ def record(tile: TrackingTile, monkeypatch: pytest.MonkeyPatch) -> List[str]:
     # Where somebody listens, a read and what becomes of it are not one compiled call.
     simulator.pipeline.link.listeners.append(Listener())
     for owner, method, name in (
-        (simulator.pipeline.fast, "pulse", "FAST"),
+        (simulator.pipeline.fast, "pulses", "FAST"),
         (simulator.pipeline.link.line_reads, "read", "read"),
         (simulator.pipeline.link.transfer_stages, "take", "BUFFER, ESTIMATE"),
         (simulator.pipeline.link.lines, "pulse", "SLOW"),
