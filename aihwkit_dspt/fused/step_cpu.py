@@ -17,6 +17,7 @@ from aihwkit_dspt.fused.noise_cpu import draw_noise
 from aihwkit_dspt.fused.shared import SharedArrays
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
 from aihwkit_dspt.stages.event import Stage
+from aihwkit_dspt.stages.mixer import is_shared_out
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 from aihwkit_dspt.tiles.gradient_pulses import are_at_once, gradient_calls
 
@@ -77,6 +78,8 @@ class CpuStep(FusedForm):
     ) -> bool:
         """Do the update, unless events are due within the batch or somebody listens.
 
+        Nor where several threads mix a large array.
+
         Args:
             pipeline: the pipeline.
             x_vectors: ``[m_batch, x_size]`` inputs.
@@ -90,6 +93,8 @@ class CpuStep(FusedForm):
         schedule = link.schedule
         n_due = schedule.due_at_end(m_batch)
         if not n_due or link.listeners or not link.rate.is_on(rate):
+            return False
+        if is_shared_out(link.source.weights):
             return False
         calls = gradient_calls(pipeline, x_vectors, d_vectors, m_batch, (n_due,))
         event = link.new_event(schedule.lines(n_due), rate, pipeline.fast_lr.current)

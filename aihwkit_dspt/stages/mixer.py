@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from torch import Tensor, add, addcmul, float32, float64
+from torch import Tensor, add, addcmul, float32, float64, get_num_threads
 
 from aihwkit_dspt import fused
 from aihwkit_dspt.fused.gpu.support import gpu_kernels
@@ -13,6 +13,10 @@ from aihwkit_dspt.stages.chopper import Chopper
 
 COMPILED = (float32, float64)
 """Data types for which there is a compiled pass."""
+
+MANY_CELLS = 2**18
+"""From so many cells on, several threads of torch are faster than the compiled pass, which has one.
+"""
 
 
 class MixedWeight:
@@ -88,14 +92,14 @@ class MixedWeight:
 
     def refresh(self, fast: Tensor, chopper: Chopper) -> None:
         """Write the mixed weight for the ``[d_size, x_size]`` fast weights to the output."""
-        if _is_compiled(fast, chopper):
+        if _is_compiled(fast, chopper) and not is_shared_out(fast):
             stored, values, signs, output = self._of_cells(
                 self.stored, fast, chopper.in_sign, self.output
             )
             columns, gamma = self.transfer_columns, self.gamma
             fused.line_kernels_cpu.mix(stored, values, signs, columns, gamma, output)
             return
-        if not (chopper.has_input or chopper.has_output):
+        if not (chopper.has_input or chopper.has_output or is_shared_out(fast)):
             add(self.stored, fast, alpha=self.gamma, out=self.output)
             return
         # Signs of columns fit the weight as they are; views of them would take a microsecond each.
@@ -108,3 +112,11 @@ class MixedWeight:
 def _is_compiled(values: Tensor, chopper: Chopper) -> bool:
     """Return whether there is a compiled pass for arrays like these."""
     return not (values.is_cuda or chopper.has_output) and values.dtype in COMPILED
+
+
+def is_shared_out(values: Tensor) -> bool:
+    """Return whether the pass over a whole array on the CPU is left to threads of torch.
+
+    Its roundings are those of the compiled pass.
+    """
+    return not values.is_cuda and values.numel() >= MANY_CELLS and get_num_threads() > 1
