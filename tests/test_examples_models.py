@@ -148,13 +148,17 @@ def test_best_of_three() -> None:
 
 
 def test_settings_are_runs_of_their_own() -> None:
-    """``--set`` changes E-RIDER alone; its defaults and others stay beside each other."""
+    """``--set`` changes E-RIDER and frozen arrays; its defaults and others stay side by side."""
     parser = ArgumentParser()
     add_arguments(parser, steps=9, batch_size=1, name="x")
     runs = {}
     for more in ([], ["--set", "gamma=0.1"]):
         args = parser.parse_args(["--one-rate", *more])
         runs.update({run.key: run for run in runs_of("gpt", args)})
-    assert [run.method for run in runs.values()] == [*RATES, f"{OURS}, gamma=0.1"]
+    assert [run.method for run in runs.values()] == [
+        *RATES,
+        f"{OURS}, gamma=0.1",
+        f"{FROZEN}, gamma=0.1",
+    ]
     head = {"is_loss": True, "scores": [1.0]}
     assert len(best_of([{"run": vars(run), **head} for run in runs.values()])) == len(runs)

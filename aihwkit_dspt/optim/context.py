@@ -10,6 +10,7 @@ from torch.autograd import no_grad
 
 from aihwkit_dspt.optim.forgotten import watch
 from aihwkit_dspt.optim.gradient import gradient_norm
+from aihwkit_dspt.optim.wanted import is_wanted
 from aihwkit_dspt.tiles.uncompiled import not_exported
 
 
@@ -24,8 +25,10 @@ class GradientContext(AnalogContext):
 
     .. math:: d_n \leftarrow d_n\, \frac{\text{grad}}{\|G\|}
 
-    ``grad = None`` (``zero_grad()``) drops what is kept. A step sees no gradient, so that the torch
-    optimizer that it is built on leaves the context to the tile.
+    A backward pass for other gradients alone (``torch.autograd.grad(loss, x)``,
+    ``backward(inputs=[x])``) leaves nothing. ``grad = None`` (``zero_grad()``) drops what is kept.
+    A step sees no gradient, so that the torch optimizer that it is built on leaves the context to
+    the tile.
 
     Attributes:
         exchange: what joins the vectors of several processes, see
@@ -74,6 +77,9 @@ class GradientContext(AnalogContext):
             self._scale_errors()
         errors: List[Tensor] = self.__dict__["analog_grad_output"]
         if len(errors) < len(self.analog_input):  # a backward pass is about to add the last one
+            if not is_wanted(self):
+                self.analog_input.pop()
+                return []  # what is added here is not kept
             watch(self, len(self.analog_input))
             if self.exchange is not None:
                 self.exchange.queue()

@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from aihwkit_dspt.configs.checks import require_whole
 from aihwkit_dspt.optim.context import adopt
+from aihwkit_dspt.optim.wanted import refuse_second_derivatives
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.stages.listener import Listener
 from aihwkit_dspt.tiles.context import follow_device, is_frozen
@@ -167,6 +168,18 @@ class TrackingTile(
             dim = 1
         view: Tuple[int, ...] = super().get_tensor_view(ndim, dim)
         return view
+
+    def backward(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
+        """Return the errors of the inputs; a second derivative is refused."""
+        refuse_second_derivatives(type(self).__name__, d_input)
+        errors: Optional[Tensor] = super().backward(d_input, ctx)
+        return errors
+
+    def backward_indexed(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
+        """Return the errors of the images of a convolution, as :meth:`backward` does."""
+        refuse_second_derivatives(type(self).__name__, d_input)
+        errors: Optional[Tensor] = super().backward_indexed(d_input, ctx)
+        return errors
 
     def update(self, x_input: Tensor, d_input: Tensor) -> None:
         """Update the tile, unless it is frozen (``requires_grad_(False)``).

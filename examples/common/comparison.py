@@ -67,7 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser, steps: int, batch_size: int, 
     parser.add_argument("--batch-size", type=int, default=batch_size)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument(
-        "--set", type=setting, nargs="+", default=[], metavar="NAME=VALUE", help="of E-RIDER"
+        "--set",
+        type=setting,
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of E-RIDER and of frozen arrays",
     )
     parser.add_argument("--one-rate", action="store_true", help="only the middle learning rate")
     parser.add_argument("--device", default="cpu", help="of torch: cpu or cuda")
@@ -89,7 +94,8 @@ def runs_of(network: str, args: argparse.Namespace) -> List[Run]:
                 for lr in rates[len(rates) // 2 :][:1] if args.one_rate else rates:
                     place = "-" if method == DIGITAL else name
                     mean = 0.0 if method in (DIGITAL, FROZEN) else shift
-                    changes = dict(args.set) if method == OURS else {}
+                    # frozen arrays have E-RIDER's configuration
+                    changes = dict(args.set) if method in (OURS, FROZEN) else {}
                     for seed in args.seeds:
                         run = Run(network, place, mean, method, lr, seed, args.steps, changes)
                         runs.append(run)
