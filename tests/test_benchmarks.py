@@ -207,6 +207,7 @@ def test_profile(tmp_path: Path) -> None:
     assert "| aten::" in printed
 
 
+@pytest.mark.usefixtures("one_process")
 def test_training_time(tmp_path: Path) -> None:
     """The three methods are trained and measured, on whatever images there are."""
     path = tmp_path / "numbers.json"

@@ -46,6 +46,8 @@ def test_one_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All competitors of a cell run; a second call has all of them; settings make another run."""
+    monkeypatch.setattr(race_tasks, "N_TEST", 20)
+    race_tasks.task.cache_clear()
     path, picture = tmp_path / "race.json", tmp_path / "race.png"
     arguments = ("--networks", "digits", "--devices", "SB-20", "--shifts", 0.4, "--steps", 5)
     arguments += ("--lrs", 0.1, "--out", path, "--picture", picture)
@@ -67,6 +69,7 @@ def test_one_cell(
         race.main()
         assert expected.strip() in capsys.readouterr().out
     assert len(json.loads(path.read_text())["results"]) == len(COMPETITORS) + 1
+    race_tasks.task.cache_clear()
 
 
 @pytest.mark.parametrize("network", race_tasks.TASKS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, Callable, Dict, List, Type
+from typing import Any, Callable, Dict, Iterator, List, Type
 
 import pytest
 import torch
@@ -170,16 +170,24 @@ def test_settings_are_many(kind: Type[FusedProduct]) -> None:
     assert len(tried) >= (N_SETTINGS[kind.FORM] if equal_noise(kind) else 4)
 
 
-LINES = [
-    (kind, name)
-    for kind in FUSED_LINES
-    for name, settings in SETTINGS.items()
-    if covers(Form.LINE_ONE_PASS, IOParameters(**settings), True)
-]
+def read_lines() -> Iterator[Any]:
+    """Yield all forms with all settings that they cover, by columns and by rows.
+
+    Triton's interpreter takes two seconds for one: the usual run has one direction in turn.
+    """
+    for kind in FUSED_LINES:
+        is_slow = kind.DEVICE == "cuda" and not HAS_GPU
+        for number, (name, settings) in enumerate(SETTINGS.items()):
+            if covers(Form.LINE_ONE_PASS, IOParameters(**settings), True):
+                for columns in (True, False):
+                    is_other = is_slow and columns is (number % 2 == 0)
+                    marks = [pytest.mark.slow] if is_other else []
+                    yield pytest.param(kind, name, columns, marks=marks)
 
 
-@pytest.mark.parametrize("columns", [True, False], ids=["columns", "rows"])
-@pytest.mark.parametrize(("kind", "name"), LINES, ids=lambda value: str(value)[-40:])
+@pytest.mark.parametrize(
+    ("kind", "name", "columns"), read_lines(), ids=lambda value: str(value)[-40:]
+)
 def test_lines_equal_plain_torch(
     kind: Type[FusedLine], name: str, columns: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, Iterator, List, Sequence
 
+import pytest
 import torch
 from aihwkit.simulator.configs.devices import (
     ConstantStepDevice,
@@ -48,6 +49,17 @@ NOISY: Dict[str, Callable[[], Any]] = {
     },
 }
 """Name -> device with all of its chance; presets with write noise among them."""
+
+
+def noisy_cases(ways: Sequence[str], places: Sequence[Any]) -> Iterator[Any]:
+    """Yield every device with all ways and both places.
+
+    In the usual run each device meets each way and both places, and each way both places; the other
+    half is for the slow run.
+    """
+    for name, way, place in product(NOISY, ways, places):
+        number = list(NOISY).index(name) + ways.index(way) + places.index(place)
+        yield pytest.param(name, way, place, marks=[pytest.mark.slow] if number % 2 else [])
 
 
 def arrays(device: Any, update: UpdateParameters) -> List[Crossbar]:

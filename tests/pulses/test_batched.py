@@ -32,6 +32,7 @@ from tests.pulses.laws import (
     NOISY,
     X_SIZE,
     arrays,
+    noisy_cases,
     same_correlations,
     same_law,
     samples,
@@ -55,9 +56,9 @@ def pulsed(x: Tensor, d: Tensor, rate: float) -> Any:
     return lambda array: array.pulse(x, d, rate)
 
 
-@pytest.mark.parametrize("where", ["middle", "bound"])
-@pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("name", NOISY)
+@pytest.mark.parametrize(
+    ("name", "batch", "where"), noisy_cases(list(BATCHES), ["middle", "bound"])
+)
 def test_same_law_as_the_tile(name: str, batch: str, where: str) -> None:
     """Weights, their spread, distribution and correlation along lines."""
     torch.manual_seed(11)

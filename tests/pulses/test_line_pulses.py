@@ -18,6 +18,7 @@ from tests.pulses.laws import (
     NOISY,
     X_SIZE,
     arrays,
+    noisy_cases,
     same_correlations,
     same_law,
     samples,
@@ -44,9 +45,7 @@ def steps(columns: bool, lines: slice, most: float) -> Tensor:
     return torch.empty(lines.stop - lines.start, out_size).uniform_(-most, most).round()
 
 
-@pytest.mark.parametrize("columns", [True, False], ids=["columns", "rows"])
-@pytest.mark.parametrize("update", UPDATES)
-@pytest.mark.parametrize("name", NOISY)
+@pytest.mark.parametrize(("name", "update", "columns"), noisy_cases(list(UPDATES), [True, False]))
 def test_same_law_as_the_tile(name: str, update: str, columns: bool) -> None:
     """Weights, their spread, distribution and correlation along lines."""
     torch.manual_seed(21)
