@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Iterator, TypeVar
 
 from aihwkit.exceptions import TileError
@@ -45,15 +45,19 @@ def at_slow_weights(model: ModuleT) -> Iterator[ModuleT]:
     """
     pipelines = [tile.tile.pipeline for tile in tracking_tiles(model).values()]
     cycles = [pipeline.counters.update_cycles for pipeline in pipelines]
-    with no_grad():
+
+    @no_grad()
+    def mix_again() -> None:
         for pipeline in pipelines:
-            pipeline.mixed_array.weights.copy_(pipeline.slow.weights)
-    try:
-        yield model
-    finally:
+            pipeline.refresh_weights()
+
+    with ExitStack() as stack:
+        stack.callback(mix_again)
+        stack.callback(mix_again)  # twice: one interrupt can end one of them
         with no_grad():
             for pipeline in pipelines:
-                pipeline.refresh_weights()
+                pipeline.mixed_array.weights.copy_(pipeline.slow.weights)
+        yield model
     if cycles != [pipeline.counters.update_cycles for pipeline in pipelines]:
         raise TileError(
             "the model was trained inside at_slow_weights(): gradients belong to the mixed weight; "

@@ -11,13 +11,15 @@ from torch import nn
 from aihwkit_dspt.configs.checks import require_argument, require_whole
 from aihwkit_dspt.tiles.of_model import tracking_tiles
 from aihwkit_dspt.tiles.tile import TrackingTile
+from aihwkit_dspt.tiles.undo import all_or_none
 
 
 def join_next_array(model: nn.Module) -> int:
     r"""Let the next array of each chain of a model join.
 
     From now on the fast array is transferred to it, and the arrays that joined before keep what
-    they have learned. Chains of which all arrays have joined stay as they are.
+    they have learned. Chains of which all arrays have joined stay as they are. A failed or
+    interrupted call leaves all of them as they were.
 
     Args:
         model: a model with tracking tiles.
@@ -30,8 +32,9 @@ def join_next_array(model: nn.Module) -> int:
         TileError: if no tile of the model has more than two arrays.
     """
     waiting = [tile for tile in _chains(model) if not tile.tile.pipeline.joined.is_complete]
-    for tile in waiting:
-        tile.tile.join_next()
+    with all_or_none(waiting):
+        for tile in waiting:
+            tile.tile.join_next()
     return len(waiting)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from functools import partial
+from typing import Any, Dict, List, Tuple
 
 import torch
 from aihwkit.exceptions import ArgumentError, ConfigError
@@ -15,7 +16,7 @@ from aihwkit_dspt.devices import Response, response, symmetric_points
 from aihwkit_dspt.drift.law import DriftLaw
 from aihwkit_dspt.tiles.cpp_copy import PERSISTENT
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from aihwkit_dspt.tiles.moved_steps import require_movable, scale_steps
+from aihwkit_dspt.tiles.moved_steps import require_movable, scaled_steps
 
 MARGIN = 0.02
 """Part of its range by which a symmetric point keeps off the bounds of its cell."""
@@ -75,8 +76,8 @@ class MovingPoints:
         parameters = self.array.device_parameters()
         return parameters.get(PERSISTENT, self.array.weights.detach().cpu().clone())
 
-    def move(self, law: DriftLaw, n_steps: int, generator: Generator) -> None:
-        """Move all points as they do in so many steps."""
+    def moved(self, law: DriftLaw, n_steps: int, generator: Generator) -> List[partial[Any]]:
+        """Return the calls that move all points as they do in so many steps, made in one go."""
         self._follow()
         array = self.array
         cells = response(array.device_config, array.device_parameters())
@@ -87,11 +88,16 @@ class MovingPoints:
             step = cells.dw_min * cells.F(weights.double())
             n_pulses = ((weights - self.weights).abs() / step).nan_to_num(0.0, 0.0, 0.0)
         ahead = law.distance(self.points, self.start, n_pulses, n_steps, generator)
-        self._move_to(cells, _within(self.points + ahead, cells))
-        self.weights = weights
+        calls, points = self._moved_to(cells, _within(self.points + ahead, cells))
+        devices = self.array.cpp, self.array.parameters_version + 1
+        own = {"points": points, "weights": weights, "_devices": devices}
+        return [*calls, partial(vars(self).update, own)]
 
-    def _move_to(self, cells: Response, points: Tensor) -> None:
-        """Move points to other places; those without a pulse of either sign there stay."""
+    def _moved_to(self, cells: Response, points: Tensor) -> Tuple[List[partial[Any]], Tensor]:
+        """Return what moves points to other places, and where they are then.
+
+        Those without a pulse of either sign there stay.
+        """
         up, down = cells.q_plus(points), cells.q_minus(points)
         moves = (up > 0.0) & (down > 0.0)
         parameters = self.array.device_parameters()
@@ -101,9 +107,8 @@ class MovingPoints:
         total = (size_up + size_down) / (1.0 + ratio)
         factors = total * ratio / size_up, total / size_down
         factor_up, factor_down = (factor.where(moves, 1.0) for factor in factors)
-        scale_steps(self.array, factor_up, factor_down)
-        self.points = points.where(moves, self.points)
-        self._devices = self.array.cpp, self.array.parameters_version
+        calls = scaled_steps(self.array, factor_up, factor_down)
+        return calls, points.where(moves, self.points)
 
     def state(self) -> Dict[str, Tensor]:
         """Return what has to be kept to go on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Dict, Optional, Sequence
 
 import torch
@@ -12,6 +13,7 @@ from aihwkit_dspt.configs.checks import require_whole, shown
 from aihwkit_dspt.drift.array import MovingPoints
 from aihwkit_dspt.drift.law import DriftLaw
 from aihwkit_dspt.monitor.steps import StepListener
+from aihwkit_dspt.stages.uninterrupted import in_one_go
 from aihwkit_dspt.tiles.names import array_names
 from aihwkit_dspt.tiles.of_model import tracking_tiles
 
@@ -33,7 +35,7 @@ class SymmetricPointDrift:
     Between moves of several steps the law is the same. A point is reflected where it comes closer
     to a bound of its cell than 2 % of the range. The sizes of up and down pulses change so that
     they are equal at the new point and their mean stays, whatever the response of the device is.
-    Weights do not move.
+    Weights do not move. A failed or interrupted move leaves all arrays as they were.
 
     The hidden parameters of the tile are those of the moved cells: they are saved, copied and
     loaded with the model, and :func:`~aihwkit_dspt.symmetric_points` and the monitor follow.
@@ -120,8 +122,7 @@ class SymmetricPointDrift:
     def _on_step(self) -> None:
         self.step += 1
         if self.step - self._moved >= self.every:
-            self._move(self.step - self._moved)
-            self._moved = self.step
+            self._move(self.step - self._moved, _moved=self.step)
 
     @torch.no_grad()
     def advance(self, n_steps: int = 1) -> None:
@@ -133,9 +134,21 @@ class SymmetricPointDrift:
         self._move(require_whole("n_steps", n_steps, 1))
 
     @torch.no_grad()
-    def _move(self, n_steps: int) -> None:
-        for points in self._find().values():
-            points.move(self.law, n_steps, self._generator)
+    def _move(self, n_steps: int, **counted: int) -> None:
+        """Move all points and count, as a whole or not at all."""
+        random = self._generator.get_state()
+        is_done: Dict[str, bool] = {}
+        try:
+            moves = [
+                call
+                for points in self._find().values()
+                for call in points.moved(self.law, n_steps, self._generator)
+            ]
+            note = partial(is_done.update, {"moved": True})
+            in_one_go(*moves, partial(vars(self).update, counted), note)
+        finally:
+            if not is_done:
+                self._generator.set_state(random)
 
     # -- state ------------------------------------------------------------------------------------
 

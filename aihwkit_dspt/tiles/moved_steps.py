@@ -8,7 +8,6 @@ from typing import Any, List
 from aihwkit.exceptions import ConfigError
 from torch import Tensor
 
-from aihwkit_dspt.stages.uninterrupted import in_one_go
 from aihwkit_dspt.tiles.cpp_copy import PERSISTENT
 from aihwkit_dspt.tiles.crossbar import Crossbar
 
@@ -31,11 +30,11 @@ def require_movable(name: str, array: Crossbar) -> None:
         )
 
 
-def scale_steps(array: Crossbar, up: Tensor, down: Tensor) -> None:
-    """Multiply the pulses of all cells by ``[d_size, x_size]`` factors.
+def scaled_steps(array: Crossbar, up: Tensor, down: Tensor) -> List[partial[Any]]:
+    """Return the calls that multiply the pulses of all cells by ``[d_size, x_size]`` factors.
 
-    Weights, noise and the granularity for which pulse trains are made stay as they are. It happens
-    as a whole or, if it is interrupted before, not at all.
+    Weights, noise and the granularity for which pulse trains are made stay as they are. The calls
+    are to be made in one go.
     """
     names, parameters = array.hidden_parameter_names(), array.hidden_parameters().clone()
     for of_sign, factors in ((UP, up), (DOWN, down)):
@@ -54,7 +53,7 @@ def scale_steps(array: Crossbar, up: Tensor, down: Tensor) -> None:
     calls.append(partial(array.cpp.load_extra, array.cpp.dump_extra(), False))
     version = {"parameters_version": array.parameters_version + 1}
     calls.append(partial(vars(array).update, version))
-    in_one_go(*calls)
+    return calls
 
 
 def _holds(array: Crossbar) -> bool:

@@ -22,6 +22,7 @@ from aihwkit_dspt.tiles.learning_rates import FastLearningRate
 from aihwkit_dspt.tiles.link import Link
 from aihwkit_dspt.tiles.mixer import Mixer, residuals
 from aihwkit_dspt.tiles.names import named_arrays, named_stages
+from aihwkit_dspt.tiles.trainable import trainable
 from aihwkit_dspt.tiles.vectors import require_type
 
 
@@ -93,6 +94,7 @@ class Pipeline:
         self.step, self.batch = CpuStep.of(self), CpuBatch.of(self)
         self.refresh_weights()
 
+    @trainable
     def update_vectors(self, x_vectors: Tensor, d_vectors: Tensor) -> None:
         """Gradient update with as many transfers as fall into the batch.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
 
+from aihwkit_dspt.tiles.trainable import trainable
+
 if TYPE_CHECKING:
     from aihwkit_dspt.tiles.pipeline import Pipeline
 
@@ -17,6 +19,7 @@ def settled(method: Method) -> Method:
     It starts from a whole state. If it is interrupted, the next call mends the mixed weight.
     """
 
+    @trainable
     @wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
         pipeline: Pipeline = self.pipeline

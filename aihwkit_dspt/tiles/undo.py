@@ -1,8 +1,12 @@
-"""Undoing a load that failed or was interrupted."""
+"""Undoing what failed or was interrupted."""
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any, Dict, Iterable, Iterator
+
+from torch.nn import ModuleList
 
 from aihwkit_dspt.tiles.context import follow_attributes
 
@@ -26,3 +30,19 @@ class TileBefore:
         vars(self.tile).clear()
         vars(self.tile).update(self.attributes)
         follow_attributes(self.tile)
+
+
+@contextmanager
+def all_or_none(tiles: Iterable[Any]) -> Iterator[None]:
+    """Change some tiles in the block: if it does not come to its end, all have their state back.
+
+    Args:
+        tiles: any of aihwkit's tile modules. Their states are held meanwhile.
+    """
+    model = ModuleList(tiles)
+    state = deepcopy(model.state_dict())
+    try:
+        yield
+    except BaseException:
+        model.load_state_dict(state)
+        raise

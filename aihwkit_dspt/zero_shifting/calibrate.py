@@ -11,6 +11,7 @@ from torch import nn
 from aihwkit_dspt.configs.enums import ReferenceType
 from aihwkit_dspt.tiles.names import row_name
 from aihwkit_dspt.tiles.of_model import tracking_tiles
+from aihwkit_dspt.tiles.undo import all_or_none
 from aihwkit_dspt.zero_shifting.algorithm import ZeroShiftResult, zero_shift
 
 
@@ -79,9 +80,10 @@ def calibrate(
         ]
         for name, tile in tiles.items()
     }
-    for name, tile in tiles.items():
-        tile.tile.calibrate([result.estimate for result in shifted[name]])
-        tile.tile.pipeline.counters.calibration_pulses += n_pulses
+    with all_or_none(tiles.values()):
+        for name, tile in tiles.items():
+            tile.tile.calibrate([result.estimate for result in shifted[name]])
+            tile.tile.pipeline.counters.calibration_pulses += n_pulses
     return {
         row_name(name, number): result
         for name, results in shifted.items()

@@ -11,6 +11,7 @@ the paper's filter, with the running mean, and with the adaptive gain.
 
     python examples/paper/moving_points.py            # both; a run that was stopped goes on
     python examples/paper/moving_points.py --parts tracking
+    python examples/paper/moving_points.py --parts training --methods "calibrated reference" AGAD
 
 Writes ``moving_points.json`` and ``moving_points.png``.
 """
@@ -167,6 +168,7 @@ def main() -> None:
     """Measure, print and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", default=["tracking", "training"])
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--steps", type=int, default=N_STEPS, help="of a training, 10 or more")
     parser.add_argument("--sweeps", type=int, default=N_SWEEPS, help="over an array, 10 or more")
@@ -180,7 +182,7 @@ def main() -> None:
         measure_tracking(results, sweeps)
     if "training" in options.parts:
         for seed in options.seeds:
-            for method in METHODS:
+            for method in options.methods:
                 for moves in (True, False):
                     key = f"{method}, {'moving' if moves else 'fixed'}, seed {seed}"
                     if key not in results.numbers:

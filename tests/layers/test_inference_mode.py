@@ -48,6 +48,13 @@ def change(layer: Any) -> Any:
     return layer
 
 
+def update(layer: Any) -> Any:
+    """Return the layer after updates by hand, sweeps and flips of choppers among them."""
+    for _ in range(60):
+        layer.analog_module.update(torch.rand(3, 5), torch.rand(3, 4))
+    return layer
+
+
 def evaluate(layer: Any) -> Any:
     """Return the layer after products with few and many vectors."""
     layer(torch.rand(3, 5))
@@ -59,6 +66,7 @@ INSIDE: Dict[str, Callable[[Any], Any]] = {
     "load": load,
     "copy": deepcopy,
     "change": change,
+    "update": update,
     "evaluate": evaluate,
 }
 
