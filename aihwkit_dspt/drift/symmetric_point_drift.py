@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Dict, Optional, Sequence
 
 import torch
-from aihwkit.exceptions import ArgumentError
+from aihwkit.exceptions import ArgumentError, TileError
 from torch import nn
 
 from aihwkit_dspt.configs.checks import require_whole, shown
@@ -88,7 +88,13 @@ class SymmetricPointDrift:
         self._moved = 0
         self._generator = torch.Generator().manual_seed(require_whole("seed", seed, 0))
         self._arrays = arrays
-        self._tiles = tracking_tiles(model)
+        try:
+            self._tiles = tracking_tiles(model)
+        except TileError as error:
+            raise TileError(
+                f"{error}. Cells of aihwkit's own tiles cannot be moved; a tracking tile with "
+                "gamma=0 equals its AGAD in every state, with reference=ReferenceType.ZERO TT-v2"
+            ) from error
         self._points: Dict[str, MovingPoints] = {}
         self._find()
         self._listener = StepListener(list(self._tiles.values()), self._on_step)
