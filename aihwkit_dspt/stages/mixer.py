@@ -70,7 +70,9 @@ class MixedWeight:
             self.oriented(self.stored)[lines].add_(between)
 
     def _store(self, slow: Tensor, reference: Tensor, chopper: Chopper, lines: slice) -> None:
-        if _is_compiled(slow, chopper):
+        # All of them are stored outside of a step, too, where nothing shall be compiled for it.
+        is_part = lines.stop - lines.start < len(reference)
+        if is_part and _is_compiled(slow, chopper):
             stored, weights, held, signs = self._of_lines(
                 self.stored, slow, reference, chopper.in_sign
             )
@@ -98,8 +100,12 @@ class MixedWeight:
             )
             columns, gamma = self.transfer_columns, self.gamma
             fused.line_kernels_cpu.mix(stored, values, signs, columns, gamma, output)
-            return
-        if not (chopper.has_input or chopper.has_output or is_shared_out(fast)):
+        else:
+            self.renew(fast, chopper)
+
+    def renew(self, fast: Tensor, chopper: Chopper) -> None:
+        """Do what :meth:`refresh` does, by torch in any case, with the same roundings."""
+        if fast.is_cuda and not (chopper.has_input or chopper.has_output):
             add(self.stored, fast, alpha=self.gamma, out=self.output)
             return
         # Signs of columns fit the weight as they are; views of them would take a microsecond each.

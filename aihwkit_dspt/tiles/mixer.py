@@ -45,10 +45,11 @@ class Mixer:
         if self.between:
             self._kept = residuals(self.between, self.fastest.everything)
 
-    def store_all(self) -> None:
-        """Compute all but the share of the fastest array anew."""
+    def renew(self) -> None:
+        """Compute everything anew, after a change outside of a step."""
         self._keep(self.fastest.everything)
         self._store(self.fastest.everything)
+        self.mixed.renew(self.fastest.source.weights, self.fastest.chopper)
 
     def store(self, lines: slice, changed_by: Link) -> None:
         """Compute lines anew that the transfer of a link has changed."""

@@ -208,8 +208,7 @@ class Pipeline:
     def refresh_weights(self) -> None:
         """Recompute the mixed weight after a change of any array or stage."""
         if self.mixer is not None:
-            self.mixer.store_all()
-            self.mixer.refresh()
+            self.mixer.renew()
 
     def follow_arrays(self) -> None:
         """Let references and mixed weight follow after arrays were changed past the pipeline."""
