@@ -10,7 +10,7 @@ from aihwkit.exceptions import ArgumentError
 from aihwkit.optim.analog_optimizer import AnalogOptimizerMixin
 from aihwkit.optim.context import AnalogContext
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import LBFGS, AdamW, Optimizer
 
 from aihwkit_dspt.configs.checks import require_argument, shown
 from aihwkit_dspt.optim.context import adopt
@@ -53,12 +53,18 @@ def analog_optimizer(
 
     Raises:
         ArgumentError: if there is no analog tile among the parameters, ``optimizer_class`` is no
-            optimizer class of torch, or a learning rate is not a number from 0.
+            optimizer class of torch that takes groups, or a learning rate is not a number from 0.
     """
     if not isclass(optimizer_class) or not issubclass(optimizer_class, Optimizer):
         raise ArgumentError(
             f"optimizer_class={shown(optimizer_class)} is not valid: pass a class of torch's "
             "optimizers, such as torch.optim.AdamW"
+        )
+    if issubclass(optimizer_class, LBFGS):
+        raise ArgumentError(
+            f"optimizer_class={optimizer_class.__name__} is not valid: it takes one group, but "
+            "digital parameters and arrays have groups of their own. Pass another one, such as "
+            "torch.optim.AdamW"
         )
     digital, analog = [], []
     for group in _groups(params):

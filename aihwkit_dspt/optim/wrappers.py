@@ -9,9 +9,11 @@ from aihwkit.simulator.tiles.analog import AnalogTile
 from aihwkit.simulator.tiles.module import TileModule
 from torch import nn
 from torch.nn.modules.module import register_module_module_registration_hook
-from torch.optim.swa_utils import AveragedModel
 
 from aihwkit_dspt.tiles.averaged_copy import not_averaged
+
+AVERAGING = ("AveragedModel", "ModelEmaV2", "ModelEmaV3")
+"""Classes of torch and timm that average the parameters of a model."""
 
 GRADIENT_WRAPPERS = ("DistributedDataParallel", "FullyShardedDataParallel")
 
@@ -24,7 +26,7 @@ def refuse_averaging_wrappers() -> None:
 def _refuse(module: nn.Module, name: str, submodule: Optional[nn.Module]) -> None:
     if submodule is None:
         return
-    if isinstance(module, AveragedModel):
+    if any(cls.__name__ in AVERAGING for cls in type(module).__mro__):
         if any(isinstance(each, AnalogTile) for each in submodule.modules()):
             raise not_averaged(type(module).__name__)
     elif any(cls.__name__ in GRADIENT_WRAPPERS for cls in type(module).__mro__):

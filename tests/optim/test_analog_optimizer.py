@@ -151,6 +151,10 @@ def test_refusals() -> None:
         analog_optimizer(nn.Linear(2, 2))
     with pytest.raises(ArgumentError, match="optimizer_class='adam' is not valid: pass a class"):
         analog_optimizer(model, "adam")  # type: ignore[arg-type]
+    with pytest.raises(
+        ArgumentError, match="optimizer_class=LBFGS is not valid: it takes one group"
+    ):
+        analog_optimizer(model, torch.optim.LBFGS)
     for rate in (-0.1, float("nan"), "0.1", None):
         with pytest.raises(ArgumentError, match=r"analog_lr=.* is not valid: pass a number in"):
             analog_optimizer(model, analog_lr=rate)  # type: ignore[arg-type]

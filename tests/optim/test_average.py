@@ -97,6 +97,15 @@ def test_averaged_model_is_refused(kind: str) -> None:
     AveragedModel(nn.Linear(2, 2))
 
 
+def test_averages_of_timm_are_refused() -> None:
+    """They would average the bytes of a state."""
+    package = pytest.importorskip("timm.utils.model_ema")
+    for average in (package.ModelEmaV2, package.ModelEmaV3):
+        with pytest.raises(TileError, match=r"Use AveragedWeights\(model, decay=...\)"):
+            average(tracking_network())
+        average(nn.Linear(2, 2))
+
+
 def test_refusals() -> None:
     """Named; a failed update leaves the average as it was."""
     average = AveragedWeights(tracking_network())
