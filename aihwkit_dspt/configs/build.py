@@ -31,7 +31,6 @@ from aihwkit_dspt.stages.estimators import LowPassFilter, RunningMean
 COMMON: Dict[str, Any] = {
     "sweep_every": 64.0,
     "start": TransferStart.FIRST_SWEEP,
-    "anneal_sweeps": 100.0,
     "auto_scale": True,
     "auto_scale_by_batch": True,
     "scale_fast_lr": True,
@@ -57,6 +56,8 @@ PAPER_SETTINGS: Dict[str, Any] = {
     "sweep_every": 0.0,
     "start": TransferStart.AFTER_PERIOD,
     "anneal_sweeps": 0.0,
+    "in_chop_prob": 0.05,
+    "tail_weightening": 5.0,
     "estimator": LowPassFilter,
 }
 """The paper's settings for E-RIDER (Tables 1 and 2), made for its network, its device (4.3 states)
@@ -67,8 +68,8 @@ ALGORITHMS: Dict[str, Dict[str, Any]] = {
     "e-rider": {
         **COMMON,
         "reference": ReferenceType.DYNAMIC,
-        "in_chop_prob": 0.05,
-        "tail_weightening": 5.0,
+        "in_chop_prob": 0.005,
+        "tail_weightening": 1.0,
         "estimator": RunningMean,
     },
     "rider": {
@@ -206,6 +207,7 @@ def build_config(
         "gamma": derived.gamma,
         "fast_lr": derived.fast_lr,
         "transfer_lr": derived.transfer_lr,
+        "anneal_sweeps": derived.anneal_sweeps,
         "transfer_forward": make_io(
             noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
         ),

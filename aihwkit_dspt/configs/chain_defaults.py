@@ -31,7 +31,6 @@ def chain_settings(
     ``gamma``           :math:`\tfrac12, \tfrac14, \ldots` for the arrays between, the
                         most significant first; that of two arrays for the fast one
     ``join_sweeps``     5000
-    ``anneal_sweeps``   0: an array is left when the next one joins, and learns until then
     ``transfer_lr_vec`` that of two arrays for the fast array, 0 for arrays between
     ==================  =============================================================
 
@@ -48,7 +47,7 @@ def chain_settings(
         settings: fields of the compound so far.
         given: those that the caller gave.
     """
-    own: Dict[str, Any] = {"join_sweeps": JOIN_SWEEPS, "anneal_sweeps": 0.0}
+    own: Dict[str, Any] = {"join_sweeps": JOIN_SWEEPS}
     if "gamma" not in given:
         own["gamma"] = _scales(n_arrays, settings["gamma"])
     if given.get("join_sweeps", JOIN_SWEEPS) != 0.0:

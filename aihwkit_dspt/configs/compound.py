@@ -143,10 +143,11 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     grow by 5. ``0`` transfers a line each ``transfer_every``, as aihwkit does."""
 
     anneal_sweeps: float = 0.0
-    r"""Sweeps over the fast array after which transfers get smaller: in the :math:`k`-th sweep
-    increments of the buffer are multiplied with :math:`\min(\text{anneal\_sweeps}/k, 1)`, so that
-    the noise which transfers leave in the slow array averages out. In a chain :math:`k` counts from
-    the sweep in which an array joined. ``0`` leaves them as they are, as aihwkit does."""
+    r"""Sweep over the fast array in which transfers are as large as ``transfer_lr`` says: in the
+    :math:`k`-th sweep increments of the buffer are multiplied with
+    :math:`\min(\sqrt{\text{anneal\_sweeps}/k}, 4)`, so that the noise which transfers leave in the
+    slow array averages out. In a chain :math:`k` counts from the sweep in which an array joined.
+    ``0`` leaves them as they are, as aihwkit does."""
 
     join_sweeps: Union[float, List[Optional[float]], None] = 0.0
     """Warm start of a chain: sweeps over the fast array until the next array joins.

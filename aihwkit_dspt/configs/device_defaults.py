@@ -31,12 +31,13 @@ class DeviceDefaults:
     ``gamma``                         0.05                                    0.05   0.05    0.05
     ``update.desired_bl``             :math:`n / 40`, from 5 to 127              5      5      30
     ``fast_lr``                       :math:`n / (4\, BL)`, at least 3           1     10      10
-    ``transfer_lr``                   0.06, above 100 states 0.04             0.03   0.04    0.04
+    ``transfer_lr``                   0.06, above 100 states 0.04             0.06   0.04    0.04
+    ``anneal_sweeps``                 100, below 20 states 10                   10    100     100
     ``transfer_update.desired_bl``    :math:`n / 100`, from 1 to 127             1      2      12
     ``mapping.weight_scaling_omega``  0                                        0.3      0       0
     ================================  =====================================  =====  =====  ======
 
-    Below 20 states ``fast_lr`` is 1, ``transfer_lr`` 0.03 and ``weight_scaling_omega`` 0.3.
+    Below 20 states ``fast_lr`` is 1 and ``weight_scaling_omega`` 0.3.
     ``docs/defaults.md`` has what was measured (digits; devices from 4 to 1,200 states):
 
     * ``gamma`` lets the noise of the fast array into the model, and closes the loop of its steps:
@@ -44,9 +45,11 @@ class DeviceDefaults:
     * ``fast_lr`` (with ``auto_scale``): at an SGD learning rate of 0.1 the largest product of a
       batch moves a cell of the fast array by a fortieth of its range at least, or by half a pulse
       below 20 states.
-    * ``transfer_lr``: in each of the first sweeps the slow array takes that share of the residual.
-      Larger ones learn faster and end worse. Above 100 states a transfer sends several pulses, and
+    * ``transfer_lr``: in the sweep ``anneal_sweeps`` the slow array takes that share of the
+      residual. Above 100 states a transfer sends several pulses, and
       those of read noise let the slow array drift, to its own symmetric points.
+    * ``anneal_sweeps``: with few states the residual is noise for the most part. What its pulses do
+      to the slow array at the start is still there after many epochs.
     * ``transfer_update.desired_bl``: one transfer can move a slow cell by one percent of its range,
       or by one pulse. ``update_management`` is on, so that all of these pulses are sent: without it
       a train of :math:`BL` pulses sends :math:`\sqrt{BL}` at most, and the buffer forgets the rest.
@@ -61,6 +64,9 @@ class DeviceDefaults:
 
     transfer_lr: float
     """Learning rate of the transfer."""
+
+    anneal_sweeps: float
+    """Sweep in which transfers have that learning rate."""
 
     desired_bl: int
     """Most pulses of a gradient update."""
@@ -82,11 +88,11 @@ class DeviceDefaults:
         states = mean(part.n_states for part in parts)
         has_few = states < FEW_STATES
         desired_bl, transfer_bl = _between(5, states / 40.0), _between(1, states / 100.0)
-        transfer_lr = 0.03 if has_few else 0.06 if transfer_bl == 1 else 0.04
         return cls(
             gamma=RESIDUAL_SCALE,
             fast_lr=1.0 if has_few else _rounded(max(states / (4.0 * desired_bl), 3.0)),
-            transfer_lr=transfer_lr,
+            transfer_lr=0.06 if transfer_bl == 1 else 0.04,
+            anneal_sweeps=10.0 if has_few else 100.0,
             desired_bl=desired_bl,
             transfer_bl=transfer_bl,
             weight_scaling_omega=0.3 if has_few else 0.0,

@@ -52,6 +52,7 @@ def _compound(algorithm: str, device: Callable[[], Any]) -> TrackingTransferComp
         gamma=derived.gamma,
         fast_lr=derived.fast_lr,
         transfer_lr=derived.transfer_lr,
+        anneal_sweeps=derived.anneal_sweeps,
         transfer_forward=PresetIOParameters(
             noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
         ),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 
 MOST_GAIN = 4.0
-"""Most that increments of the buffer are larger at the start."""
+"""Most that increments of the buffer are larger in the first sweeps."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,11 @@ class TransferTiming:
     """Whether random choppers also flip when a period is over, so that no phase gets longer."""
 
     settles: bool = False
-    """Whether phases end after 1, 2, 4, ... sweeps until they are as long as the period, and the
-    increments of the buffer are larger as long as phases are short."""
+    """Whether phases end after 1, 2, 4, ... sweeps until they are as long as the period."""
 
     anneal_sweeps: float = 0.0
-    """Sweeps after which increments of the buffer fall as one over the number of sweeps; 0 for
-    none."""
+    """The sweep in which increments of the buffer are as given: they fall with the square root of
+    the number of sweeps; 0 for increments that stay."""
 
     @classmethod
     def agad(cls, period: int, takes_reference_at_once: bool) -> TransferTiming:
@@ -58,23 +58,20 @@ class TransferTiming:
     def gain(self, sweep: int, since: int = 0) -> float:
         r"""Return the factor of the buffer's increments after ``sweep`` full sweeps.
 
-        .. math:: \min(\max(T/k, 1), 4)\; \min(K/(k - s), 1)
+        .. math:: \min(\sqrt{K/(k - s)}, 4)
 
-        in the :math:`k`-th sweep, with the period :math:`T` where phases settle, :math:`K` sweeps
-        after which it falls, and :math:`s` sweeps that were over when the present target was
-        written for the first time. What a residual that stays can do within a phase is bounded by
-        what it does in a full one. Increments that fall as :math:`1/k` average noise out without
-        an end, and their sum is not bounded: the steps of Robbins and Monro (1951).
+        in the :math:`k`-th sweep, with the sweep :math:`K` in which it is 1, and :math:`s` sweeps
+        that were over when the present target was written for the first time. Steps that fall like
+        this let the noise that they leave go to zero, while their sum has no bound (Robbins and
+        Monro, 1951).
 
         Args:
             sweep: full sweeps over the fast array that are over.
             since: :math:`s`.
         """
-        gain = min(max(self.period / (sweep + 1), 1.0), MOST_GAIN) if self.settles else 1.0
-        n_written = sweep + 1 - since
-        if 0.0 < self.anneal_sweeps < n_written:
-            gain *= self.anneal_sweeps / n_written
-        return gain
+        if self.anneal_sweeps == 0.0:
+            return 1.0
+        return min(sqrt(self.anneal_sweeps / (sweep + 1 - since)), MOST_GAIN)
 
     def ends_phase(self, sweep: int) -> bool:
         """Return whether a phase of a regular chopper ends with the sweep after ``sweep`` ones."""

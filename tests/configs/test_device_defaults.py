@@ -34,13 +34,13 @@ def soft_bounds(states: float, w_max: float = 1.0) -> Any:
 @pytest.mark.parametrize(
     ("states", "expected"),
     [
-        (4, (0.05, 1.0, 0.03, 5, 1, 0.3)),
-        (20, (0.05, 3.0, 0.06, 5, 1, 0.0)),
-        (100, (0.05, 5.0, 0.06, 5, 1, 0.0)),
-        (200, (0.05, 10.0, 0.04, 5, 2, 0.0)),
-        (1200, (0.05, 10.0, 0.04, 30, 12, 0.0)),
-        (2000, (0.05, 10.0, 0.04, 50, 20, 0.0)),
-        (20_000, (0.05, 39.37, 0.04, 127, 127, 0.0)),
+        (4, (0.05, 1.0, 0.06, 10.0, 5, 1, 0.3)),
+        (20, (0.05, 3.0, 0.06, 100.0, 5, 1, 0.0)),
+        (100, (0.05, 5.0, 0.06, 100.0, 5, 1, 0.0)),
+        (200, (0.05, 10.0, 0.04, 100.0, 5, 2, 0.0)),
+        (1200, (0.05, 10.0, 0.04, 100.0, 30, 12, 0.0)),
+        (2000, (0.05, 10.0, 0.04, 100.0, 50, 20, 0.0)),
+        (20_000, (0.05, 39.37, 0.04, 100.0, 127, 127, 0.0)),
     ],
 )
 @pytest.mark.parametrize("w_max", [1e-6, 0.5, 1.0])
@@ -63,6 +63,7 @@ def test_build_config_follows_the_rules(name: str, device: str) -> None:
             config.device.gamma,
             config.device.fast_lr,
             config.device.transfer_lr,
+            config.device.anneal_sweeps,
             config.update.desired_bl,
             config.device.transfer_update.desired_bl,
             config.mapping.weight_scaling_omega,
