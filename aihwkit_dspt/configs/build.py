@@ -68,8 +68,6 @@ ALGORITHMS: Dict[str, Dict[str, Any]] = {
     "e-rider": {
         **COMMON,
         "reference": ReferenceType.DYNAMIC,
-        "in_chop_prob": 0.005,
-        "tail_weightening": 1.0,
         "estimator": RunningMean,
     },
     "rider": {
@@ -208,6 +206,8 @@ def build_config(
         "fast_lr": derived.fast_lr,
         "transfer_lr": derived.transfer_lr,
         "anneal_sweeps": derived.anneal_sweeps,
+        "in_chop_prob": derived.in_chop_prob,
+        "tail_weightening": derived.tail_weightening,
         "transfer_forward": make_io(
             noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
         ),

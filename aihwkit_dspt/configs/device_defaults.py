@@ -32,7 +32,9 @@ class DeviceDefaults:
     ``update.desired_bl``             :math:`n / 40`, from 5 to 127              5      5      30
     ``fast_lr``                       :math:`n / (4\, BL)`, at least 3           1     10      10
     ``transfer_lr``                   0.06, above 100 states 0.04             0.06   0.04    0.04
-    ``anneal_sweeps``                 100, below 20 states 10                   10    100     100
+    ``anneal_sweeps``                 50, below 20 states 10                    10     50      50
+    ``in_chop_prob``                  0.05, below 20 states 0.005            0.005   0.05    0.05
+    ``tail_weightening``              5, below 20 states 1                       1      5       5
     ``transfer_update.desired_bl``    :math:`n / 100`, from 1 to 127             1      2      12
     ``mapping.weight_scaling_omega``  0                                        0.3      0       0
     ================================  =====================================  =====  =====  ======
@@ -68,6 +70,12 @@ class DeviceDefaults:
     anneal_sweeps: float
     """Sweep in which transfers have that learning rate."""
 
+    in_chop_prob: float
+    """Frequency of the chopper: phases have one over it sweeps."""
+
+    tail_weightening: float
+    """Part of a phase, as one over it, of which the estimate is the mean."""
+
     desired_bl: int
     """Most pulses of a gradient update."""
 
@@ -92,7 +100,9 @@ class DeviceDefaults:
             gamma=RESIDUAL_SCALE,
             fast_lr=1.0 if has_few else _rounded(max(states / (4.0 * desired_bl), 3.0)),
             transfer_lr=0.06 if transfer_bl == 1 else 0.04,
-            anneal_sweeps=10.0 if has_few else 100.0,
+            anneal_sweeps=10.0 if has_few else 50.0,
+            in_chop_prob=0.005 if has_few else 0.05,
+            tail_weightening=1.0 if has_few else 5.0,
             desired_bl=desired_bl,
             transfer_bl=transfer_bl,
             weight_scaling_omega=0.3 if has_few else 0.0,

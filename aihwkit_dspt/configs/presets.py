@@ -52,14 +52,18 @@ def _compound(algorithm: str, device: Callable[[], Any]) -> TrackingTransferComp
         gamma=derived.gamma,
         fast_lr=derived.fast_lr,
         transfer_lr=derived.transfer_lr,
-        anneal_sweeps=derived.anneal_sweeps,
         transfer_forward=PresetIOParameters(
             noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
         ),
         transfer_update=PresetUpdateParameters(
             desired_bl=derived.transfer_bl, update_bl_management=False, update_management=True
         ),
-        **ALGORITHMS[algorithm],
+        **{
+            "anneal_sweeps": derived.anneal_sweeps,
+            "in_chop_prob": derived.in_chop_prob,
+            "tail_weightening": derived.tail_weightening,
+            **ALGORITHMS[algorithm],
+        },
     )
 
 
