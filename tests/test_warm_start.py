@@ -243,7 +243,7 @@ def test_default_rule(name: str, n_arrays: int) -> None:
         ({"transfer_lr": 0.2}, {"transfer_lr_vec": [0.2, 0.0, 0.0]}),
         ({"transfer_lr_vec": [0.1, 0.2, 0.3]}, {"transfer_lr_vec": [0.1, 0.2, 0.3]}),
         ({"join_sweeps": 0}, {"join_sweeps": 0, "transfer_lr_vec": []}),
-        ({"join_sweeps": None}, {"join_sweeps": None, "transfer_lr_vec": [0.03, 0.0, 0.0]}),
+        ({"join_sweeps": None}, {"join_sweeps": None, "transfer_lr_vec": [0.06, 0.0, 0.0]}),
         ({"transfer_every": 2.0}, {"transfer_every_vec": [2.0, 10.0, 50.0]}),
     ],
     ids=str,
@@ -297,7 +297,7 @@ def test_increments_fall_from_the_join_on() -> None:
         sweeps_until(tile, 3)
         train(tile, 9, STEP)
     first = heard.of_sweep[0]
-    expected = {k: min(4.0 / k, 1.0) for k in range(1, SWEEPS + 1)}
+    expected = {k: k**-0.5 for k in range(1, SWEEPS + 1)}
     for joined in range(2):
         own = {k: heard.of_sweep[SWEEPS * joined + k - 1] / first for k in expected}
         assert own == pytest.approx(expected)

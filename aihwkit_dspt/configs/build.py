@@ -56,8 +56,6 @@ PAPER_SETTINGS: Dict[str, Any] = {
     "sweep_every": 0.0,
     "start": TransferStart.AFTER_PERIOD,
     "anneal_sweeps": 0.0,
-    "in_chop_prob": 0.05,
-    "tail_weightening": 5.0,
     "estimator": LowPassFilter,
 }
 """The paper's settings for E-RIDER (Tables 1 and 2), made for its network, its device (4.3 states)
@@ -68,6 +66,8 @@ ALGORITHMS: Dict[str, Dict[str, Any]] = {
     "e-rider": {
         **COMMON,
         "reference": ReferenceType.DYNAMIC,
+        "in_chop_prob": 0.05,
+        "tail_weightening": 5.0,
         "estimator": RunningMean,
     },
     "rider": {
@@ -206,8 +206,6 @@ def build_config(
         "fast_lr": derived.fast_lr,
         "transfer_lr": derived.transfer_lr,
         "anneal_sweeps": derived.anneal_sweeps,
-        "in_chop_prob": derived.in_chop_prob,
-        "tail_weightening": derived.tail_weightening,
         "transfer_forward": make_io(
             noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
         ),
@@ -221,6 +219,8 @@ def build_config(
     }
     if {"transfer_every", "transfer_every_vec", "units_in_mbatch"} & of_device.keys():
         settings.update(sweep_every=0.0, units_in_mbatch=True)
+    elif settings["in_chop_prob"] and "sweep_every" not in of_device:
+        settings.update(derived.phases())
     settings.update(of_device)
     if n_arrays > 2:
         settings.update(chain_settings(n_arrays, settings, of_device))

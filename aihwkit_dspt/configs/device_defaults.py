@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 from statistics import mean
-from typing import Any
+from typing import Any, Dict
 
 from aihwkit.simulator.parameters.mapping import MappingParameter
 
@@ -48,10 +48,13 @@ class DeviceDefaults:
       batch moves a cell of the fast array by a fortieth of its range at least, or by half a pulse
       below 20 states.
     * ``transfer_lr``: in the sweep ``anneal_sweeps`` the slow array takes that share of the
-      residual. Above 100 states a transfer sends several pulses, and
-      those of read noise let the slow array drift, to its own symmetric points.
+      residual. Above 100 states a transfer sends several pulses, and those of read noise let the
+      slow array drift, to its own symmetric points.
     * ``anneal_sweeps``: with few states the residual is noise for the most part. What its pulses do
       to the slow array at the start is still there after many epochs.
+    * ``in_chop_prob``, ``tail_weightening``: a phase has to be longer than cells of the fast array
+      remember. An estimate of a fifth of it adds more noise than the residual has. (With
+      ``sweep_every`` or ``transfer_every`` given, phases have 20 sweeps and the estimate a fifth.)
     * ``transfer_update.desired_bl``: one transfer can move a slow cell by one percent of its range,
       or by one pulse. ``update_management`` is on, so that all of these pulses are sent: without it
       a train of :math:`BL` pulses sends :math:`\sqrt{BL}` at most, and the buffer forgets the rest.
@@ -71,10 +74,10 @@ class DeviceDefaults:
     """Sweep in which transfers have that learning rate."""
 
     in_chop_prob: float
-    """Frequency of the chopper: phases have one over it sweeps."""
+    """Frequency of the chopper: with sweeps of 64 vectors, phases have one over it sweeps."""
 
     tail_weightening: float
-    """Part of a phase, as one over it, of which the estimate is the mean."""
+    """Phases over the reads of which the estimate is a mean, as one over their number."""
 
     desired_bl: int
     """Most pulses of a gradient update."""
@@ -107,6 +110,10 @@ class DeviceDefaults:
             transfer_bl=transfer_bl,
             weight_scaling_omega=0.3 if has_few else 0.0,
         )
+
+    def phases(self) -> Dict[str, float]:
+        """Return the settings of chopper and estimate, for sweeps of 64 vectors."""
+        return {"in_chop_prob": self.in_chop_prob, "tail_weightening": self.tail_weightening}
 
     def mapping(self) -> MappingParameter:
         """Return the mapping of weights to the arrays."""

@@ -47,23 +47,22 @@ def _compound(algorithm: str, device: Callable[[], Any]) -> TrackingTransferComp
     """Return the compound with two devices of the given kind."""
     devices = [device(), device()]
     derived = DeviceDefaults.of(devices[0])
+    settings = ALGORITHMS[algorithm]
+    if settings["in_chop_prob"]:
+        settings = {**settings, **derived.phases()}
     return TrackingTransferCompound(
         unit_cell_devices=devices,
         gamma=derived.gamma,
         fast_lr=derived.fast_lr,
         transfer_lr=derived.transfer_lr,
+        anneal_sweeps=derived.anneal_sweeps,
         transfer_forward=PresetIOParameters(
             noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
         ),
         transfer_update=PresetUpdateParameters(
             desired_bl=derived.transfer_bl, update_bl_management=False, update_management=True
         ),
-        **{
-            "anneal_sweeps": derived.anneal_sweeps,
-            "in_chop_prob": derived.in_chop_prob,
-            "tail_weightening": derived.tail_weightening,
-            **ALGORITHMS[algorithm],
-        },
+        **settings,
     )
 
 

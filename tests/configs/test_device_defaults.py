@@ -59,11 +59,13 @@ def test_build_config_follows_the_rules(name: str, device: str) -> None:
     if prefix is not None:
         configs.append(preset(f"{prefix}{device}Preset"))
     for config in configs:
+        phases = config.device.in_chop_prob, config.device.tail_weightening
         assert derived == DeviceDefaults(
             config.device.gamma,
             config.device.fast_lr,
             config.device.transfer_lr,
             config.device.anneal_sweeps,
+            *(phases if config.device.in_chop_prob else derived.phases().values()),
             config.update.desired_bl,
             config.device.transfer_update.desired_bl,
             config.mapping.weight_scaling_omega,
