@@ -162,6 +162,8 @@ def test_vectors_without_pulses() -> None:
     for pair in (nothing, nan, none):
         array.pulse(*pair, 0.1)
     array.pulse(torch.ones(9, X_SIZE), torch.ones(9, D_SIZE), 0.0)
+    array.pulse(torch.ones(9, X_SIZE), torch.ones(9, D_SIZE), torch.nan)
+    array.pulse(torch.full((9, X_SIZE), torch.inf), torch.ones(9, D_SIZE), 0.0)
     assert torch.equal(array.weights, start)
 
 
