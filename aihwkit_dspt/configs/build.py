@@ -219,7 +219,8 @@ def build_config(
     }
     if {"transfer_every", "transfer_every_vec", "units_in_mbatch"} & of_device.keys():
         settings.update(sweep_every=0.0, units_in_mbatch=True)
-    elif settings["in_chop_prob"] and "sweep_every" not in of_device:
+    sweep_every = of_device.get("sweep_every", settings["sweep_every"])
+    if settings["in_chop_prob"] and sweep_every == COMMON["sweep_every"]:
         settings.update(derived.phases())
     settings.update(of_device)
     if n_arrays > 2:

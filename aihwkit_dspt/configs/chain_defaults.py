@@ -14,7 +14,7 @@ From Li et al. (AISTATS 2026)."""
 JOIN_SWEEPS = 5000.0
 """Sweeps over the fast array until the next array joins.
 
-A residual of half the range takes a cell of an HfO2 array through its range in some 120 sweeps."""
+A residual of half the range takes a cell of an HfO2 array through its range in some 100 sweeps."""
 
 MOST_ARRAYS = 16
 """Longest chain: the weight of one array more would be a rounding error of single precision."""

@@ -155,8 +155,8 @@ def trains_of(
         if not is_managed:
             continue
         x_value, d_value = x_max[vector], number(grad_scale) * d_max[vector]
-        # Vectors of zeros and of what is no number have no pulses.
         wanted = speed * x_value * d_value / size
+        # Vectors of zeros and of what is no number have no pulses.
         if not (x_max[vector] > number(0.0) and d_max[vector] > number(0.0)) or np.isnan(wanted):
             lengths[vector], x_value, d_value = 0, number(1.0), number(1.0)
             wanted = speed / size

@@ -61,9 +61,8 @@ class TransferTiming:
         .. math:: \min(\sqrt{K/(k - s)}, 4)
 
         in the :math:`k`-th sweep, with the sweep :math:`K` in which it is 1, and :math:`s` sweeps
-        that were over when the present target was written for the first time. Steps that fall like
-        this let the noise that they leave go to zero, while their sum has no bound (Robbins and
-        Monro, 1951).
+        that were over when the present target was written for the first time. So the noise that
+        they leave falls, too, while their sum has no bound: what is to be learned is reached.
 
         Args:
             sweep: full sweeps over the fast array that are over.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Dict, Tuple
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from aihwkit.simulator.presets import PCMPresetUnitCell
 from sklearn.datasets import load_digits
 from torch import nn
 
-from aihwkit_dspt import DeviceDefaults, build_config
+from aihwkit_dspt import PAPER_SETTINGS, DeviceDefaults, build_config
 from tests.table import DEVICES, PRESETS, TRACKING_ALGORITHMS, preset
 
 
@@ -71,6 +71,24 @@ def test_build_config_follows_the_rules(name: str, device: str) -> None:
             config.mapping.weight_scaling_omega,
         )
         assert config.mapping.learn_out_scaling == (derived.weight_scaling_omega > 0.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (0.005, 1.0)),
+        ({"sweep_every": 64.0}, (0.005, 1.0)),
+        ({"in_chop_prob": 0.1}, (0.1, 1.0)),
+        ({"sweep_every": 640.0}, (0.05, 5.0)),
+        ({"transfer_every": 1.0}, (0.05, 5.0)),
+        (PAPER_SETTINGS, (0.05, 5.0)),
+    ],
+)
+def test_phases_of_few_states(given: Dict[str, Any], expected: Tuple[float, float]) -> None:
+    """They are long where sweeps have the default length; RIDER has none."""
+    device = build_config("e-rider", soft_bounds(4), **given).device
+    assert (device.in_chop_prob, device.tail_weightening) == expected
+    assert build_config("rider", soft_bounds(4), **PAPER_SETTINGS).device.in_chop_prob == 0.0
 
 
 def test_given_settings_win() -> None:
