@@ -53,7 +53,7 @@ class DeviceDefaults:
     * ``anneal_sweeps``: with few states the residual is noise for the most part. What its pulses do
       to the slow array at the start is still there after many epochs.
     * ``in_chop_prob``, ``tail_weightening``: a phase has to be longer than cells of the fast array
-      remember. An estimate of a fifth of it adds more noise than the residual has. (With sweeps
+      remember, and an estimate over a fifth of it is noisier than one over all of it. (With sweeps
       that do not take 64 vectors, phases have 20 sweeps and the estimate a fifth of them.)
     * ``transfer_update.desired_bl``: one transfer can move a slow cell by one percent of its range,
       or by one pulse. ``update_management`` is on, so that all of these pulses are sent: without it

@@ -9,7 +9,7 @@ from numba import uint64
 from numpy.typing import NDArray
 
 from aihwkit_dspt.fused.compiled import compiled
-from aihwkit_dspt.fused.line_kernels_cpu import read_lines, transfer_lines
+from aihwkit_dspt.fused.line_kernels_cpu import read_and_transfer
 from aihwkit_dspt.fused.line_pulses_cpu import pulse_lines
 from aihwkit_dspt.fused.pulses_cpu import Singles, Words, noisy, pulsed_at_once, pulsed_by_word
 from aihwkit_dspt.fused.random_bits import advance, count_ones, normal, stream
@@ -179,12 +179,12 @@ def pulse_and_transfer(
         flips: ``[n_events]`` whether the sign of a line flips: 0, 1, or 2 if the reference follows.
         in_sign: ``[in_size]`` chopper signs of lines, changed.
         out_sign: ``[out_size]`` chopper signs along a line.
-        hidden: see :func:`~aihwkit_dspt.fused.line_kernels_cpu.transfer_lines`.
+        hidden: see :func:`~aihwkit_dspt.fused.line_kernels_cpu.read_and_transfer`.
         sp_estimate: Q.
         n_reads: reads of lines so far.
         reference: the reference, changed where it follows a flip.
-        law: the numbers of :class:`~aihwkit_dspt.reads.one_hot.LineLaw`, in order.
-        options: what ``transfer_lines`` takes after ``scale``, in order.
+        law: the read.
+        options: BUFFER and ESTIMATE.
         slow: ``[d_size, x_size]`` weights of the slow array, changed.
         slow_visible: its weights with write noise.
         slow_kind: see :func:`~aihwkit_dspt.fused.line_pulses_cpu.pulse_lines`.
@@ -219,11 +219,9 @@ def pulse_and_transfer(
             for cell in range(out_size):
                 state, bits = advance(state)
                 read[0, cell] = normal(bits, normals)
-        read_lines(fast_visible, line, read, law[0], law[1], law[2], law[3], law[4])
-        n_pulses = transfer_lines(
-            line, read, hidden, sp_estimate, n_reads, reference, in_sign, out_sign, steps,
-            beta, options[0], options[1], options[2], options[3] > 0.0, options[4] > 0.0,
-            options[5], options[6] > 0.0, options[7] > 0.0,
+        n_pulses = read_and_transfer(
+            fast_visible, line, read, hidden, sp_estimate, n_reads, reference, in_sign, out_sign,
+            steps, beta, law, options,
         )  # fmt: skip
         if writes > 0.0 and n_pulses > 0.0:
             most = int(np.abs(steps).max())

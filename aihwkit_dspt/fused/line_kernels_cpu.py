@@ -155,7 +155,7 @@ def transfer_lines(
 @compiled
 def read_and_transfer(
     matrix: Values,
-    line: int,
+    first: int,
     read: Values,
     hidden: Values,
     sp_estimate: Values,
@@ -168,19 +168,19 @@ def read_and_transfer(
     law: NDArray[np.float64],
     options: NDArray[np.float64],
 ) -> float:
-    r"""Do :func:`read_lines` and :func:`transfer_lines` of one line in one call.
+    r"""Do :func:`read_lines` and :func:`transfer_lines` of lines in one call.
 
     Args:
         matrix: ``[in_size, out_size]`` weights.
-        line: number of the line.
-        read: ``[1, out_size]`` normal numbers where there is noise; written: the read.
+        first: number of the first line.
+        read: ``[n_lines, out_size]`` normal numbers where there is noise; written: the reads.
         hidden: see :func:`transfer_lines`, as for all that follows.
         sp_estimate: Q.
         n_reads: reads of lines so far.
         reference: the reference.
         in_sign: chopper signs of lines.
         out_sign: chopper signs along a line.
-        steps: ``[1, out_size]``, written: the pulse numbers.
+        steps: ``[n_lines, out_size]``, written: the pulse numbers.
         scale: :math:`\beta`.
         law: the numbers of :class:`~aihwkit_dspt.reads.one_hot.LineLaw`, in order.
         options: what :func:`transfer_lines` takes after ``scale``, in order.
@@ -188,9 +188,9 @@ def read_and_transfer(
     Returns:
         the number of pulses.
     """
-    read_lines(matrix, line, read, law[0], law[1], law[2], law[3], law[4])
+    read_lines(matrix, first, read, law[0], law[1], law[2], law[3], law[4])
     return transfer_lines(
-        line, read, hidden, sp_estimate, n_reads, reference, in_sign, out_sign, steps,
+        first, read, hidden, sp_estimate, n_reads, reference, in_sign, out_sign, steps,
         scale, options[0], options[1], options[2], options[3] > 0.0, options[4] > 0.0,
         options[5], options[6] > 0.0, options[7] > 0.0,
     )  # fmt: skip

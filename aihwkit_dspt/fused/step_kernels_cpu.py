@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aihwkit_dspt.fused.compiled import compiled
-from aihwkit_dspt.fused.line_kernels_cpu import Values, mix, read_lines, transfer_lines
+from aihwkit_dspt.fused.line_kernels_cpu import Values, mix, read_and_transfer
 
 
 @compiled
@@ -38,8 +38,8 @@ def take_and_mix(
         matrix: ``[in_size, out_size]`` weights of the fast array.
         first: number of the first line.
         read: ``[n_lines, out_size]`` normal numbers where there is noise; written: the reads.
-        hidden: see :func:`~aihwkit_dspt.fused.line_kernels_cpu.transfer_lines`, as for all up to
-            ``scale``.
+        hidden: see :func:`~aihwkit_dspt.fused.line_kernels_cpu.read_and_transfer`, as for all up to
+            ``options``.
         sp_estimate: Q.
         n_reads: reads of lines so far.
         reference: the reference.
@@ -47,8 +47,8 @@ def take_and_mix(
         out_sign: chopper signs along a line.
         steps: ``[n_lines, out_size]``, written: the pulse numbers.
         scale: :math:`\beta`.
-        law: the numbers of :class:`~aihwkit_dspt.reads.one_hot.LineLaw`, in order.
-        options: what ``transfer_lines`` takes after ``scale``, in order.
+        law: the read.
+        options: BUFFER and ESTIMATE.
         stored: see :func:`~aihwkit_dspt.fused.line_kernels_cpu.mix`, as for all that follows.
         fast: ``[d_size, x_size]`` weights of the fast array.
         output: ``[d_size, x_size]``, written.
@@ -60,11 +60,9 @@ def take_and_mix(
     Returns:
         the number of pulses.
     """
-    read_lines(matrix, first, read, law[0], law[1], law[2], law[3], law[4])
-    n_pulses = transfer_lines(
-        first, read, hidden, sp_estimate, n_reads, reference, in_sign, out_sign, steps,
-        scale, options[0], options[1], options[2], options[3] > 0.0, options[4] > 0.0,
-        options[5], options[6] > 0.0, options[7] > 0.0,
+    n_pulses = read_and_transfer(
+        matrix, first, read, hidden, sp_estimate, n_reads, reference, in_sign, out_sign, steps,
+        scale, law, options,
     )  # fmt: skip
     if mixes and n_pulses <= most:
         mix(stored, fast, in_sign, columns, gamma, output)

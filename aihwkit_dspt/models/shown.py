@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Tuple
+from typing import Any, Callable, ClassVar, Dict, Iterable, Optional, Set, Tuple
 
 from aihwkit.exceptions import TileError
 from torch import Tensor
@@ -34,7 +34,40 @@ IN_PLACE = {
 
 
 class Shown(Tensor):
-    """A tensor without memory of its own that shows what an analog layer holds."""
+    """A tensor without memory of its own that shows what an analog layer holds.
+
+    A subclass says in :meth:`_answer` what is computed with it.
+
+    Raises:
+        TileError: when it is written to.
+    """
+
+    OF_ITSELF: ClassVar[Set[str]] = OF_SHAPE
+    """What it answers without the layer."""
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: Tuple[Any, ...] = (),
+        kwargs: Optional[Dict[str, Any]] = None,
+    ) -> Any:
+        """Answer from the layer."""
+        kwargs = kwargs or {}
+        name = name_of(func)
+        if name == "__get__:data":
+            return args[0]
+        if name in cls.OF_ITSELF:
+            return super().__torch_function__(func, types, args, kwargs)  # type: ignore[no-untyped-call]
+        refuse_writes(name, args, kwargs)
+        return cls._answer(name, func, args, kwargs)
+
+    @classmethod
+    def _answer(
+        cls, name: str, func: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]
+    ) -> Any:
+        raise NotImplementedError
 
 
 def name_of(func: Any) -> str:

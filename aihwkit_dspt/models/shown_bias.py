@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import torch
 from aihwkit.nn.modules.base import AnalogLayerBase
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from aihwkit_dspt.models.shown import OF_SHAPE, Shown, name_of, refuse_writes
+from aihwkit_dspt.models.shown import Shown
 
 
 class ShownBias(Shown):
@@ -38,21 +38,9 @@ class ShownBias(Shown):
         return shown
 
     @classmethod
-    def __torch_function__(
-        cls,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: Tuple[Any, ...] = (),
-        kwargs: Optional[Dict[str, Any]] = None,
+    def _answer(
+        cls, name: str, func: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]
     ) -> Any:
-        """Answer from the bias of the layer."""
-        kwargs = kwargs or {}
-        name = name_of(func)
-        if name == "__get__:data":
-            return args[0]
-        if name in OF_SHAPE:
-            return super().__torch_function__(func, types, args, kwargs)  # type: ignore[no-untyped-call]
-        refuse_writes(name, args, kwargs)
         return func(*tree_map(_live, args), **tree_map(_live, kwargs))
 
     def __deepcopy__(self, memo: Dict[int, Any]) -> ShownBias:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from aihwkit.nn.modules.base import AnalogLayerBase
@@ -10,14 +10,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from aihwkit_dspt.models.products import PRODUCTS, product
-from aihwkit_dspt.models.shown import (
-    OF_DEVICE,
-    OF_SHAPE,
-    OF_TRAINING,
-    Shown,
-    name_of,
-    refuse_writes,
-)
+from aihwkit_dspt.models.shown import OF_DEVICE, OF_SHAPE, OF_TRAINING, Shown
 from aihwkit_dspt.models.shown_bias import show_bias
 
 TURNS = {
@@ -81,6 +74,8 @@ class ShownWeight(Shown):
         TileError: when it is written to or multiplied with in another way.
     """
 
+    OF_ITSELF = OF_SHAPE | OF_TRAINING
+
     _layer: AnalogLayerBase
     _whole: Tuple[int, ...]
     _views: Tuple[View, ...]
@@ -104,21 +99,9 @@ class ShownWeight(Shown):
         return shown
 
     @classmethod
-    def __torch_function__(
-        cls,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: Tuple[Any, ...] = (),
-        kwargs: Optional[Dict[str, Any]] = None,
+    def _answer(
+        cls, name: str, func: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]
     ) -> Any:
-        """Answer from the arrays of the layer."""
-        kwargs = kwargs or {}
-        name = name_of(func)
-        if name == "__get__:data":
-            return args[0]
-        if name in OF_SHAPE or name in OF_TRAINING:
-            return super().__torch_function__(func, types, args, kwargs)  # type: ignore[no-untyped-call]
-        refuse_writes(name, args, kwargs)
         if name in PRODUCTS:
             return product(name, args, kwargs)
         if name in VIEWS and args and isinstance(args[0], ShownWeight):

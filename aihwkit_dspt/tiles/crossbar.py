@@ -30,8 +30,7 @@ class Crossbar:
     The weights are a torch tensor that shares its memory with the simulator, so that reading
     them costs nothing and writing them bypasses the device model.
 
-    On a GPU nothing here waits for results: aihwkit's CUDA tiles work on torch's stream, so that
-    whatever comes next follows in order.
+    On a GPU nothing here waits for results: all work is in order on torch's stream.
 
     Args:
         x_size: number of columns (inputs of the forward pass).

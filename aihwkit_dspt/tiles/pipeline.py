@@ -118,7 +118,11 @@ class Pipeline:
         self.unfinished = True
         self.follow_learning_rate(self.learning_rate)
         if self.step is None or not self.step.update(self, x_vectors, d_vectors, m_batch):
-            self._update_by_stages(x_vectors, d_vectors, m_batch)
+            if self.batch is not None and self.batch.takes(self, m_batch):
+                self.batch.update(self, x_vectors, d_vectors)
+            else:
+                self._update_by_stages(x_vectors, d_vectors, m_batch)
+            self.mix()
         self._join_due()
         self.unfinished = False
         for link in self.fastest_first:
@@ -126,10 +130,6 @@ class Pipeline:
                 listener.on_step(m_batch)
 
     def _update_by_stages(self, x_vectors: Tensor, d_vectors: Tensor, m_batch: int) -> None:
-        if self.batch is not None and self.batch.takes(self, m_batch):
-            self.batch.update(self, x_vectors, d_vectors)
-            self.mix()
-            return
         for start, stop, due in chunks(self.schedules, m_batch):
             vectors = x_vectors, d_vectors
             if stop - start < m_batch:
@@ -138,7 +138,6 @@ class Pipeline:
             for number, n_lines in enumerate(due):
                 if n_lines:
                     self.transfer(number)
-        self.mix()
 
     def mix(self) -> None:
         """Let the mixed weight follow the fastest array."""

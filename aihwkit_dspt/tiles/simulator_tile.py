@@ -30,8 +30,7 @@ class TrackingSimulatorTile(SimulatorTile):
     Args:
         x_size: number of columns, the bias column included.
         d_size: number of rows.
-        rpu_config: configuration with a
-            :class:`~aihwkit_dspt.TrackingTransferCompound` as device.
+        rpu_config: configuration with a :class:`~aihwkit_dspt.TrackingTransferCompound`.
         data_type: data type of the simulation.
 
     Raises:
@@ -172,9 +171,8 @@ class TrackingSimulatorTile(SimulatorTile):
             as_ref: whether to return the tensor that stays up to date instead of a CPU copy.
         """
         self.pipeline.settle()
-        if as_ref:
-            return self.pipeline.mixed_array.weights
-        return self.pipeline.mixed_array.weights.detach().cpu().clone().contiguous()
+        weights = self.pipeline.mixed_array.weights
+        return weights if as_ref else weights.detach().cpu().clone().contiguous()
 
     @settled
     def set_weights(self, weight: Tensor) -> None:
