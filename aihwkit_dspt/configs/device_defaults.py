@@ -14,9 +14,6 @@ from aihwkit_dspt.devices.simulated import SimulatedNumbers, pulsed_devices
 LONGEST_TRAIN = 127
 """Most pulses of one train: with more states, gradients are clipped rather than slow."""
 
-RESIDUAL_SCALE = 0.05
-"""Weight of the residual, of which the slow array learns."""
-
 FEW_STATES = 20
 """With fewer, noise asks for smaller rates, and first weights for output scales."""
 
@@ -28,12 +25,12 @@ class DeviceDefaults:
     ================================  =====================================  =====  =====  ======
     setting                           rule                                   n = 4  n=200  n=1200
     ================================  =====================================  =====  =====  ======
-    ``gamma``                         0.05                                    0.05   0.05    0.05
+    ``gamma``                         0.05, below 20 states 0.02              0.02   0.05    0.05
     ``update.desired_bl``             :math:`n / 40`, from 5 to 127              5      5      30
     ``fast_lr``                       :math:`n / (4\, BL)`, at least 3           1     10      10
     ``transfer_lr``                   0.06, above 100 states 0.04             0.06   0.04    0.04
     ``anneal_sweeps``                 50, below 20 states 10                    10     50      50
-    ``in_chop_prob``                  0.05, below 20 states 0.005            0.005   0.05    0.05
+    ``in_chop_prob``                  0.05, below 20 states 0.0025          0.0025   0.05    0.05
     ``tail_weightening``              5, below 20 states 1                       1      5       5
     ``transfer_update.desired_bl``    :math:`n / 100`, from 1 to 127             1      2      12
     ``mapping.weight_scaling_omega``  0                                        0.3      0       0
@@ -42,8 +39,9 @@ class DeviceDefaults:
     Below 20 states ``fast_lr`` is 1 and ``weight_scaling_omega`` 0.3.
     ``docs/defaults.md`` has what was measured (digits; devices from 4 to 1,200 states):
 
-    * ``gamma`` lets the noise of the fast array into the model, and closes the loop of its steps:
-      with 0.3 an LSTM on 1,200 states swings from one step to the next until it is lost.
+    * ``gamma`` lets the noise of the fast array into the model, which is most of it with few states,
+      and closes the loop of its steps: with 0.3 an LSTM on 1,200 states swings from one step to the
+      next until it is lost.
     * ``fast_lr`` (with ``auto_scale``): at an SGD learning rate of 0.1 the largest product of a
       batch moves a cell of the fast array by a fortieth of its range at least, or by half a pulse
       below 20 states.
@@ -100,11 +98,11 @@ class DeviceDefaults:
         has_few = states < FEW_STATES
         desired_bl, transfer_bl = _between(5, states / 40.0), _between(1, states / 100.0)
         return cls(
-            gamma=RESIDUAL_SCALE,
+            gamma=0.02 if has_few else 0.05,
             fast_lr=1.0 if has_few else _rounded(max(states / (4.0 * desired_bl), 3.0)),
             transfer_lr=0.06 if transfer_bl == 1 else 0.04,
             anneal_sweeps=10.0 if has_few else 50.0,
-            in_chop_prob=0.005 if has_few else 0.05,
+            in_chop_prob=0.0025 if has_few else 0.05,
             tail_weightening=1.0 if has_few else 5.0,
             desired_bl=desired_bl,
             transfer_bl=transfer_bl,

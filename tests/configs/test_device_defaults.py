@@ -34,7 +34,7 @@ def soft_bounds(states: float, w_max: float = 1.0) -> Any:
 @pytest.mark.parametrize(
     ("states", "expected"),
     [
-        (4, (0.05, 1.0, 0.06, 10.0, 0.005, 1.0, 5, 1, 0.3)),
+        (4, (0.02, 1.0, 0.06, 10.0, 0.0025, 1.0, 5, 1, 0.3)),
         (20, (0.05, 3.0, 0.06, 50.0, 0.05, 5.0, 5, 1, 0.0)),
         (100, (0.05, 5.0, 0.06, 50.0, 0.05, 5.0, 5, 1, 0.0)),
         (200, (0.05, 10.0, 0.04, 50.0, 0.05, 5.0, 5, 2, 0.0)),
@@ -76,8 +76,8 @@ def test_build_config_follows_the_rules(name: str, device: str) -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, (0.005, 1.0)),
-        ({"sweep_every": 64.0}, (0.005, 1.0)),
+        ({}, (0.0025, 1.0)),
+        ({"sweep_every": 64.0}, (0.0025, 1.0)),
         ({"in_chop_prob": 0.1}, (0.1, 1.0)),
         ({"sweep_every": 640.0}, (0.05, 5.0)),
         ({"transfer_every": 1.0}, (0.05, 5.0)),
