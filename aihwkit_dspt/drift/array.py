@@ -55,7 +55,6 @@ class MovingPoints:
                 f"{name} has device={type(array.device_config).__name__}, whose cells have no "
                 "symmetric point that could move: pass the numbers of other arrays (arrays=[...])"
             )
-        require_movable(name, array)
         self._devices: Any = None
         self._follow()
         self.start = self.points.clone()
@@ -66,10 +65,15 @@ class MovingPoints:
         return symmetric_points(self.array.device_config, parameters).values
 
     def _follow(self) -> None:
-        """Take over the points of devices that were replaced, e.g. by those of a loaded state."""
+        """Take over the points of devices that were replaced, e.g. by those of a loaded state.
+
+        Raises:
+            ConfigError: if the new ones cannot keep their weights, as on a GPU below write noise.
+        """
         devices = self.array.cpp, self.array.parameters_version
         known = self._devices
         if known is None or known[0] is not devices[0] or known[1] != devices[1]:
+            require_movable(self.name, self.array)
             self.points, self._devices = self._true_points(), devices
 
     def _weights(self) -> Tensor:

@@ -19,14 +19,16 @@ def require_movable(name: str, array: Crossbar) -> None:
     """Raise ``ConfigError`` if cells of an array would move when their parameters are set.
 
     aihwkit clips weights below write noise to the bounds before a reference is subtracted, and
-    pulses reach farther. Batched pulses hold these weights themselves.
+    pulses reach farther. Batched pulses, which are there on the CPU, hold these weights themselves.
     """
     names = array.hidden_parameter_names()
     if PERSISTENT in names and "reference" in names and not _holds(array):
+        remedy = "pulse_mode=PulseMode.BATCHED or write_noise_std=0"
+        if array.is_cuda:
+            remedy = "write_noise_std=0, or train on the CPU with pulse_mode=PulseMode.BATCHED"
         raise ConfigError(
             f"{name} has write_noise_std={array.device_config.write_noise_std} below a reference: "
-            "aihwkit would clip its cells when their steps change. Pass "
-            "pulse_mode=PulseMode.BATCHED or write_noise_std=0"
+            f"aihwkit would clip its cells when their steps change. Pass {remedy}"
         )
 
 

@@ -10,6 +10,8 @@ from aihwkit.simulator.rpu_base import cuda
 
 HAS_GPU = bool(cuda.is_compiled() and torch.cuda.is_available())
 
+GPU = "cuda"
+
 needs_gpu = pytest.mark.skipif(not HAS_GPU, reason="no GPU, or aihwkit's wheel for CPUs")
 
 if not HAS_GPU:

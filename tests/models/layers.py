@@ -36,18 +36,27 @@ def with_state(*shapes: Tuple[int, ...]) -> Callable[[nn.Module, Tensor], Any]:
     """Return a call that passes a state other than zeros."""
     generator = torch.Generator().manual_seed(3)
     states = tuple(torch.randn(shape, generator=generator) for shape in shapes)
-    return lambda layer, x: layer(x, states if len(states) > 1 else states[0])
+
+    def call(layer: nn.Module, x: Tensor) -> Any:
+        placed = tuple(state.to(x.device) for state in states)
+        return layer(x, placed if len(placed) > 1 else placed[0])
+
+    return call
 
 
 def attends(n_keys: int = 0, **settings: Any) -> Callable[[nn.Module, Tensor], Any]:
     """Return a call of an attention: of itself, or of keys and values of their own."""
 
     def call(layer: nn.Module, x: Tensor) -> Any:
+        placed = {
+            name: value.to(x.device) if isinstance(value, Tensor) else value
+            for name, value in settings.items()
+        }
         if not n_keys:
-            return layer(x, x, x, **settings)
+            return layer(x, x, x, **placed)
         generator = torch.Generator().manual_seed(3)
         key, value = (torch.randn(n_keys, 2, n, generator=generator) for n in (6, 5))
-        return layer(x, key, value, **settings)
+        return layer(x, key.to(x.device), value.to(x.device), **placed)
 
     return call
 
@@ -157,7 +166,7 @@ ATTENTION: Dict[str, Row] = {
         ),
         (2, 4, 8),
         12,
-        lambda layer, x: layer(x, src_key_padding_mask=HIDDEN_LAST),
+        lambda layer, x: layer(x, src_key_padding_mask=HIDDEN_LAST.to(x.device)),
     ),
     "encoder, norm first": Row(
         lambda: nn.TransformerEncoderLayer(8, 2, 12, 0.0, "gelu", norm_first=True), (4, 2, 8), 6
@@ -166,7 +175,7 @@ ATTENTION: Dict[str, Row] = {
         lambda: nn.TransformerDecoderLayer(8, 2, 12, 0.0),
         (4, 2, 8),
         10,
-        lambda layer, x: layer(x, 2 * x, tgt_mask=causal(4), tgt_is_causal=True),
+        lambda layer, x: layer(x, 2 * x, tgt_mask=causal(4).to(x.device), tgt_is_causal=True),
     ),
 }
 

@@ -40,7 +40,7 @@ def passes(layer: nn.Module, row: Any, x: Tensor) -> Tuple[List[Tensor], Tensor]
     x = x.clone().requires_grad_()
     outputs = tensors(row.call(layer, x))
     generator = torch.Generator().manual_seed(1)
-    weights = [torch.randn(out.shape, generator=generator) for out in outputs]
+    weights = [torch.randn(out.shape, generator=generator).to(x.device) for out in outputs]
     sum((out * weight).sum() for out, weight in zip(outputs, weights)).backward()
     return [out.detach() for out in outputs], x.grad
 

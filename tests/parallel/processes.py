@@ -27,6 +27,7 @@ def run(
     folder: Path,
     *args: Any,
     timeout: timedelta = TIMEOUT,
+    backend: str = "gloo",
 ) -> List[Any]:
     """Return what a function returns on each rank; an error on a rank is one of the test.
 
@@ -36,10 +37,11 @@ def run(
         folder: an empty folder for what the processes share.
         args: more arguments.
         timeout: how long ranks wait for each other.
+        backend: what sends.
     """
     store = folder / f"store_{function.__name__}_{len(list(folder.iterdir()))}"
     processes = [
-        CONTEXT.Process(target=_one, args=(rank, n_ranks, function, store, args, timeout))
+        CONTEXT.Process(target=_one, args=(rank, n_ranks, function, store, args, timeout, backend))
         for rank in range(n_ranks)
     ]
     for process in processes:
@@ -61,12 +63,18 @@ class Failed(str):
 
 
 def _one(
-    rank: int, n_ranks: int, function: Any, store: Path, args: Any, timeout: timedelta
+    rank: int,
+    n_ranks: int,
+    function: Any,
+    store: Path,
+    args: Any,
+    timeout: timedelta,
+    backend: str,
 ) -> None:
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
     distributed.init_process_group(
-        "gloo", init_method=f"file://{store}", rank=rank, world_size=n_ranks, timeout=timeout
+        backend, init_method=f"file://{store}", rank=rank, world_size=n_ranks, timeout=timeout
     )
     try:
         result = function(rank, *args)
