@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-from importlib.metadata import version
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -15,7 +16,15 @@ from common.provenance import command_line
 def versions() -> Dict[str, str]:
     """Return what the numbers were made with."""
     names = ("aihwkit-dspt", "aihwkit", "torch")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    return {"python": platform.python_version(), **{name: _version(name) for name in names}}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # a checkout that is not installed, but on the path
+        found: str = import_module(name.replace("-", "_")).__version__
+        return found
 
 
 class Results:
