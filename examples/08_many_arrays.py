@@ -1,4 +1,4 @@
-"""Many arrays: accuracy on devices with 4.3 states against the number of arrays.
+r"""Many arrays: accuracy on devices with 4.3 states against the number of arrays.
 
 The fully connected network of the paper's Table 2 on the HfO2 ReRAM preset, whose symmetric points
 are shifted by a reference of mean 0.4 and standard deviation 0.4, with E-RIDER's defaults and 2 to
@@ -8,6 +8,11 @@ after each epoch, so that a run that is stopped leaves what it has.
 
     python examples/08_many_arrays.py                                  # scikit-learn's digits
     python examples/08_many_arrays.py --data-root mnist --epochs 40    # MNIST from IDX files
+
+A long run of two arrays, with the schedule of the paper's table (examples/paper/table2.py)::
+
+    python examples/08_many_arrays.py --data-root mnist --arrays 2 --lr 0.05 --lr-decay 0.5 \
+        --decay-every 10
 """
 
 from __future__ import annotations
@@ -95,6 +100,7 @@ def run(n_arrays: int, seed: int, images: Images, args: argparse.Namespace, kept
         args.lr,
         args.batch_size,
         lr_decay=args.lr_decay,
+        decay_every=args.decay_every,
         label=f"{n_arrays} arrays",
         on_epoch=on_epoch,
         on_batch=on_batch,
@@ -155,7 +161,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--batch-size", type=int, default=10)
     parser.add_argument("--lr", type=float, default=0.1)
-    parser.add_argument("--lr-decay", type=float, default=0.93, help="factor after each epoch")
+    parser.add_argument("--lr-decay", type=float, default=0.93, help="factor on the learning rate")
+    parser.add_argument("--decay-every", type=int, default=1, help="epochs between these factors")
     parser.add_argument("--join-sweeps", type=float, help="instead of the default rule's")
     parser.add_argument("--reference-mean", type=float, default=0.4)
     parser.add_argument("--reference-std", type=float, default=0.4)

@@ -33,10 +33,10 @@ class DeviceDefaults:
     ``in_chop_prob``                  0.05, below 20 states 0.0025          0.0025   0.05    0.05
     ``tail_weightening``              5, below 20 states 1                       1      5       5
     ``transfer_update.desired_bl``    :math:`n / 100`, from 1 to 127             1      2      12
-    ``mapping.weight_scaling_omega``  0                                        0.3      0       0
+    ``mapping.weight_scaling_omega``  0                                        0.4      0       0
     ================================  =====================================  =====  =====  ======
 
-    Below 20 states ``fast_lr`` is 1 and ``weight_scaling_omega`` 0.3.
+    Below 20 states ``fast_lr`` is 1 and ``weight_scaling_omega`` 0.4.
     ``docs/defaults.md`` has what was measured (digits; devices from 4 to 1,200 states):
 
     * ``gamma`` lets the noise of the fast array into the model, which is most of it with few states,
@@ -106,7 +106,7 @@ class DeviceDefaults:
             tail_weightening=1.0 if has_few else 5.0,
             desired_bl=desired_bl,
             transfer_bl=transfer_bl,
-            weight_scaling_omega=0.3 if has_few else 0.0,
+            weight_scaling_omega=0.4 if has_few else 0.0,
         )
 
     def phases(self) -> Dict[str, float]:

@@ -53,6 +53,7 @@ def train(
     on_epoch: Optional[Callable[[nn.Module, int], None]] = None,
     row: int = 0,
     on_batch: Optional[Callable[[float, int], None]] = None,
+    decay_every: int = 1,
 ) -> Record:
     """Convert a network to analog and train it with ``AnalogSGD``.
 
@@ -63,18 +64,19 @@ def train(
         epochs: passes over the training images.
         lr: learning rate.
         batch_size: images per update.
-        lr_decay: factor on the learning rate after each epoch.
+        lr_decay: factor on the learning rate after every ``decay_every`` epochs.
         label: shown in front of the progress bar.
         on_epoch: called with the model and the number of finished epochs, from 0 on.
         row: line of the terminal for the progress bar.
         on_batch: called with the loss and the number of images of each mini-batch.
+        decay_every: epochs with the same learning rate.
 
     Returns:
         accuracy and loss per epoch and the time taken.
     """
     model = convert_to_analog(network, rpu_config)
     optimizer = AnalogSGD(model.parameters(), lr=lr)
-    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, lr_decay)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, decay_every, lr_decay)
     criterion = nn.NLLLoss()
     record = Record()
     if on_epoch is not None:
