@@ -39,9 +39,9 @@ class DeviceDefaults:
     Below 20 states ``fast_lr`` is 1 and ``weight_scaling_omega`` 0.4.
     ``docs/defaults.md`` has what was measured (digits; devices from 4 to 1,200 states):
 
-    * ``gamma`` lets the noise of the fast array into the model, which is most of it with few states,
-      and closes the loop of its steps: with 0.3 an LSTM on 1,200 states swings from one step to the
-      next until it is lost.
+    * ``gamma`` lets the noise of the fast array into the model: with few states the residual is
+      little else. It closes the loop of the fast array's steps, too: with 0.3 an LSTM on 1,200
+      states swings from one step to the next until it is lost.
     * ``fast_lr`` (with ``auto_scale``): at an SGD learning rate of 0.1 the largest product of a
       batch moves a cell of the fast array by a fortieth of its range at least, or by half a pulse
       below 20 states.
