@@ -9,6 +9,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Iterator, List
 
+import aihwkit.inference.compensation
+import aihwkit.inference.converter
+import aihwkit.inference.noise
 import aihwkit.simulator.configs
 import aihwkit.simulator.parameters
 import aihwkit.simulator.presets
@@ -27,6 +30,14 @@ PACKAGES = (
 )
 
 
+PARTS_OF_INFERENCE = (
+    aihwkit.inference.noise,
+    aihwkit.inference.converter,
+    aihwkit.inference.compensation,
+)
+"""Noise models and the like: classes of plain numbers that configurations of inference hold."""
+
+
 def _modules(package: ModuleType) -> Iterator[ModuleType]:
     yield package
     for item in pkgutil.iter_modules(getattr(package, "__path__", ()), package.__name__ + "."):
@@ -41,8 +52,17 @@ def configuration_classes() -> List[Any]:
             for value in vars(module).values():
                 if isinstance(value, type) and (is_dataclass(value) or issubclass(value, Enum)):
                     found.append(value)
-                    found.append(getattr(value, "tile_class", None))
+                    for name in ("tile_class", "simulator_tile_class"):
+                        found.append(getattr(value, name, None))
+    for package in PARTS_OF_INFERENCE:
+        for module in _modules(package):
+            # Not what the module only imports.
+            found += [each for each in vars(module).values() if _is_of(each, module)]
     return list({item: None for item in found if isinstance(item, type)})
+
+
+def _is_of(value: Any, module: ModuleType) -> bool:
+    return isinstance(value, type) and value.__module__ == module.__name__
 
 
 def register_safe_globals() -> None:

@@ -11,12 +11,14 @@ from aihwkit.nn.modules.container import AnalogWrapper
 from aihwkit.simulator.configs.configs import InferenceRPUConfig
 from aihwkit.simulator.tiles.analog import AnalogTile
 from torch import nn
+from torch.random import fork_rng
 
 from aihwkit_dspt.models.shown_weight import show_weight
 from aihwkit_dspt.tiles.of_model import tracking_tiles
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 
+@fork_rng(devices=[])  # aihwkit initialises what is filled right after
 def to_inference(model: nn.Module, rpu_config: InferenceRPUConfig) -> nn.Module:
     r"""Return a copy of a trained model whose analog layers have aihwkit's inference tiles.
 

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import json
+import warnings
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 import torch
 from aihwkit.exceptions import ArgumentError, ConfigError, TileError
+from aihwkit.nn import AnalogLinear, AnalogSequential
+from aihwkit.nn.conversion import convert_to_digital
 from aihwkit.simulator.configs.configs import InferenceRPUConfig
 from torch import nn
 
 from aihwkit_dspt import (
     ModelCounts,
+    SymmetricPointDrift,
     SymmetricPointMonitor,
     TrackingTile,
+    analog_grad_norms,
     at_slow_weights,
     calibrate,
     cost_table,
     estimate_coincidences,
     export_to_aihwkit,
+    load_checkpoint,
     operation_counts,
     record_reads,
+    save_checkpoint,
     symmetric_points,
     to_inference,
 )
 from aihwkit_dspt.costs.counts import COUNTS
 from aihwkit_dspt.tiles.of_model import analog_tiles
+from tests.helpers import quiet_config
 from tests.mixed_models import OTHERS, mixed_model, train_model
+from tests.table import METHODS
 from tests.test_interchange import both
 
 OURS, THEIRS = "0.analog_module", "2.analog_module"
@@ -186,3 +196,49 @@ def test_what_has_no_tile_is_refused(function: object) -> None:
     for wrong in (None, 3, "model", TrackingTile):
         with pytest.raises(ArgumentError, match=r"torch\.nn\.Module"):
             function(wrong)
+
+
+@pytest.mark.parametrize("other", ["single", "floating point", "inference", "torch inference"])
+def test_checkpoints(other: str, tmp_path: Path) -> None:
+    """Noise models of inference tiles are classes of aihwkit, which can be loaded."""
+    model = mixed_model(other)
+    train_model(model)
+    save_checkpoint(tmp_path / "run.pt", model)
+    loaded = mixed_model(other)
+    load_checkpoint(tmp_path / "run.pt", loaded)
+    for layer, found in zip(model.analog_layers(), loaded.analog_layers()):
+        for one, two in zip(layer.get_weights(), found.get_weights()):
+            assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_drift_names_what_stays(other: str) -> None:
+    """Points of aihwkit's own pulsed tiles do not move; those of the tracking tile do."""
+    model = mixed_model(other)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        drift = SymmetricPointDrift(model, trend=0.01)
+    names = [each for each in told if "do not move" in str(each.message)]
+    assert len(names) == (other in WITH_POINTS | {"mixed precision"})
+    assert all("'2.analog_module'" in str(each.message) for each in names)
+    before = symmetric_points(model[0].analog_module).fast.values
+    drift.advance()
+    assert not torch.equal(symmetric_points(model[0].analog_module).fast.values, before)
+
+
+@pytest.mark.parametrize("other", ["inference", "torch inference"])
+@pytest.mark.parametrize(("omega", "columnwise"), [(0.0, False), (0.6, False), (0.6, True)])
+def test_gradient_norm_of_torch_weights(other: str, omega: float, columnwise: bool) -> None:
+    """As of the tracking tile: that of a digital layer at the same place."""
+    config = OTHERS[other]()
+    config.mapping.weight_scaling_omega = omega
+    config.mapping.weight_scaling_columnwise = columnwise
+    config.forward.is_perfect = True
+    tracking = AnalogLinear(5, 4, rpu_config=quiet_config(**METHODS["E-RIDER"]))
+    model = AnalogSequential(tracking, AnalogLinear(4, 3, rpu_config=config))
+    digital = convert_to_digital(deepcopy(model))
+    batch = torch.rand(6, 5)
+    for each in (model, digital):
+        each(batch).square().sum().backward()
+    norms = list(analog_grad_norms(model).values())
+    assert norms == pytest.approx([layer.weight.grad.norm().item() for layer in digital], rel=1e-4)

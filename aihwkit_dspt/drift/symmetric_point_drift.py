@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any, Dict, Optional, Sequence
+from warnings import warn
 
 import torch
 from aihwkit.exceptions import ArgumentError, TileError
+from aihwkit.simulator.configs.compounds import DigitalRankUpdateCell, UnitCell
+from aihwkit.simulator.configs.devices import PulsedDevice
 from torch import nn
 
 from aihwkit_dspt.configs.checks import require_whole, shown
@@ -15,7 +18,10 @@ from aihwkit_dspt.drift.law import DriftLaw
 from aihwkit_dspt.monitor.steps import StepListener
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 from aihwkit_dspt.tiles.names import array_names
-from aihwkit_dspt.tiles.of_model import tracking_tiles
+from aihwkit_dspt.tiles.of_model import analog_tiles, tracking_tiles
+
+PULSED = PulsedDevice, UnitCell, DigitalRankUpdateCell
+"""Devices of tiles that are trained by pulses."""
 
 
 class SymmetricPointDrift:
@@ -46,7 +52,8 @@ class SymmetricPointDrift:
 
     Args:
         model: a model with tracking tiles, or one such tile. With ``gamma=0`` a tracking tile is
-            aihwkit's AGAD.
+            aihwkit's AGAD. Tiles of other kinds stay as they are; pulsed ones are named by a
+            warning.
         walk: :math:`\sigma`, random walk of each cell, in weight units per root of a step.
         trend: :math:`v`, common to all cells, in weight units per step.
         wear: :math:`u`, aging, in weight units per pulse :math:`n` that the cell took. Pulses that
@@ -97,7 +104,23 @@ class SymmetricPointDrift:
             ) from error
         self._points: Dict[str, MovingPoints] = {}
         self._find()
+        self._warn_of_others(model)
         self._listener = StepListener(list(self._tiles.values()), self._on_step)
+
+    def _warn_of_others(self, model: nn.Module) -> None:
+        """Name the pulsed tiles of other kinds, whose points stay where they are."""
+        others = []
+        for name, tile in analog_tiles(model).items():
+            device = getattr(getattr(tile, "rpu_config", None), "device", None)
+            if name not in self._tiles and isinstance(device, PULSED):
+                others.append(f"'{name}' ({type(device).__name__})")
+        if others:
+            warn(
+                f"the symmetric points of {', '.join(others)} do not move: cells of aihwkit's own "
+                "tiles cannot be moved. Convert these layers with a TrackingRPUConfig, too; with "
+                "gamma=0 it equals aihwkit's AGAD, with reference=ReferenceType.ZERO TT-v2",
+                stacklevel=3,
+            )
 
     def _find(self) -> Dict[str, MovingPoints]:
         """Return the points of all arrays by name; a loaded tile has other arrays."""

@@ -10,6 +10,7 @@ from aihwkit.exceptions import ArgumentError, TileError
 from aihwkit.nn.modules.base import AnalogLayerBase
 from aihwkit.nn.modules.container import AnalogWrapper
 from torch import Tensor, nn
+from torch.random import fork_rng
 
 from aihwkit_dspt.configs.checks import require_argument
 from aihwkit_dspt.tiles.of_model import analog_tiles
@@ -105,6 +106,7 @@ def _layers(model: nn.Module) -> Iterator[Tuple[str, Any]]:
             yield name, module
 
 
+@fork_rng(devices=[])  # aihwkit initialises what is filled right after
 def _digital_copy(model: nn.Module) -> nn.Module:
     """Return a copy with digital layers at the weights in use; tied layers stay tied."""
     tiles = analog_tiles(model)
@@ -126,6 +128,7 @@ def _digital_copy(model: nn.Module) -> nn.Module:
     return copied
 
 
+@fork_rng(devices=[])
 def _digital_values(model: nn.Module) -> Dict[str, Tensor]:
     """Return the parameters and buffers that :func:`_digital_copy` of a model would have."""
     layers = dict(_layers(model))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from copy import deepcopy
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from aihwkit.optim.context import AnalogContext
-from torch import Tensor, cat, ones_like, where
+from torch import Tensor, cat, ones_like, where, zeros
 from torch.autograd import no_grad
+from torch.nn import Parameter
 
 from aihwkit_dspt.optim.forgotten import watch
 from aihwkit_dspt.optim.gradient import gradient_norm
@@ -95,6 +97,39 @@ class GradientContext(AnalogContext):
         self._n_counted = self._n_taken = self.n_joint = 0
         super().reset(analog_tile)
 
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> Any:
+        """Register a hook for the gradient, which is the norm of all that is kept.
+
+        aihwkit's backward pass returns no gradient for the context, so that a hook would be called
+        with ``None``. What the hook returns takes the place of ``grad``, as for any parameter.
+        """
+
+        def with_norm(_: Optional[Tensor]) -> None:
+            grad = self.grad
+            changed = None if grad is None else hook(grad)
+            if changed is not None:
+                self.grad = changed
+
+        return super().register_hook(with_norm)
+
+    def __deepcopy__(self, memo: Dict[int, Any]) -> Parameter:
+        """Return the context of the copied tile: a copied optimizer trains the copied model.
+
+        Within the copy of its tile, which makes a context of its own, it is a placeholder.
+        """
+        tile = self.analog_tile
+        if id(tile) in memo:
+            return placeholder(self)
+        context: Parameter = deepcopy(tile, memo).analog_ctx
+        return context
+
+    def __reduce_ex__(self, protocol: Any) -> Tuple[Any, ...]:
+        """Pickle the context as that of its tile, for an optimizer that is pickled with a model."""
+        if getattr(self.analog_tile, "pickles_no_context", False):
+            return _context_of, (self.analog_tile,)
+        reduced: Tuple[Any, ...] = super().__reduce_ex__(protocol)
+        return reduced
+
     def set_norm(self, norm: Tensor) -> None:
         """Set the norm of all that is kept, where the vectors themselves are in another process."""
         self._norm, self._scaled, self._n_counted = norm, norm.clone(), len(self.analog_input)
@@ -136,6 +171,15 @@ class GradientContext(AnalogContext):
             self.analog_input = [cat(self.analog_input)]
             self.analog_grad_output = [cat(self.analog_grad_output)]
             self.n_joint = min(self.n_joint, 1)
+
+
+def placeholder(context: AnalogContext) -> Parameter:
+    """Return what stands for a context in the state of its tile, which makes a new one."""
+    return Parameter(zeros((), device="cpu"), requires_grad=context.requires_grad)
+
+
+def _context_of(tile: Any) -> Any:
+    return tile.analog_ctx
 
 
 def adopt(context: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Dict
+from math import sqrt
+from typing import Any, Dict
 
 from torch import nn
 from torch.autograd import no_grad
@@ -42,5 +43,19 @@ def analog_grad_norms(model: nn.Module) -> Dict[str, float]:
             grad = context.grad
             norms[name] = float(gradient_norm(context) if grad is None else grad)
         else:
-            norms[name] = 0.0
+            norms[name] = _of_parameters(tile)
     return norms
+
+
+def _of_parameters(tile: Any) -> float:
+    """Return the norm of the gradient of weights that torch trains, as in inference tiles."""
+    total = 0.0
+    for parameter in tile.parameters():
+        if parameter.dim() == 2 and parameter.grad is not None:
+            # aihwkit divides by the mapping scales, so that a step of the layer's weight is right.
+            scales = tile.get_scales() if hasattr(tile, "get_scales") else None
+            grad = parameter.grad
+            if scales is not None:
+                grad = grad * scales.detach().to(grad).reshape(-1, 1)
+            total += float(grad.square().sum())
+    return sqrt(total)

@@ -15,6 +15,7 @@ from torch.optim.optimizer import (
 
 from aihwkit_dspt.optim.context import GradientContext
 from aihwkit_dspt.optim.forgotten import OptimizerSteps
+from aihwkit_dspt.optim.settings import check_settings
 
 Call = Tuple[Tuple[Any, ...], Dict[str, Any]]
 
@@ -34,12 +35,13 @@ def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> Optional[Call]
 
     Raises:
         ArgumentError: if a fused optimizer was to unscale the gradients, of which it does not know
-            those of the tiles.
+            those of the tiles, or was to maximize.
     """
     OptimizerSteps.taken += 1
     contexts = _contexts(optimizer, GradientContext)
     if not contexts:
         return None
+    check_settings(optimizer, GradientContext)
     if getattr(optimizer, "grad_scale", None) is not None:
         raise ArgumentError(
             f"fused=True of {type(optimizer).__name__} is not valid with a GradScaler: it would "

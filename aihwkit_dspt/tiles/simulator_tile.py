@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any, Dict, List, Optional, Sequence, Union
 
-from aihwkit.exceptions import TileError
+from aihwkit.exceptions import ArgumentError, TileError
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
 from aihwkit.simulator.parameters.enums import RPUDataType
 from aihwkit.simulator.tiles.base import SimulatorTile
 from torch import Tensor, empty
 from torch import device as torch_device
 
+from aihwkit_dspt.configs.checks import require_argument, require_whole
 from aihwkit_dspt.tiles import state
 from aihwkit_dspt.tiles.build import build_pipeline
 from aihwkit_dspt.tiles.inspection import described, meta_parameters, pulse_counters
@@ -38,6 +40,7 @@ class TrackingSimulatorTile(SimulatorTile):
 
     Attributes:
         pipeline: arrays, links and the mixed weight.
+        was_set: whether weights were set.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class TrackingSimulatorTile(SimulatorTile):
         self.data_type = data_type
         self.pipeline = build_pipeline(x_size, d_size, rpu_config, data_type)
         self.indices: Optional[Tensor] = None
-        self._was_set = False
+        self.was_set = False
 
     def forward(
         self,
@@ -177,8 +180,8 @@ class TrackingSimulatorTile(SimulatorTile):
     @settled
     def set_weights(self, weight: Tensor) -> None:
         """Set the mixed weight, see :func:`~aihwkit_dspt.tiles.programming.program_weight`."""
-        program_weight(self.pipeline, weight, is_first=not self._was_set)
-        self._was_set = True
+        program_weight(self.pipeline, weight, is_first=not self.was_set)
+        self.was_set = True
 
     def set_weights_uniform_random(self, bmin: float, bmax: float) -> None:
         """Set the mixed weight to uniform random numbers in ``[bmin, bmax]``."""
@@ -205,9 +208,19 @@ class TrackingSimulatorTile(SimulatorTile):
         return self.pipeline.learning_rate
 
     def set_learning_rate(self, learning_rate: Optional[float]) -> None:
-        """Set the SGD learning rate; ``None`` leaves it as it is."""
+        """Set the SGD learning rate; ``None`` leaves it as it is.
+
+        Raises:
+            ArgumentError: if it is not finite.
+        """
         if learning_rate is not None:
-            self.pipeline.learning_rate = float(learning_rate)
+            rate = float(learning_rate)
+            if not isfinite(rate):
+                raise ArgumentError(
+                    f"learning rate {rate} is not valid: pass a finite number; a schedule or a "
+                    "division of the training has made it so"
+                )
+            self.pipeline.learning_rate = rate
 
     @settled
     def _apply(self, method: str, *args: Any) -> None:
@@ -216,12 +229,12 @@ class TrackingSimulatorTile(SimulatorTile):
         self.pipeline.follow_arrays()
 
     def decay_weights(self, alpha: float = 1.0) -> None:
-        """Decay all arrays once according to their devices."""
-        self._apply("decay_weights", alpha)
+        """Decay all arrays once according to their devices, ``alpha`` times as fast."""
+        self._apply("decay_weights", require_argument("alpha", alpha, 0.0))
 
     def drift_weights(self, delta_t: float = 1.0) -> None:
-        """Drift all arrays once according to their devices."""
-        self._apply("drift_weights", delta_t)
+        """Drift all arrays once according to their devices, over ``delta_t`` steps."""
+        self._apply("drift_weights", require_argument("delta_t", delta_t, 0.0))
 
     def diffuse_weights(self) -> None:
         """Diffuse all arrays once according to their devices."""
@@ -231,7 +244,14 @@ class TrackingSimulatorTile(SimulatorTile):
     def reset_columns(
         self, start_column_idx: int = 0, num_columns: int = 1, reset_prob: float = 1.0
     ) -> None:
-        """Reset columns of the fast array, as aihwkit's transfer compounds do."""
+        """Reset columns of the fast array, as aihwkit's transfer compounds do.
+
+        Raises:
+            ArgumentError: if there are no such columns, or ``reset_prob`` is no probability.
+        """
+        require_whole("start_column_idx", start_column_idx, 0, self.x_size - 1)
+        require_whole("num_columns", num_columns, 0, self.x_size)
+        require_argument("reset_prob", reset_prob, 0.0, 1.0)
         self.pipeline.fast.tile.reset_columns(start_column_idx, num_columns, reset_prob)
         self.pipeline.refresh_weights()
 

@@ -21,6 +21,7 @@ from aihwkit_dspt.optim.wanted import refuse_second_derivatives
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.stages.listener import Listener
 from aihwkit_dspt.tiles.context import follow_device, is_frozen
+from aihwkit_dspt.tiles.given import fault_of, require_construction
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_device import TileDevice
@@ -62,6 +63,7 @@ class TrackingTile(
     Raises:
         ConfigError: if a setting is not valid, or ``in_trans`` differs from ``out_trans``, for
             which aihwkit's C++ tiles return wrong shapes.
+        ArgumentError: if a size is no whole number.
     """
 
     @inference_mode(False)  # what is trained later must not be an inference tensor
@@ -74,6 +76,9 @@ class TrackingTile(
         in_trans: bool = False,
         out_trans: bool = False,
     ):
+        require_construction(
+            out_size, in_size, rpu_config, bias=bias, in_trans=in_trans, out_trans=out_trans
+        )
         if in_trans != out_trans:
             raise ConfigError(
                 f"in_trans={in_trans} with out_trans={out_trans} is not valid: aihwkit's C++ "
@@ -145,7 +150,7 @@ class TrackingTile(
 
         Raises:
             TileError: inside ``DistributedDataParallel``: each process would train devices of its
-                own, and only digital gradients would be averaged.
+                own, and only digital gradients would be averaged; or if the inputs do not fit.
         """
         if DistributedDataParallel._active_ddp_module is not None:
             raise TileError(
@@ -155,7 +160,13 @@ class TrackingTile(
             )
         if is_frozen(self):
             self.analog_ctx.reset()  # nobody takes the vectors of a frozen tile
-        output: Tensor = super().forward(self._in_precision(x_input), tensor_view)
+        try:
+            output: Tensor = super().forward(self._in_precision(x_input), tensor_view)
+        except (AttributeError, RuntimeError, TypeError) as error:
+            fault = fault_of("x_input", x_input, self, self.in_size, self.in_trans)
+            if fault is None:
+                raise
+            raise fault from error
         return output
 
     def get_tensor_view(self, ndim: int, dim: Optional[int] = None) -> Tuple[int, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.analog import AnalogTile
 from torch import Tensor, bfloat16, float16, float32, float64, is_autocast_enabled
+from torch import device as torch_device
 from torch import dtype as torch_dtype
 
 
@@ -20,13 +21,30 @@ class TileDataType(AnalogTile):
         """Move the tile to a device, or give it another configuration, as in aihwkit.
 
         Raises:
-            TileError: for a data type other than that of the simulation.
+            TileError: for a data type other than that of the simulation, or the device ``meta``.
         """
         for value in (*args, *kwargs.values()):
             if isinstance(value, torch_dtype):
                 self._require_dtype(value)
+            if isinstance(value, torch_device) and value.type == "meta":
+                raise TileError("arrays cannot be on the device 'meta': pass 'cpu' or 'cuda'")
         moved: TileDataType = super().to(*args, **kwargs)
         return moved
+
+    def dim(self) -> int:
+        """Return 2, the dimensions of an array: ``model.to(memory_format=...)`` asks for them."""
+        return 2
+
+    def share_memory_(self) -> TileDataType:
+        """Refuse ``model.share_memory()``: simulated arrays are memory of their own process.
+
+        Raises:
+            TileError: always.
+        """
+        raise TileError(
+            "arrays cannot be in shared memory: pass the model to the other process, which gets a "
+            "copy, or train one set of arrays in all with analog_data_parallel(model)"
+        )
 
     def _require_dtype(self, dtype: torch_dtype) -> TileDataType:
         if dtype is not self.get_dtype():

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import pickle
 from copy import deepcopy
 from dataclasses import replace
+from multiprocessing.context import get_spawning_popen
 from typing import Any, Dict, List, Optional
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.base import AnalogTileStateNames
 from torch import Tensor, empty, inference_mode, zeros
+from torch.random import fork_rng
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
-from aihwkit_dspt.optim.context import adopt
+from aihwkit_dspt.optim.context import adopt, placeholder
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.state_bytes import TileStateDict, from_tensor
 from aihwkit_dspt.tiles.averaged_copy import refuse_averaged_copy
@@ -56,11 +59,21 @@ class _SavedOnce:
 
 
 class TileState(TileSettings):
-    """aihwkit's analog tile, with loads that happen whole or not at all and exact copies."""
+    """aihwkit's analog tile, with loads that happen whole or not at all and exact copies.
+
+    Attributes:
+        pickles_no_context: whether the analog context is no part of its pickle, so that a context
+            can be pickled as that of its tile.
+    """
+
+    pickles_no_context = True
 
     @inference_mode(False)  # what is trained later must not be an inference tensor
+    @fork_rng(devices=[])
     def __setstate__(self, state: Dict[str, Any]) -> None:
         """Set a saved state: of a tracking tile, or of a C++ compound with the same settings.
+
+        Torch's generator is left where it is: a run goes on the same, whether it is copied or not.
 
         Raises:
             TileError: if the state is of another method, size or format; the tile is left as it
@@ -177,7 +190,21 @@ class TileState(TileSettings):
         state: Dict[str, Any] = super(TileState, shell).__getstate__()
         state[AnalogTileStateNames.RPU_CONFIG] = plain(deepcopy(self.rpu_config))
         state["is_frozen"] = not self.analog_ctx.requires_grad
+        # The loaded tile makes a context of its own. That of an optimizer says whose it is.
+        own = state["_parameters"].copy()
+        own["analog_ctx"] = placeholder(self.analog_ctx)
+        state["_parameters"] = own
         return state
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle the tile; by value for a process that is being spawned.
+
+        torch hands tensors to such a process by file descriptors, which are closed with those of a
+        state before the process starts.
+        """
+        if get_spawning_popen() is None:
+            return super().__reduce_ex__(protocol)
+        return _unpickled, (type(self), pickle.dumps(self.__getstate__(), protocol))
 
     @inference_mode(False)
     def __deepcopy__(self, memo: Dict[int, Any]) -> TileState:
@@ -195,7 +222,14 @@ class TileState(TileSettings):
         state: Any = self.__getstate__()
         copied.__setstate__(deepcopy(state, memo))
         copied.tile.pipeline.copy_arrays(self.tile.pipeline)
+        memo[id(self.analog_ctx)] = copied.analog_ctx
         return copied
+
+
+def _unpickled(cls: Any, state: bytes) -> Any:
+    tile = cls.__new__(cls)
+    tile.__setstate__(pickle.loads(state))
+    return tile
 
 
 def _with_settings(state: Dict[str, Any]) -> Dict[str, Any]:

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any, Optional
+
 from aihwkit.simulator.tiles.analog import AnalogTile
 from torch import Tensor
 
 from aihwkit_dspt.configs.checks import require_choice
+from aihwkit_dspt.tiles.given import require_weights
 from aihwkit_dspt.tiles.names import named_values
 
 
 class TileValues(AnalogTile):
     """aihwkit's analog tile, with the quantities of the method as copies."""
+
+    def set_weights(
+        self, weight: Any, bias: Optional[Any] = None, *args: Any, **kwargs: Any
+    ) -> None:
+        """Set the weights and biases, as aihwkit's tile does.
+
+        Args:
+            weight: ``[out_size, in_size]`` weights, or ``[out_size, *]`` kernels.
+            bias: ``[out_size]`` biases.
+            args: see aihwkit.
+            kwargs: see aihwkit.
+
+        Raises:
+            TileError: if they do not fit; the tile is left as it was.
+        """
+        require_weights(self, weight, bias)
+        super().set_weights(weight, bias, *args, **kwargs)
 
     def value(self, name: str) -> Tensor:
         """Return a ``[out_size, in_size]`` copy of a quantity by name.

@@ -1,0 +1,106 @@
+"""What a tile was given: checked when it is built or set, explained when it failed otherwise."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, Optional
+
+import torch
+from aihwkit.exceptions import ConfigError, TileError
+from aihwkit.simulator.configs.configs import UnitCellRPUConfig
+from torch import Tensor, as_tensor, strided
+
+from aihwkit_dspt.configs.checks import require_bool, require_whole, shown
+
+
+def require_construction(out_size: Any, in_size: Any, rpu_config: Any, **flags: Any) -> None:
+    """Check the arguments of a tile.
+
+    Raises:
+        ArgumentError: if a size is no whole number.
+        ConfigError: if ``rpu_config`` is no configuration of a compound, or a flag is none.
+    """
+    for name, size in (("out_size", out_size), ("in_size", in_size)):
+        require_whole(name, size, 0)
+    if not isinstance(rpu_config, UnitCellRPUConfig):
+        raise ConfigError(
+            f"rpu_config={shown(rpu_config)} is not valid: pass a TrackingRPUConfig, e.g. "
+            "build_config('e-rider', SoftBoundsDevice())"
+        )
+    for name, flag in flags.items():
+        require_bool(name, flag)
+
+
+def require_weights(tile: Any, weight: Any, bias: Any) -> None:
+    """Check the weights and biases that a tile is to hold, before any is changed.
+
+    aihwkit reshapes a weight of other sizes, a transposed one too, and repeats a bias of one entry.
+    It may set what is not finite once: layers set uninitialised memory before they initialise.
+
+    Raises:
+        TileError: if sizes do not fit, or they are no finite numbers.
+    """
+    is_first = not tile.tile.was_set
+    sizes = [tile.out_size, tile.in_size]
+    given = _tensor("weight", weight, sizes)
+    if given.dim() < 2 or list(given.flatten(1).shape) != sizes:
+        raise TileError(
+            f"weight has shape {list(given.shape)}: pass {sizes}, a row for each output; of a "
+            "convolution, the kernels of each output"
+        )
+    _require_finite("weight", given, is_first)
+    has_bias = tile.analog_bias or tile.digital_bias
+    if bias is not None and has_bias:
+        given = _tensor("bias", bias, sizes[:1])
+        if list(given.shape) != sizes[:1]:
+            raise TileError(f"bias has shape {list(given.shape)}: pass {sizes[:1]}")
+        _require_finite("bias", given, is_first)
+
+
+def _require_finite(name: str, values: Tensor, is_first: bool) -> None:
+    if not is_first and not bool(values.isfinite().all()):
+        raise TileError(f"{name} has values that are not finite: pass finite ones")
+
+
+def _tensor(name: str, value: Any, shape: Any) -> Tensor:
+    try:
+        given = value if isinstance(value, Tensor) else as_tensor(value, device="cpu")
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TileError(f"{name}={shown(value)} is not valid: pass numbers of {shape}") from error
+    if given.is_complex():
+        raise TileError(f"{name} has data type {given.dtype}: pass real numbers of {shape}")
+    return given
+
+
+def fault_of(name: str, values: Any, tile: Any, size: int, transposed: bool) -> Optional[Exception]:
+    """Return the error of inputs or errors that a tile cannot take, ``None`` if they fit.
+
+    A training step does not wait for this check: it is made when a pass has failed.
+
+    Args:
+        name: of the argument.
+        values: what was passed.
+        tile: the tile.
+        size: size of a vector, without the bias.
+        transposed: whether vectors come first.
+    """
+    faults = _faults(values, tile, size, transposed)
+    return next((TileError(f"{name} {fault}") for fault in faults), None)
+
+
+def _faults(values: Any, tile: Any, size: int, transposed: bool) -> Iterator[str]:
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        yield (
+            "is in a transform of torch.func, which arrays are no operations for: call the model "
+            "with a batch; torch.autograd.functional.jacobian has its derivatives"
+        )
+    if not isinstance(values, Tensor):
+        yield f"is a {type(values).__name__}: pass a torch.Tensor"
+        return
+    if values.layout is not strided:
+        yield f"has the layout {values.layout}: pass a dense tensor"
+    if values.device.type != tile.device.type:
+        yield f"is on {values.device}, the arrays on {tile.device}: move it there with .to(...)"
+    is_fit = values.dim() > 0 and values.size(0 if transposed else -1) == size
+    if not tile.analog_ctx.use_indexed and not is_fit:
+        expected = f"[{size}, *]" if transposed else f"[*, {size}]"
+        yield f"has shape {list(values.shape)}: pass {expected}"

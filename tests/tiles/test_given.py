@@ -1,0 +1,181 @@
+"""What a tile cannot take is refused by name, before anything is changed."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Tuple
+
+import numpy as np
+import pytest
+import torch
+from aihwkit.exceptions import AihwkitException, ArgumentError, ConfigError, TileError
+from aihwkit.nn import AnalogConv2d, AnalogLinear
+from aihwkit.nn.conversion import convert_to_analog
+from torch import Tensor, nn
+
+from aihwkit_dspt import TrackingTile
+from tests.helpers import difference, quiet_config, quiet_tile, snapshot
+from tests.table import METHODS
+
+NAN, INF = float("nan"), float("inf")
+NO_TENSOR: List[Any] = [None, "text", 1.5, [1.0], {}, np.ones((2, 6), np.float32), object(), 1j]
+
+
+def tile(digital_bias: bool = True, bias: bool = False) -> TrackingTile:
+    return quiet_tile(bias=bias, digital_bias=digital_bias, **METHODS["E-RIDER"])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        *((value, "x_input is a ") for value in NO_TENSOR),
+        (torch.ones(2, 5), r"x_input has shape \[2, 5\]: pass \[\*, 6\]"),
+        (torch.tensor(1.0), r"x_input has shape \[\]: pass \[\*, 6\]"),
+        (torch.eye(6).to_sparse(), "x_input has the layout"),
+        (torch.ones(2, 6, device="meta"), "x_input is on meta, the arrays on cpu"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("method", ["TT-v2", "E-RIDER"])
+def test_inputs(values: Any, message: str, method: str) -> None:
+    """Of a forward pass; nothing is read or counted."""
+    layer = AnalogLinear(6, 4, rpu_config=quiet_config(**METHODS[method]))
+    counters = layer.analog_module.tile.pipeline.counters
+    before = counters.state()
+    with pytest.raises(TileError, match=message):
+        layer(values)
+    assert counters.state() == before
+
+
+def test_transposed_inputs() -> None:
+    """A convolution hands its patches on with the vectors first."""
+    layer = AnalogConv2d(3, 4, 2, rpu_config=quiet_config(**METHODS["E-RIDER"]), use_indexed=False)
+    with pytest.raises(TileError, match=r"x_input has shape .*: pass \[(12, \*|\*, 12)\]"):
+        layer(torch.ones(2, 5, 4, 4))
+
+
+TRANSFORMS: Dict[str, Callable[[Any], Any]] = {
+    "vmap": lambda model: torch.func.vmap(model)(torch.ones(3, 6)),
+    "jacrev": lambda model: torch.func.jacrev(model)(torch.ones(6)),
+    "jvp": lambda model: torch.func.jvp(model, (torch.ones(6),), (torch.ones(6),)),
+    "grad": lambda model: torch.func.grad(lambda x: model(x).sum())(torch.ones(6)),
+}
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_transforms_of_torch(transform: str) -> None:
+    """The way that works is named, and does."""
+    layer = AnalogLinear(6, 4, rpu_config=quiet_config(**METHODS["E-RIDER"]))
+    with pytest.raises(TileError, match=r"transform of torch.func.*autograd.functional.jacobian"):
+        TRANSFORMS[transform](layer)
+    jacobian = torch.autograd.functional.jacobian(layer, torch.ones(6))
+    assert torch.allclose(jacobian, layer.get_weights()[0], atol=1e-6)
+
+
+WEIGHTS: List[Tuple[Any, Any, str]] = [
+    *((value, None, "weight") for value in (None, "text", object(), {}, 1j, [[1.0], [1.0, 2.0]])),
+    (1.0, None, r"weight has shape \[\]: pass \[4, 6\]"),
+    (torch.ones(6, 4), torch.ones(4), r"weight has shape \[6, 4\]: pass \[4, 6\]"),
+    (np.ones((6, 4)), torch.ones(4), r"weight has shape \[6, 4\]: pass \[4, 6\]"),
+    (torch.ones(24), torch.ones(4), r"weight has shape \[24\]"),
+    (torch.ones(2, 12), torch.ones(4), r"weight has shape \[2, 12\]"),
+    (torch.ones(4, 6), torch.ones(1), r"bias has shape \[1\]: pass \[4\]"),
+    (torch.ones(4, 6), 0.5, r"bias has shape \[\]: pass \[4\]"),
+    (torch.ones(4, 6), "text", "bias"),
+    (torch.full((4, 6), NAN), torch.ones(4), "weight has values that are not finite"),
+    (torch.ones(4, 6), torch.full((4,), INF), "bias has values that are not finite"),
+]
+
+
+@pytest.mark.parametrize(("weight", "bias", "message"), WEIGHTS)
+@pytest.mark.parametrize("digital_bias", [True, False])
+def test_weights(weight: Any, bias: Any, message: str, digital_bias: bool) -> None:
+    """aihwkit reshapes a transposed weight, and repeats one bias for all outputs."""
+    one = tile(digital_bias, bias=True)
+    one.set_weights(torch.zeros(4, 6), torch.zeros(4))
+    before = snapshot(one)
+    with pytest.raises(AihwkitException, match=message):
+        one.set_weights(weight, torch.ones(4) if bias is None else bias)
+    assert difference(before, snapshot(one)) is None
+    assert torch.equal(one.get_weights()[1], torch.zeros(4))
+
+
+def test_weights_that_fit() -> None:
+    """Kernels of a convolution, arrays and nested lists."""
+    kernels = torch.randn(4, 3, 2, 2) * 0.1
+    layer = AnalogConv2d(3, 4, 2, rpu_config=quiet_config(**METHODS["E-RIDER"]))
+    layer.set_weights(kernels, np.arange(4.0))
+    assert torch.allclose(layer.get_weights()[0].view_as(kernels), kernels, atol=1e-6)
+    one = tile()
+    one.set_weights(torch.full((4, 6), 0.25).tolist())
+    assert torch.equal(one.get_weights()[0], torch.full((4, 6), 0.25))
+
+
+@pytest.mark.parametrize("rate", [NAN, INF, -INF])
+def test_learning_rates(rate: float) -> None:
+    """A schedule that has become no number is not followed."""
+    one = tile()
+    with pytest.raises(ArgumentError, match=r"learning rate .* is not valid: pass a finite number"):
+        one.set_learning_rate(rate)
+    assert one.get_learning_rate() == pytest.approx(0.1)
+
+
+CONSTRUCTIONS: List[Tuple[Tuple[Any, ...], str]] = [
+    *(((size, 3), "out_size=") for size in (None, "3", 2.5, NAN, -1, True, torch.tensor(3))),
+    *(((3, size), "in_size=") for size in (None, "3", 2.5, NAN, -1, [3])),
+    *(((3, 3, config), "rpu_config=") for config in (None, "e-rider", 3, {}, torch.ones(2))),
+    *(((3, 3, None, flag), "rpu_config=|bias=") for flag in (None, "yes", 2, torch.ones(2))),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), CONSTRUCTIONS, ids=str)
+def test_construction(arguments: Tuple[Any, ...], message: str) -> None:
+    """Sizes, configuration and flags."""
+    sizes, config, flags = arguments[:2], arguments[2:3] or (quiet_config(),), arguments[3:]
+    if flags:
+        config = (quiet_config(),)
+    with pytest.raises((ArgumentError, ConfigError), match=message):
+        TrackingTile(*sizes, *config, *flags)
+
+
+CALLS: Dict[str, Tuple[Callable[[Any, Any], Any], List[Any]]] = {
+    "decay_weights": (lambda one, x: one.decay_weights(x), [NAN, INF, -1.0, "1", None]),
+    "drift_weights": (lambda one, x: one.drift_weights(x), [NAN, INF, -1.0, "1", None]),
+    "reset_columns start": (lambda one, x: one.reset_columns(x), [-1, 6, 1.5, None]),
+    "reset_columns number": (lambda one, x: one.reset_columns(0, x), [-1, 7, 1.5, None]),
+    "reset_columns prob": (lambda one, x: one.reset_columns(0, 1, x), [-0.1, 1.1, NAN, None]),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_changes_of_arrays(name: str) -> None:
+    """Numbers of decay, drift and resets; the arrays stay as they were."""
+    one = tile()
+    before = snapshot(one)
+    call, wrong = CALLS[name]
+    for value in wrong:
+        with pytest.raises(ArgumentError, match="is not valid: pass"):
+            call(one.tile, value)
+    assert difference(before, snapshot(one)) is None
+
+
+def network() -> Any:
+    digital = nn.Sequential(nn.Conv2d(2, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(27, 2))
+    return convert_to_analog(digital, quiet_config(**METHODS["E-RIDER"]))
+
+
+def test_memory_format() -> None:
+    """``channels_last`` is for the digital layers; arrays have an order of their own."""
+    model = network().to(memory_format=torch.channels_last)
+    images: Tensor = torch.rand(2, 2, 4, 4)
+    expected = model(images)
+    assert torch.equal(model(images.to(memory_format=torch.channels_last)), expected)
+
+
+def test_moves_that_arrays_cannot_follow() -> None:
+    """They stay usable."""
+    model = network()
+    with pytest.raises(AihwkitException, match="cannot be on the device 'meta'"):
+        model.to("meta")
+    with pytest.raises(AihwkitException, match="cannot be in shared memory"):
+        model.share_memory()
+    assert bool(next(model.analog_tiles())(torch.rand(8)).isfinite().all())
