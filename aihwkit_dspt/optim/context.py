@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from aihwkit.optim.context import AnalogContext
 from torch import Tensor, cat, ones_like, where, zeros
+from torch._C import DisableTorchFunctionSubclass
 from torch.autograd import no_grad
 from torch.nn import Parameter
 
@@ -110,7 +111,13 @@ class GradientContext(AnalogContext):
             if changed is not None:
                 self.grad = changed
 
-        return super().register_hook(with_norm)
+        with DisableTorchFunctionSubclass():  # type: ignore[no-untyped-call]
+            return super().register_hook(with_norm)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Any:
+        """Register a hook that is called after a backward pass; aihwkit 1.2 takes none."""
+        with DisableTorchFunctionSubclass():  # type: ignore[no-untyped-call]
+            return super().register_post_accumulate_grad_hook(hook)
 
     def __deepcopy__(self, memo: Dict[int, Any]) -> Parameter:
         """Return the context of the copied tile: a copied optimizer trains the copied model.

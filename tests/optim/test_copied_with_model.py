@@ -108,7 +108,10 @@ def test_gradient_hooks() -> None:
     assert float(seen[0]) > 0.0
     assert analog_grad_norms(model)["0.analog_module"] == pytest.approx(float(seen[0]) / 2)
     handle.remove()
+    calls: List[float] = []
+    context.register_post_accumulate_grad_hook(lambda each: calls.append(float(each.grad)))
     context.register_hook(lambda grad: None)
     model.zero_grad()
     model(torch.rand(3, 6)).square().sum().backward()
-    assert len(seen) == 1
+    assert len(seen) == len(calls) == 1
+    assert calls[0] == pytest.approx(analog_grad_norms(model)["0.analog_module"])
