@@ -66,6 +66,7 @@ from aihwkit_dspt.stages.estimators import (  # noqa: E402
 )
 from aihwkit_dspt.stages.event import TransferEvent  # noqa: E402
 from aihwkit_dspt.stages.listener import Listener  # noqa: E402
+from aihwkit_dspt.tiles.assigned import refuse_assigned_parameters  # noqa: E402
 from aihwkit_dspt.tiles.tile import TrackingTile  # noqa: E402
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def __dir__() -> List[str]:
 
 plot_tracking_tiles()
 watch_optimizer_steps()
+refuse_assigned_parameters()
 refuse_averaging_wrappers()
 
 __version__ = "0.2.0"

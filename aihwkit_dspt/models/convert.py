@@ -124,7 +124,8 @@ def _copy(model: nn.Module) -> nn.Module:
     computed = {
         id(value): value.detach().clone()
         for module in model.modules()
-        for value in vars(module).values()
+        for kept in vars(module).values()
+        for value in (kept if isinstance(kept, list) else [kept])  # an LSTM has a list of weights
         if isinstance(value, torch.Tensor) and not value.is_leaf
     }
     copied: nn.Module = deepcopy(model, computed)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import List
+
 from aihwkit.nn.modules.base import AnalogLayerBase
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils.parametrize import is_parametrized
 
@@ -78,13 +80,22 @@ def _require_kind(module: nn.Module, kind: type) -> None:
         own = getattr(type(module), method, None)
         if method in module.__dict__ or own is not getattr(kind, method, None):
             raise StaysDigital(f"{type(module).__name__} has a forward of its own")
-    if is_parametrized(module) or any(
-        name.startswith(("weight_g", "weight_orig", "weight_u")) for name in module._parameters
-    ):
+    computed = _computed(module)
+    if computed:
         raise StaysDigital(
-            "its weight is computed from other parameters (parametrization, weight or spectral "
-            "norm); take that off first"
+            f"its {computed[0]} is computed from other parameters (parametrization, weight or "
+            "spectral norm, pruning); take that off first"
         )
     for name, value in module._parameters.items():
         if isinstance(value, UninitializedParameter):
             raise StaysDigital(f"its {name} has no size yet; call the model once before")
+
+
+def _computed(module: nn.Module) -> List[str]:
+    """Return the weights and biases of a layer that are no parameters: others make them."""
+    found = list(module.parametrizations) if is_parametrized(module) else []
+    return found + [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, Tensor) and (name.startswith(("weight", "bias")) or "proj" in name)
+    ]

@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_map
 from aihwkit_dspt.models.products import PRODUCTS, product
 from aihwkit_dspt.models.shown import OF_DEVICE, OF_SHAPE, OF_TRAINING, Shown
 from aihwkit_dspt.models.shown_bias import show_bias
+from aihwkit_dspt.tiles.assigned import SHOWN
 
 TURNS = {
     *("t", "__get__:T", "__get__:mT", "__get__:H", "__get__:mH", "adjoint"),
@@ -165,6 +166,7 @@ def show_weight(layer: AnalogLayerBase, shape: Sequence[int]) -> None:
     """
     layer.weight = ShownWeight(layer, shape)
     show_bias(layer)
+    layer.__dict__[SHOWN] = {name: layer.__dict__[name] for name in ("weight", "bias")}
 
 
 def _values(item: Any) -> Any:

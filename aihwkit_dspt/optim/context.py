@@ -14,9 +14,11 @@ from torch.nn import Parameter
 from aihwkit_dspt.optim.forgotten import watch
 from aihwkit_dspt.optim.gradient import gradient_norm
 from aihwkit_dspt.optim.wanted import is_wanted
+from aihwkit_dspt.optim.written import refuse_writes
 from aihwkit_dspt.tiles.uncompiled import not_exported
 
 
+@refuse_writes
 class GradientContext(AnalogContext):
     r"""aihwkit's analog context with a gradient: one number that stands for the whole.
 

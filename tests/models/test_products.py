@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from aihwkit.exceptions import TileError
 from aihwkit.nn import AnalogLinear
+from aihwkit.nn.conversion import convert_to_digital
 from aihwkit.optim import AnalogSGD
 from aihwkit.simulator.configs import FloatingPointRPUConfig
 from torch import Tensor, nn
@@ -155,6 +156,30 @@ def test_convolutions_show_what_torch_has(name: str) -> None:
         assert getattr(found, setting) == getattr(layer, setting)
     with pytest.raises(TileError, match="analog layer"):
         found.weight.add_(1.0)
+
+
+ASSIGNMENTS: Dict[str, Callable[[Any], Any]] = {
+    "weight": lambda model: setattr(model[0], "weight", nn.Parameter(torch.zeros(4, 2, 1, 1))),
+    "bias": lambda model: setattr(model[0], "bias", nn.Parameter(torch.zeros(4))),
+    "fusion": lambda model: nn.utils.fuse_conv_bn_eval(*model),
+}
+
+
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_parameters_cannot_be_assigned(name: str) -> None:
+    """They would be taken and not used; the layer goes on as it was, also in a copy."""
+    layers = nn.Sequential(nn.Conv2d(2, 4, 1), nn.BatchNorm2d(4)).eval()
+    analog = convert(layers, config())
+    x = torch.randn(3, 2, 5, 5)
+    for each in (analog, deepcopy(analog), pickle.loads(pickle.dumps(analog))):
+        before, weight, bias = each(x), each[0].weight.detach(), each[0].bias.detach()
+        with pytest.raises(TileError, match=r"set_weights\(weight, bias\)"):
+            ASSIGNMENTS[name](each)
+        assert torch.equal(each[0].weight, weight)
+        assert torch.equal(each[0].bias, bias)
+        assert torch.equal(each(x), before)
+    fused = nn.utils.fuse_conv_bn_eval(*convert_to_digital(analog).eval())
+    assert (fused(x) - analog(x)).abs().max() <= 1e-5
 
 
 class Named(nn.Linear):

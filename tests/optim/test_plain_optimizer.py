@@ -7,9 +7,10 @@ from typing import Any, Type
 
 import pytest
 import torch
-from aihwkit.exceptions import ArgumentError
+from aihwkit.exceptions import ArgumentError, TileError
 from aihwkit.optim import AnalogAdam, AnalogOptimizer, AnalogSGD
 from aihwkit.simulator.configs.configs import InferenceRPUConfig
+from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from aihwkit_dspt import analog_optimizer, to_inference
@@ -137,3 +138,42 @@ def test_what_is_not_forgotten_is_not_named() -> None:
         often.step()
     seldom.step()
     assert not any(tile.analog_ctx.has_gradient() for tile in other.analog_tiles())
+
+
+def own_step(model: nn.Module) -> None:
+    """Descend by hand."""
+    with torch.no_grad():
+        for value in model.parameters():
+            value.sub_(0.1 * value.grad)
+
+
+def own_average(model: nn.Module) -> None:
+    """Average a copy by hand."""
+    copied = deepcopy(model)
+    with torch.no_grad():
+        for average, value in zip(copied.parameters(), model.parameters()):
+            average.mul_(0.9).add_(value, alpha=0.1)
+
+
+def own_clamp(model: nn.Module) -> None:
+    """Bound all weights by hand."""
+    with torch.no_grad():
+        for value in model.parameters():
+            value.clamp_(-0.1, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "write"),
+    [
+        *(("E-RIDER", write) for write in (own_step, own_average, own_clamp)),
+        *(("C++ AGAD", write) for write in (own_step, own_clamp)),
+    ],
+)
+def test_writes_into_the_parameter_of_an_array_are_refused(kind: str, write: Any) -> None:
+    """They would not reach it; aihwkit 1.2 says so by itself."""
+    model = network(KINDS[kind]())
+    analog_optimizer(model, AdamW)  # of aihwkit's contexts it makes some with a gradient
+    loss_of(model, *batch()).backward()
+    message = r"pulses of analog_optimizer|on analog weights"
+    with pytest.raises((TileError, RuntimeError), match=message):
+        write(model)
