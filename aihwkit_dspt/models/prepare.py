@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import Any, List
 
 from aihwkit.nn.modules.base import AnalogLayerBase
 from torch import Tensor, nn
@@ -91,7 +91,7 @@ def _require_kind(module: nn.Module, kind: type) -> None:
             raise StaysDigital(f"its {name} has no size yet; call the model once before")
 
 
-def _computed(module: nn.Module) -> List[str]:
+def _computed(module: Any) -> List[str]:
     """Return the weights and biases of a layer that are no parameters: others make them."""
     found = list(module.parametrizations) if is_parametrized(module) else []
     return found + [
