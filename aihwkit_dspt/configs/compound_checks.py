@@ -130,6 +130,13 @@ def _check_stages(config: TrackingTransferCompound) -> None:
     ):
         require_subclass(name, getattr(config, name), base)
     require(
+        config.chopper.signs is Chopper.signs,
+        "chopper",
+        config.chopper,
+        "the mixed weight takes its in_sign and out_sign, and does not ask for signs; override due "
+        "and outputs_due",
+    )
+    require(
         config.reference is ReferenceType.DYNAMIC or config.estimator is LowPassFilter,
         "estimator",
         config.estimator,

@@ -17,6 +17,8 @@ from aihwkit.simulator.configs.devices import (
 from aihwkit.simulator.parameters.enums import PulseType
 from aihwkit.simulator.parameters.training import UpdateParameters
 
+from aihwkit_dspt.devices import response
+
 DEVICES: Tuple[type, ...] = (
     ConstantStepDevice,
     LinearStepDevice,
@@ -36,6 +38,8 @@ def device_obstacle(device: Any) -> Optional[str]:
     """Return the setting of a device that has no batched form, ``None`` if there is none."""
     if not isinstance(device, PulsedDevice) or not isinstance(device, DEVICES):
         return type(device).__name__
+    if response.dispatch(type(device)) not in map(response.dispatch, DEVICES):
+        return f"{type(device).__name__} with a response of its own"
     # aihwkit's decay and diffusion change the weights below write noise in the C++ tile.
     if getattr(device, "write_noise_std", 0.0) > 0.0:
         for name in ("lifetime", "diffusion"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Tuple
 
+from aihwkit.exceptions import TileError
 from torch import Tensor, dtype, where, zeros
 from torch.nn import Module
 
@@ -62,12 +63,20 @@ class TransferBuffer(Module):
 
         Returns:
             ``[n_lines, out_size]`` signed pulse numbers for the slow array.
+
+        Raises:
+            TileError: if :meth:`release` leaves a buffer of another shape.
         """
         hidden = self.hidden[lines]
         if self.no_buffer:
             hidden.zero_()
         hidden.add_(increment)
         steps, left = self.release(hidden)
+        if left.shape != hidden.shape:
+            raise TileError(
+                f"{type(self).__name__} leaves a buffer of shape {list(left.shape)}: return "
+                f"{list(hidden.shape)}"
+            )
         hidden.copy_(left)
         return steps
 

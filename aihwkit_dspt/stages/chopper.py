@@ -23,8 +23,9 @@ class Chopper(Module):
     r"""Signs :math:`c_{ij} = o_i\, n_j \in \{-1, +1\}` that modulate gradient and transfer.
 
     Input signs belong to the lines that are read (columns, or rows with row transfer), output
-    signs to the cells along a line. Source: paper eq. (17), Algorithm 3; flips are timed as in
-    aihwkit's C++ chopped and dynamic compounds.
+    signs to the cells along a line. A subclass with other flips says in :meth:`due` and
+    :meth:`outputs_due` what flips, whatever the probabilities. Source: paper eq. (17), Algorithm 3;
+    flips are timed as in aihwkit's C++ chopped and dynamic compounds.
 
     Args:
         in_size: number of lines.
@@ -36,6 +37,10 @@ class Chopper(Module):
             random.
         seed: seed of the random flips.
         data_type: data type of the signs.
+
+    Attributes:
+        has_input: whether input signs ever flip.
+        has_output: whether output signs ever flip.
     """
 
     def __init__(
@@ -55,6 +60,9 @@ class Chopper(Module):
         self.in_chop_random = in_chop_random and in_chop_prob > 0.0
         self.regular = in_chop_prob > 0.0 and (not in_chop_random or timing.ends_phases)
         self.timing = timing
+        kind = type(self)
+        self.has_input = in_chop_prob > 0.0 or kind.due is not Chopper.due
+        self.has_output = out_chop_prob > 0.0 or kind.outputs_due is not Chopper.outputs_due
         self.in_sign: Tensor
         self.out_sign: Tensor
         self.register_buffer("in_sign", ones(in_size, dtype=data_type))
@@ -64,16 +72,6 @@ class Chopper(Module):
         self._host_signs: List[float] = []
         self._n_flipped = 0
         self._host_version = -1
-
-    @property
-    def has_input(self) -> bool:
-        """Whether input signs ever flip."""
-        return self.in_chop_prob > 0.0
-
-    @property
-    def has_output(self) -> bool:
-        """Whether output signs ever flip."""
-        return self.out_chop_prob > 0.0
 
     def signs(self, lines: slice) -> Tensor:
         """Return the ``[n_lines, out_size]`` (broadcastable) signs of the given lines."""
@@ -177,7 +175,7 @@ class Chopper(Module):
 
     def outputs_due(self) -> List[int]:
         """Return the outputs whose sign flips at the end of a sweep, drawn at random."""
-        if not self.has_output:
+        if self.out_chop_prob <= 0.0:
             return []
         draws = rand(len(self.out_sign), generator=self.generator, device="cpu")
         flipped: List[int] = (draws < self.out_chop_prob).nonzero().flatten().tolist()

@@ -14,7 +14,8 @@ class SymmetricPointEstimator(Module, ABC):
 
     A subclass says in :meth:`update` what a read does to the estimate :math:`Q`. It may keep more:
     tensors that are registered with ``register_buffer`` are saved, loaded, copied and moved with
-    the tile.
+    the tile. Of tensors ``[in_size, *]`` of two dimensions and more an update may change the part
+    of its lines only: an interrupted one is undone as far as that.
 
     Args:
         in_size: number of lines of the fast array.

@@ -14,6 +14,7 @@ from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
 from aihwkit_dspt.stages.event import Stage, TransferEvent
+from aihwkit_dspt.stages.own import require_estimate, require_pulses
 from aihwkit_dspt.stages.reference import Reference
 from aihwkit_dspt.tiles.counters import OperationCounters
 
@@ -92,16 +93,21 @@ class TransferStages:
         residual = read - self.reference.values[lines]
         increment = self.chopper.demodulate(lines, residual, event.beta)
         event.steps = self.buffer.accumulate(lines, increment)
+        require_pulses(self.buffer, event.steps, increment)
         if self.tracks:
             self.estimator.update(lines, read)
+            require_estimate(self.estimator, self.reference.values)
         event.stage = Stage.TAKEN
 
     def _changing(self, lines: slice) -> List[Tensor]:
-        """Return views of what BUFFER and ESTIMATE may change of lines."""
+        """Return views of what BUFFER and ESTIMATE may change of lines.
+
+        A vector may belong to the cells along a line, of which there can be as many as lines.
+        """
         stages: List[Module] = [self.buffer, self.estimator]
-        n_lines = len(self.buffer.hidden)
+        n_lines = len(self.reference.values)
         return [
-            values[lines] if values.dim() > 0 and len(values) == n_lines else values
+            values[lines] if values.dim() > 1 and len(values) == n_lines else values
             for stage in stages
             for values in stage.buffers()
         ]

@@ -33,6 +33,7 @@ from aihwkit_dspt.reads.line import LineReads
 from aihwkit_dspt.reads.one_hot import line_noise
 from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.stages.estimators import LowPassFilter
+from aihwkit_dspt.stages.own import new_stage
 from aihwkit_dspt.stages.reference import AnalogReference, Reference
 from aihwkit_dspt.stages.schedule import TransferSchedule
 from aihwkit_dspt.stages.timing import TransferTiming
@@ -194,32 +195,25 @@ def _link(
         whole_array,
         config.sweep_every,
     )
-    chopper = config.chopper(
-        in_size,
-        out_size,
-        config.in_chop_prob,
-        config.out_chop_prob,
-        config.in_chop_random,
-        timing,
-        seed,
-        data_type,
+    chopper = new_stage(
+        *("chopper", config.chopper, "in_sign", [in_size]),
+        *(in_size, out_size, config.in_chop_prob, config.out_chop_prob, config.in_chop_random),
+        *(timing, seed, data_type),
     )
     # Nothing is estimated where the reference is given.
     kind = config.estimator if tracks else LowPassFilter
-    estimator = kind(in_size, out_size, config.estimator_eta() if tracks else 0.0, data_type)
+    estimator = new_stage(
+        *("estimator", kind, "sp_estimate", [in_size, out_size]),
+        *(in_size, out_size, config.estimator_eta() if tracks else 0.0, data_type),
+    )
     estimator.read_noise = line_noise(read_io, not config.transfer_columns)
     reference = Reference(in_size, out_size, data_type)
     if reference_array is not None:
         reference = AnalogReference(in_size, out_size, data_type, reference_array)
-    buffer = config.buffer(
-        in_size,
-        out_size,
-        config.transfer_update.desired_bl,
-        config.momentum,
-        config.forget_buffer,
-        config.buffer_cap,
-        config.no_buffer,
-        data_type,
+    buffer = new_stage(
+        *("buffer", config.buffer, "hidden", [in_size, out_size]),
+        *(in_size, out_size, config.transfer_update.desired_bl, config.momentum),
+        *(config.forget_buffer, config.buffer_cap, config.no_buffer, data_type),
     )
     granularities = source.granularity, target.granularity
     return Link(

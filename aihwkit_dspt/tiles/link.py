@@ -18,6 +18,7 @@ from aihwkit_dspt.stages.chopper import Chopper, as_index
 from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.listener import Listener
+from aihwkit_dspt.stages.own import require_flips
 from aihwkit_dspt.stages.reference import Reference
 from aihwkit_dspt.stages.schedule import TransferSchedule
 from aihwkit_dspt.stages.timing import TransferTiming
@@ -239,7 +240,8 @@ class Link:
     def _flip(self, event: TransferEvent) -> Optional[slice]:
         """Flip what is due and sync the reference; return the lines that this changed."""
         if event.flipped is None:
-            event.flipped = self.chopper.due(event.lines, event.sweep)
+            flipped = self.chopper.due(event.lines, event.sweep)
+            event.flipped = require_flips(self.chopper, flipped, event.lines)
         flipped, changed = event.flipped, None
         if flipped or self.syncs_every_read:
             changed = event.lines
@@ -264,7 +266,8 @@ class Link:
     def _flip_outputs(self, event: TransferEvent) -> bool:
         """Flip outputs at the end of a sweep and sync their reference; return if any flipped."""
         if event.outputs is None:
-            event.outputs = self.chopper.outputs_due()
+            every = slice(0, len(self.chopper.out_sign))
+            event.outputs = require_flips(self.chopper, self.chopper.outputs_due(), every)
         if not event.outputs:
             return False
         if event.stage < Stage.OUTPUTS_FLIPPED:

@@ -15,7 +15,7 @@ from torch import device as torch_device
 from torch.autograd import no_grad
 from torch.nn.parallel import DistributedDataParallel
 
-from aihwkit_dspt.configs.checks import require_whole
+from aihwkit_dspt.configs.checks import require_whole, shown
 from aihwkit_dspt.optim.context import adopt
 from aihwkit_dspt.optim.wanted import refuse_second_derivatives
 from aihwkit_dspt.plain import plain
@@ -128,8 +128,14 @@ class TrackingTile(
             the listener.
 
         Raises:
-            ArgumentError: if no array of this number is read.
+            ArgumentError: if it is no :class:`~aihwkit_dspt.Listener`, or no array of this number
+                is read.
         """
+        if not isinstance(listener, Listener):
+            raise ArgumentError(
+                f"listener={shown(listener)} is not valid: pass an instance of a class derived "
+                "from Listener"
+            )
         links = self.tile.pipeline.fastest_first
         listeners = links[require_whole("array", array, 0, len(links) - 1)].listeners
         listeners.append(listener)
