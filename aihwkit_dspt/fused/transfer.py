@@ -11,9 +11,9 @@ from torch import Tensor
 from aihwkit_dspt.fused.form import FusedForm
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
+from aihwkit_dspt.stages.counters import OperationCounters
 from aihwkit_dspt.stages.estimators import LowPassFilter, RunningMean
 from aihwkit_dspt.stages.event import TransferEvent
-from aihwkit_dspt.tiles.counters import OperationCounters
 
 if TYPE_CHECKING:
     from aihwkit_dspt.stages.transfer import TransferStages

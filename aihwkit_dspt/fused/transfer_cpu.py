@@ -13,9 +13,9 @@ from torch import Tensor
 from aihwkit_dspt import fused
 from aihwkit_dspt.fused.shared import SharedArrays
 from aihwkit_dspt.fused.transfer import USUAL, FusedTransfer
+from aihwkit_dspt.stages.counters import OperationCounters
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.uninterrupted import in_one_go
-from aihwkit_dspt.tiles.counters import OperationCounters
 
 if TYPE_CHECKING:
     from aihwkit_dspt.stages.transfer import TransferStages

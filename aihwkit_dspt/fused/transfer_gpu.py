@@ -9,8 +9,8 @@ from torch import Tensor
 
 from aihwkit_dspt.fused.gpu.support import gpu_kernels
 from aihwkit_dspt.fused.transfer import USUAL, FusedTransfer
+from aihwkit_dspt.stages.counters import OperationCounters
 from aihwkit_dspt.stages.event import Stage, TransferEvent
-from aihwkit_dspt.tiles.counters import OperationCounters
 
 if TYPE_CHECKING:
     from aihwkit_dspt.stages.transfer import TransferStages

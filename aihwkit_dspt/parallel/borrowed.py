@@ -9,8 +9,8 @@ from torch import Tensor
 from torch import device as torch_device
 
 from aihwkit_dspt.parallel.errors import NotHereError
+from aihwkit_dspt.stages.counters import OperationCounters
 from aihwkit_dspt.state_bytes import TileStateDict
-from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.pipeline import Pipeline
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 

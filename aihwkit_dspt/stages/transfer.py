@@ -12,11 +12,11 @@ from aihwkit_dspt.fused.table import fused_transfer
 from aihwkit_dspt.fused.transfer import FusedTransfer
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
+from aihwkit_dspt.stages.counters import OperationCounters
 from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.own import require_estimate, require_pulses
 from aihwkit_dspt.stages.reference import Reference
-from aihwkit_dspt.tiles.counters import OperationCounters
 
 
 class TransferStages:

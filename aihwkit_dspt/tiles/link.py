@@ -15,6 +15,7 @@ from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
 from aihwkit_dspt.reads.line import LineReads
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper, as_index
+from aihwkit_dspt.stages.counters import OperationCounters
 from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.listener import Listener
@@ -24,7 +25,6 @@ from aihwkit_dspt.stages.schedule import TransferSchedule
 from aihwkit_dspt.stages.timing import TransferTiming
 from aihwkit_dspt.stages.transfer import TransferStages
 from aihwkit_dspt.stages.uninterrupted import in_one_go
-from aihwkit_dspt.tiles.counters import OperationCounters
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.learning_rates import TransferLearningRate
 from aihwkit_dspt.tiles.lines import LineAccess

@@ -14,7 +14,7 @@ from aihwkit_dspt.fused.batch_cpu import CpuBatch
 from aihwkit_dspt.fused.step_cpu import CpuStep
 from aihwkit_dspt.reads.array import ArrayReads
 from aihwkit_dspt.stages.calendar import chunks
-from aihwkit_dspt.tiles.counters import OperationCounters
+from aihwkit_dspt.stages.counters import OperationCounters
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.gradient_pulses import send_gradient
 from aihwkit_dspt.tiles.joined import joined_arrays

@@ -17,13 +17,13 @@ from aihwkit_dspt.fused.transfer import FusedTransfer
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
+from aihwkit_dspt.stages.counters import OperationCounters
 from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
 from aihwkit_dspt.stages.estimators import ESTIMATORS, LowPassFilter
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.reference import Reference
 from aihwkit_dspt.stages.timing import TransferTiming
 from aihwkit_dspt.stages.transfer import TransferStages
-from aihwkit_dspt.tiles.counters import OperationCounters
 from tests.gpu.device import HAS_GPU
 
 Types = Tuple[Type[Chopper], Type[TransferBuffer], Type[SymmetricPointEstimator]]

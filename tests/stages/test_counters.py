@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from aihwkit_dspt.tiles.counters import OperationCounters
+from aihwkit_dspt.stages.counters import OperationCounters
 
 
 def test_pulses_that_a_kernel_has_counted() -> None:
