@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any, Dict, List
 
 import numpy as np
@@ -40,8 +41,7 @@ def train(layer: AnalogLinear, optimizer: AnalogSGD, batch: int, gain: float = 1
     optimizer.step()
 
 
-@pytest.mark.parametrize("in_size", [3, 64, 300])
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize(("name", "in_size"), zip(PRESETS, cycle([3, 64, 300])))
 def test_the_slow_array_learns_from_the_first_sweep_on(name: str, in_size: int) -> None:
     """A sweep takes 64 vectors, whatever the layer; its reads go on to the slow array."""
     torch.manual_seed(1)

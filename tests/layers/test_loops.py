@@ -12,6 +12,7 @@ from aihwkit.nn import AnalogConv2d, AnalogLinear, AnalogLinearMapped, AnalogSeq
 from aihwkit.optim import AnalogSGD
 from torch import Tensor, nn
 
+from tests.covering import covering
 from tests.helpers import difference, mixed_weight, quiet_config, snapshot, used_weights
 from tests.layers.agad import assert_same, pair
 from tests.layers.networks import MODELS, RNNS, fit, output, sgd
@@ -139,9 +140,9 @@ def three_layers(config: Any) -> AnalogSequential:
     return AnalogSequential(*layers)
 
 
-@pytest.mark.parametrize("position", [0, 1, 2])
-@pytest.mark.parametrize("way", ["requires_grad_", "left out"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "way", "position"), covering(METHODS, ["requires_grad_", "left out"], [0, 1, 2])
+)
 def test_frozen_layer(method: str, way: str, position: int) -> None:
     """A frozen tile stays as it is bit for bit, gradients flow through it, the others learn."""
     model = three_layers(quiet_config(**METHODS[method]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any, Callable, Dict
 
 import pytest
@@ -21,6 +20,7 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit_dspt import TrackingTile, TransferScope
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from tests import quiet_devices
+from tests.covering import covering
 from tests.helpers import mixed_weight, quiet_config, quiet_device, train
 
 
@@ -60,7 +60,7 @@ def test_weight_in_use(name: str, pulse: PulseType) -> None:
     """For either array, by columns and rows, single lines and the whole array."""
     torch.manual_seed(1)
     make = {**quiet_devices.ALL, **NOISY, "refreshed": refreshed}[name]
-    for side, columns, scope in product((0, 1), (True, False), TransferScope):
+    for side, columns, scope in covering((0, 1), (True, False), TransferScope):
         devices = [quiet_device(), quiet_device()]
         devices[side] = make()
         config = quiet_config(

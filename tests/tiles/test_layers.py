@@ -23,6 +23,7 @@ from aihwkit.simulator.parameters.mapping import MappingParameter
 from torch import Tensor, nn
 
 from aihwkit_dspt import LowPassFilter, TrackingTile, TransferStart, build_config
+from tests.covering import covering
 from tests.helpers import (
     PROPERTIES,
     draw_batch,
@@ -65,9 +66,9 @@ def step(layer: nn.Module, x: Tensor, target: Tensor, lr: float) -> float:
     return loss.item()
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("bias", ["digital", "analog"])
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(
+    ("name", "bias", "method"), covering(LAYERS, ["digital", "analog"], METHODS)
+)
 def test_layer_uses_and_updates_the_mixed_weight(name: str, bias: str, method: str) -> None:
     """Forward is the digital layer with the mixed weight; a step changes it; algebra holds."""
     config = quiet_config(digital_bias=bias == "digital", **METHODS[method])

@@ -11,6 +11,7 @@ from aihwkit.simulator.tiles.analog import AnalogTile
 from aihwkit_dspt import ReferenceType, TrackingTile
 from aihwkit_dspt.tiles.cell_weights import sum_of_cells
 from tests import quiet_devices
+from tests.covering import covering
 from tests.helpers import draw_batch, mixed_weight, quiet_tile, train
 from tests.test_parity import cpp_states, deterministic_pair
 
@@ -47,10 +48,15 @@ def assert_same(theirs: AnalogTile, ours: TrackingTile) -> None:
             assert (hidden[name] - own[name]).abs().max() <= TOLERANCE, name
 
 
-@pytest.mark.parametrize("reference", [ReferenceType.DYNAMIC, ReferenceType.ZERO])
-@pytest.mark.parametrize("arrays", [(0,), (1,), (0, 1)])
-@pytest.mark.parametrize("device", [0, 1])
-@pytest.mark.parametrize("name", quiet_devices.CELLS)
+@pytest.mark.parametrize(
+    ("name", "device", "arrays", "reference"),
+    covering(
+        quiet_devices.CELLS,
+        [0, 1],
+        [(0,), (1,), (0, 1)],
+        [ReferenceType.DYNAMIC, ReferenceType.ZERO],
+    ),
+)
 def test_as_in_aihwkit(
     name: str, device: int, arrays: Tuple[int, ...], reference: ReferenceType
 ) -> None:

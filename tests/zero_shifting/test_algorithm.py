@@ -18,6 +18,7 @@ from aihwkit_dspt import operation_counts
 from aihwkit_dspt import symmetric_points as symmetric_points_of
 from aihwkit_dspt.devices import LinearResponse, symmetric_points, with_symmetric_point
 from aihwkit_dspt.zero_shifting import algorithm, zero_shift
+from tests.covering import covering
 from tests.devices.device_table import DEVICES, WITHOUT_POINTS, make_tile
 from tests.helpers import difference, mixed_weight, quiet_config, train, used_weights
 from tests.helpers import snapshot as state_of
@@ -47,10 +48,13 @@ def shared_holder(device, size=16):
 
 
 # Of the others, write noise and steps of a fifth of the range hide the points.
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("method", ["pulses", "vectorised", "auto"])
 @pytest.mark.parametrize(
-    "name", [n for n in DEVICES if n not in ("ReRamES", "ReRamSB", "PCM", "ReRamArrayHfO2")]
+    ("name", "method", "schedule"),
+    covering(
+        [n for n in DEVICES if n not in ("ReRamES", "ReRamSB", "PCM", "ReRamArrayHfO2")],
+        ["pulses", "vectorised", "auto"],
+        SCHEDULES,
+    ),
 )
 def test_estimate_approaches_the_symmetric_points(name, method, schedule):
     device = DEVICES[name]
@@ -253,9 +257,14 @@ def test_other_arrays_are_refused():
         zero_shift(make_tile(DEVICES["SoftBounds"], 4).tile, 10)
 
 
-@pytest.mark.parametrize("gamma", [0.0, 0.5])
-@pytest.mark.parametrize("method", ["pulses", "closed-form", "vectorised", "auto"])
-@pytest.mark.parametrize("what", ["tile", "layer", "simulator", "fast", "slow"])
+@pytest.mark.parametrize(
+    ("gamma", "method", "what"),
+    covering(
+        [0.0, 0.5],
+        ["pulses", "closed-form", "vectorised", "auto"],
+        ["tile", "layer", "simulator", "fast", "slow"],
+    ),
+)
 def test_tracking_tiles_keep_their_formula(gamma, method, what):
     """The mixed weight follows the array that is zero-shifted; a copy leaves all as it was."""
     config = quiet_config(**{**METHODS["E-RIDER"], "gamma": gamma})

@@ -20,6 +20,7 @@ from scipy.stats import kstest
 from aihwkit_dspt.devices import response, symmetric_points, with_symmetric_point
 from aihwkit_dspt.zero_shifting import clipped, closed_form, pulse_budget, zero_shift
 from aihwkit_dspt.zero_shifting.moments import fair_choice, one_pulse
+from tests.covering import covering
 from tests.devices.device_table import DEVICES, make_tile
 
 # Probability of a normal number beyond 5 sigma.
@@ -106,9 +107,9 @@ def check_agreement(device, n_pulses, schedule, size):
         assert abs(float(difference.mean())) < 5.0 * error
 
 
-@pytest.mark.parametrize("n_pulses", [200, 1001])
-@pytest.mark.parametrize("schedule", ["cyclic", "stochastic"])
-@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize(
+    ("name", "schedule", "n_pulses"), covering(LINEAR, ["cyclic", "stochastic"], [200, 1001])
+)
 def test_agrees_with_pulses(name, schedule, n_pulses):
     check_agreement(LINEAR[name], n_pulses, schedule, 96)
 
