@@ -19,7 +19,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from aihwkit_dspt.configs.checks import require_path, shown
+from aihwkit_dspt.configs.checks import require_module, require_path, shown
 from aihwkit_dspt.loadable import write_loadable
 from aihwkit_dspt.parallel.files import one_writer, random_of_ranks, random_of_this_rank
 from aihwkit_dspt.plain import restored
@@ -161,9 +161,7 @@ def _given(model: Any, *others: Optional[Any]) -> Dict[str, Any]:
     Raises:
         ArgumentError: if the model is no module, or another part one, or without a state.
     """
-    if not isinstance(model, nn.Module):
-        raise ArgumentError(f"model={shown(model)} is not valid: pass a torch.nn.Module")
-    parts = {"model": model}
+    parts: Dict[str, Any] = {"model": require_module("model", model)}
     for name, part in zip(PARTS[1:], others):
         has_state = all(hasattr(part, f"{do}state_dict") for do in ("", "load_"))
         if part is not None and (isinstance(part, nn.Module) or not has_state):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Dict, List
+from typing import Any, Dict, List
 
 from aihwkit.exceptions import ConfigError, ModuleError
 from aihwkit.nn.modules.base import AnalogLayerBase
@@ -14,7 +14,7 @@ from torch import nn
 from torch.random import fork_rng
 
 from aihwkit_dspt.models.shown_weight import show_weight
-from aihwkit_dspt.tiles.of_model import tracking_tiles
+from aihwkit_dspt.tiles.of_model import is_analog_layer, tracking_tiles
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 
@@ -77,11 +77,10 @@ def to_inference(model: nn.Module, rpu_config: InferenceRPUConfig) -> nn.Module:
     return converted.eval()
 
 
-def _is_trained_layer(module: nn.Module) -> bool:
+def _is_trained_layer(module: Any) -> bool:
     """Whether a module is an analog layer on training tiles that aihwkit can convert."""
     return (
-        isinstance(module, AnalogLayerBase)
-        and not module.IS_CONTAINER
+        is_analog_layer(module)
         and hasattr(module, "to_digital")
         and hasattr(module, "from_digital")
         and any(isinstance(tile, AnalogTile) for tile in module.analog_tiles())

@@ -30,9 +30,7 @@ def write_loadable(content: object, file: IO[bytes]) -> None:
     """
     try:
         content = storable(content)
-        torch.save(content, file)
-        file.seek(0)
-        torch.load(file, map_location="meta", weights_only=True)
+        _write(content, file)
     except OSError:
         raise
     except RecursionError as error:
@@ -97,11 +95,14 @@ def _is_dense(value: Tensor) -> bool:
 
 
 def _is_loadable(value: object) -> bool:
-    file = io.BytesIO()
     try:
-        torch.save(value, file)
-        file.seek(0)
-        torch.load(file, map_location="meta", weights_only=True)
+        _write(value, io.BytesIO())
     except Exception:
         return False
     return True
+
+
+def _write(value: object, file: IO[bytes]) -> None:
+    torch.save(value, file)
+    file.seek(0)
+    torch.load(file, map_location="meta", weights_only=True)

@@ -83,6 +83,16 @@ ALGORITHMS: Dict[str, Dict[str, Any]] = {
 }
 """Settings of each tracking algorithm; every field can be overridden."""
 
+UNMANAGED: Dict[str, Any] = {
+    "noise_management": NoiseManagementType.NONE,
+    "bound_management": BoundManagementType.NONE,
+}
+"""How lines are read for a transfer."""
+
+WHOLE_TRAINS: Dict[str, Any] = {"update_bl_management": False, "update_management": True}
+"""How transfers are pulsed. Without update management a train of BL pulses sends sqrt(BL) at most:
+probabilities of both lines are made for inputs of one, and a line asks for up to BL steps."""
+
 AIHWKIT_ALGORITHMS = (
     "sgd",
     "mp",
@@ -202,18 +212,9 @@ def build_config(
     derived = DeviceDefaults.of(devices[0])
     settings: Dict[str, Any] = {
         "unit_cell_devices": devices,
-        "gamma": derived.gamma,
-        "fast_lr": derived.fast_lr,
-        "transfer_lr": derived.transfer_lr,
-        "anneal_sweeps": derived.anneal_sweeps,
-        "transfer_forward": make_io(
-            noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
-        ),
-        # Without update management a train of BL pulses sends sqrt(BL) at most: probabilities of
-        # both lines are made for inputs of one, and a line asks for up to BL steps.
-        "transfer_update": make_up(
-            desired_bl=derived.transfer_bl, update_bl_management=False, update_management=True
-        ),
+        **derived.of_compound(),
+        "transfer_forward": make_io(**UNMANAGED),
+        "transfer_update": make_up(desired_bl=derived.transfer_bl, **WHOLE_TRAINS),
         "construction_seed": construction_seed,
         **ALGORITHMS[name],
     }

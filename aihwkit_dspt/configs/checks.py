@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, Optional, Sequence, Type, TypeVar
 
 from aihwkit.exceptions import ArgumentError, ConfigError
+from torch.nn import Module
 
 from aihwkit_dspt.plain import plain
 
@@ -79,8 +80,7 @@ def require_argument(
         ArgumentError: if the value is of another type, not finite or out of range.
     """
     number = _as_float(value)
-    above = low < number if low_open else low <= number
-    if not (math.isfinite(number) and above and number <= high):
+    if not _is_within(number, low, high, low_open):
         bracket = "(" if low_open or low == -math.inf else "["
         closing = ")" if high == math.inf else "]"
         raise ArgumentError(
@@ -99,6 +99,16 @@ def _as_float(value: Any) -> float:
         return math.inf
 
 
+def is_whole(value: Any) -> bool:
+    """Return whether a value is a whole number, a flag being none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_within(number: float, low: float, high: float, low_open: bool) -> bool:
+    above = low < number if low_open else low <= number
+    return math.isfinite(number) and above and number <= high
+
+
 MOST = 2**63 - 1
 """Largest whole number of a simulator that counts in 64 bits."""
 
@@ -113,8 +123,7 @@ def require_whole(name: str, value: Any, low: Optional[int] = None, high: int = 
         ArgumentError: if the value is of another type or out of range.
     """
     least = -high if low is None else low
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not whole or not least <= value <= high:
+    if not is_whole(value) or not least <= value <= high:
         raise ArgumentError(
             f"{name}={shown(value)} is not valid: pass a whole number from {least} to {high}"
         )
@@ -141,6 +150,17 @@ def require_choice(name: str, value: Any, known: Sequence[str]) -> str:
     if not isinstance(value, str) or value not in known:
         hint = suggestion(value, known) if isinstance(value, str) else ""
         raise ArgumentError(f"{name}={shown(value)} is not known: pass one of {list(known)}{hint}")
+    return value
+
+
+def require_module(name: str, value: Any) -> Module:
+    """Return a module that was passed to a function.
+
+    Raises:
+        ArgumentError: if it is something else.
+    """
+    if not isinstance(value, Module):
+        raise ArgumentError(f"{name}={shown(value)} is not valid: pass a torch.nn.Module")
     return value
 
 
@@ -178,11 +198,9 @@ def require_number(
 
     ``low_open`` bars ``low`` itself.
     """
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    bracket = "(" if low_open else "["
-    remedy = f"pass a finite number in {bracket}{low}, {high}]"
-    require(is_number and math.isfinite(value), field, value, remedy)
-    require((low < value if low_open else low <= value) and value <= high, field, value, remedy)
+    fits = _is_within(_as_float(value), low, high, low_open)
+    remedy = f"pass a finite number in {'(' if low_open else '['}{low}, {high}]"
+    require(fits, field, value, remedy)
 
 
 def require_enum(field: str, value: Any, enum: Type[Any]) -> None:

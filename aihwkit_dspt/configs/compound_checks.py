@@ -22,8 +22,7 @@ from aihwkit_dspt.configs.enums import (
     TransferScope,
     TransferStart,
 )
-from aihwkit_dspt.configs.join_settings import check_joins
-from aihwkit_dspt.configs.link_settings import check_links
+from aihwkit_dspt.configs.link_settings import check_joins, check_links
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
@@ -32,6 +31,27 @@ from aihwkit_dspt.stages.estimators import LowPassFilter
 
 if TYPE_CHECKING:
     from aihwkit_dspt.configs.compound import TrackingTransferCompound
+
+POSITIVE_OR_ZERO = (
+    *("sweep_every", "anneal_sweeps", "fast_lr", "transfer_lr", "buffer_granularity"),
+    *("auto_granularity", "buffer_cap"),
+)
+
+FLAGS = (
+    *("in_chop_random", "auto_scale", "auto_scale_by_batch", "correct_gradient_magnitudes"),
+    *("forget_buffer", "no_buffer", "scale_fast_lr", "scale_transfer_lr"),
+    *("transfer_lr_follows_schedule", "transfer_columns", "units_in_mbatch"),
+    "experimental_correct_accumulation",
+)
+
+CHOICES = {
+    "read_mode": ReadMode,
+    "pulse_mode": PulseMode,
+    "reference": ReferenceType,
+    "reference_sync": ReferenceSync,
+    "transfer_scope": TransferScope,
+    "start": TransferStart,
+}
 
 
 def check_compound(config: TrackingTransferCompound) -> None:
@@ -61,10 +81,13 @@ def _check_unit_cell(config: TrackingTransferCompound) -> None:
 
 
 def _check_numbers(config: TrackingTransferCompound) -> None:
-    require_number("in_chop_prob", config.in_chop_prob, 0.0, 1.0)
-    require_number("out_chop_prob", config.out_chop_prob, 0.0, 1.0)
     require_number("transfer_every", config.transfer_every)
-    require_number("sweep_every", config.sweep_every, low=0.0)
+    for name in ("in_chop_prob", "out_chop_prob", "momentum", "auto_momentum"):
+        require_number(name, getattr(config, name), 0.0, 1.0)
+    for name in POSITIVE_OR_ZERO:
+        require_number(name, getattr(config, name), low=0.0)
+    for name in ("step", "tail_weightening"):
+        require_number(name, getattr(config, name), low=0.0, low_open=True)
     require(
         config.sweep_every == 0.0
         or (config.transfer_every == 1.0 and not config.transfer_every_vec),
@@ -72,32 +95,9 @@ def _check_numbers(config: TrackingTransferCompound) -> None:
         config.sweep_every,
         "transfer_every says when to transfer, too; pass 0, or leave transfer_every",
     )
-    require_number("anneal_sweeps", config.anneal_sweeps, low=0.0)
-    require_number("fast_lr", config.fast_lr, low=0.0)
-    require_number("transfer_lr", config.transfer_lr, low=0.0)
-    require_number("step", config.step, low=0.0, low_open=True)
-    require_number("momentum", config.momentum, 0.0, 1.0)
-    require_number("buffer_granularity", config.buffer_granularity, low=0.0)
-    require_number("auto_granularity", config.auto_granularity, low=0.0)
-    require_number("auto_momentum", config.auto_momentum, 0.0, 1.0)
-    require_number("buffer_cap", config.buffer_cap, low=0.0)
-    require_number("tail_weightening", config.tail_weightening, low=0.0, low_open=True)
     if config.eta is not None:
         require_number("eta", config.eta, 0.0, 1.0, low_open=True)
-    for name in (
-        "in_chop_random",
-        "auto_scale",
-        "auto_scale_by_batch",
-        "correct_gradient_magnitudes",
-        "forget_buffer",
-        "no_buffer",
-        "scale_fast_lr",
-        "scale_transfer_lr",
-        "transfer_lr_follows_schedule",
-        "transfer_columns",
-        "units_in_mbatch",
-        "experimental_correct_accumulation",
-    ):
+    for name in FLAGS:
         require_bool(name, getattr(config, name))
 
 
@@ -147,12 +147,8 @@ def _check_stages(config: TrackingTransferCompound) -> None:
 
 
 def _check_reference(config: TrackingTransferCompound) -> None:
-    require_enum("read_mode", config.read_mode, ReadMode)
-    require_enum("pulse_mode", config.pulse_mode, PulseMode)
-    require_enum("reference", config.reference, ReferenceType)
-    require_enum("reference_sync", config.reference_sync, ReferenceSync)
-    require_enum("transfer_scope", config.transfer_scope, TransferScope)
-    require_enum("start", config.start, TransferStart)
+    for name, choices in CHOICES.items():
+        require_enum(name, getattr(config, name), choices)
     dynamic = config.reference is ReferenceType.DYNAMIC
     every_read = config.reference_sync is ReferenceSync.EVERY_READ
     if dynamic and config.in_chop_prob == 0.0:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
-from numbers import Integral
 from typing import Any, List, get_type_hints
 
-from aihwkit_dspt.configs.checks import require, require_bool, require_enum, require_number
+from aihwkit_dspt.configs.checks import (
+    is_whole,
+    require,
+    require_bool,
+    require_enum,
+    require_number,
+)
 
 
 def check_declared(field: str, parameters: Any) -> None:
@@ -38,8 +43,7 @@ def _check(field: str, value: Any, declared: Any) -> None:
     if declared is bool:
         require_bool(field, value)
     elif declared is int:
-        whole = isinstance(value, Integral) and not isinstance(value, bool)
-        require(whole, field, value, "pass a whole number")
+        require(is_whole(value), field, value, "pass a whole number")
     elif declared is float:
         require_number(field, value)
     elif declared == List[float]:

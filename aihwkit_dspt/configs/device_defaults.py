@@ -109,6 +109,11 @@ class DeviceDefaults:
             weight_scaling_omega=0.4 if has_few else 0.0,
         )
 
+    def of_compound(self) -> Dict[str, Any]:
+        """Return the settings of the compound that hold whatever else is chosen."""
+        names = ("gamma", "fast_lr", "transfer_lr", "anneal_sweeps")
+        return {name: getattr(self, name) for name in names}
+
     def phases(self) -> Dict[str, float]:
         """Return the settings of chopper and estimate, for sweeps of 64 vectors."""
         return {"in_chop_prob": self.in_chop_prob, "tail_weightening": self.tail_weightening}

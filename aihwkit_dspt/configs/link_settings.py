@@ -1,9 +1,9 @@
-"""What the settings of a compound mean for each of its links."""
+"""What the settings of a compound mean for each of its links, and when its arrays join."""
 
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Any, List
+from typing import TYPE_CHECKING, List, Optional
 
 from numpy import float32
 
@@ -103,7 +103,9 @@ def check_links(config: TrackingTransferCompound) -> None:
         for number, value in enumerate(values):
             low = 0.0 if single == "transfer_lr" else -float("inf")
             require_number(f"{name}[{number}]", value, low)
-    for name, every in _periods(config):
+    numbered = enumerate(config.transfer_every_vec)
+    periods = {f"transfer_every_vec[{number}]": every for number, every in numbered}
+    for name, every in {"transfer_every": config.transfer_every, **periods}.items():
         require(
             config.units_in_mbatch or not 0.0 < every < 0.5,
             name,
@@ -121,8 +123,40 @@ def check_links(config: TrackingTransferCompound) -> None:
     )
 
 
-def _periods(config: Any) -> List[Any]:
-    named = [("transfer_every", config.transfer_every)]
-    for number, every in enumerate(config.transfer_every_vec):
-        named.append((f"transfer_every_vec[{number}]", every))
-    return named
+def waits(config: TrackingTransferCompound) -> List[Optional[float]]:
+    """Return the sweeps after which each array between joins, the most significant first.
+
+    ``None`` where an array waits to be told.
+    """
+    if isinstance(config.join_sweeps, list):
+        return list(config.join_sweeps)
+    return [config.join_sweeps] * max(len(config.unit_cell_devices) - 2, 0)
+
+
+def check_joins(config: TrackingTransferCompound) -> None:
+    """Check when the arrays of a chain join.
+
+    Raises:
+        ConfigError: if ``join_sweeps`` does not fit.
+    """
+    given, n_between = config.join_sweeps, len(config.unit_cell_devices) - 2
+    if not isinstance(given, list):
+        given = [given]
+        require(
+            n_between > 0 or given == [0.0] or not config.unit_cell_devices,
+            "join_sweeps",
+            config.join_sweeps,
+            "there is no array between that could join; pass 0, or more than two unit_cell_devices",
+        )
+    else:
+        require(
+            len(given) == n_between or not config.unit_cell_devices,
+            "join_sweeps",
+            given,
+            f"pass a number, or one for each of the {max(n_between, 0)} arrays between, the most "
+            "significant first",
+        )
+    for number, sweeps in enumerate(given):
+        if sweeps is not None:
+            name = f"join_sweeps[{number}]" if config.join_sweeps is given else "join_sweeps"
+            require_number(name, sweeps, low=0.0)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 from aihwkit.simulator.parameters.enums import NoiseManagementType, PulseType
 from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.training import UpdateParameters
 
-from aihwkit_dspt.configs.checks import require, require_enum, require_number
+from aihwkit_dspt.configs.checks import is_whole, require, require_enum, require_number
 from aihwkit_dspt.configs.declared import check_declared
 
 LONGEST = 2**20
@@ -36,9 +35,8 @@ def check_update(field: str, update: Any) -> None:
         "keep the bounds of the devices, or a pulsed type",
     )
     length = update.desired_bl
-    whole = isinstance(length, Integral) and not isinstance(length, bool)
     require(
-        whole and 1 <= length <= LONGEST,
+        is_whole(length) and 1 <= length <= LONGEST,
         f"{field}.desired_bl",
         length,
         f"at least one pulse has to fit into a train; pass a whole number, 1 or more, up to "

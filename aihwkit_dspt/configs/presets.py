@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Callable, Type
 
-from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagementType
 from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.mapping import MappingParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
@@ -24,7 +23,7 @@ from aihwkit.simulator.presets.devices import (
 )
 from aihwkit.simulator.presets.utils import PresetIOParameters, PresetUpdateParameters
 
-from aihwkit_dspt.configs.build import ALGORITHMS
+from aihwkit_dspt.configs.build import ALGORITHMS, UNMANAGED, WHOLE_TRAINS
 from aihwkit_dspt.configs.checks import strict_fields
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.device_defaults import DeviceDefaults
@@ -52,16 +51,9 @@ def _compound(algorithm: str, device: Callable[[], Any]) -> TrackingTransferComp
         settings = {**settings, **derived.phases()}
     return TrackingTransferCompound(
         unit_cell_devices=devices,
-        gamma=derived.gamma,
-        fast_lr=derived.fast_lr,
-        transfer_lr=derived.transfer_lr,
-        anneal_sweeps=derived.anneal_sweeps,
-        transfer_forward=PresetIOParameters(
-            noise_management=NoiseManagementType.NONE, bound_management=BoundManagementType.NONE
-        ),
-        transfer_update=PresetUpdateParameters(
-            desired_bl=derived.transfer_bl, update_bl_management=False, update_management=True
-        ),
+        transfer_forward=PresetIOParameters(**UNMANAGED),
+        transfer_update=PresetUpdateParameters(desired_bl=derived.transfer_bl, **WHOLE_TRAINS),
+        **derived.of_compound(),
         **settings,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Dict, Optional
 
 from aihwkit.simulator.configs.compounds import TransferCompound, UnitCell
 from aihwkit.simulator.configs.devices import PulsedDevice
@@ -32,45 +32,38 @@ NOTHING_TRANSFERRED: Known = {
 
 def aihwkit_counts(tile: Any) -> OperationCounts:
     """Return what one of aihwkit's tiles, of whatever kind, tells of its operations."""
-    for applies, count in KINDS:
-        if applies(tile):
-            return count(tile)
-    return with_reasons(
-        {}, f"operations of a {type(tile).__name__} with {_device_name(tile)} are not counted"
-    )
+    if isinstance(tile, (FloatingPointTile, InferenceTileWithPeriphery)):
+        return _digital()
+    device = getattr(tile.rpu_config, "device", None)
+    if type(tile) is AnalogTile:
+        if type(device) in COMPOUNDS:
+            return cuda_counts(tile) if tile.is_cuda else compound_counts(tile)
+        if isinstance(device, UnitCell):
+            return _unit_cell(tile)
+        if isinstance(device, PulsedDevice):
+            return _single_device(tile)
+    kind = "no device" if device is None else f"device={type(device).__name__}"
+    return with_reasons({}, f"operations of a {type(tile).__name__} with {kind} are not counted")
 
 
 def with_reasons(known: Known, other: str, **reasons: str) -> OperationCounts:
     """Return counts, with a reason for each that is ``None``: its own or the ``other`` one."""
     numbers = {name: known.get(name) for name in COUNTS}
-    given = {"forward_mvms": PRODUCTS, "backward_mvms": PRODUCTS, **reasons}
+    given = {
+        **dict.fromkeys(("forward_mvms", "backward_mvms"), PRODUCTS),
+        **{"expected_coincidences": NOT_ESTIMATED, "coincidences": NOT_ON_A_GPU, **reasons},
+    }
     return OperationCounts(
         **numbers,
         reasons={name: given.get(name, other) for name, x in numbers.items() if x is None},
     )
 
 
-def _device_name(tile: Any) -> str:
-    device = getattr(tile.rpu_config, "device", None)
-    return "no device" if device is None else f"device={type(device).__name__}"
-
-
-# -- the kinds, in the order in which they are tried --------------------------------------------
-
-
-def _is_digital(tile: Any) -> bool:
-    return isinstance(tile, (FloatingPointTile, InferenceTileWithPeriphery))
-
-
-def _digital(tile: Any) -> OperationCounts:
+def _digital() -> OperationCounts:
     """Updates are digital: no pulse is ever sent."""
     pulses = ("update_cycles", "nominal_pulses", "calibration_pulses", "coincidences")
     known: Known = {**NOTHING_TRANSFERRED, **dict.fromkeys(pulses, 0)}
-    return with_reasons(known, PRODUCTS, expected_coincidences=NOT_ESTIMATED)
-
-
-def _is_compound(tile: Any) -> bool:
-    return type(tile) is AnalogTile and type(tile.rpu_config.device) in COMPOUNDS
+    return with_reasons(known, PRODUCTS)
 
 
 def compound_counts(tile: Any) -> OperationCounts:
@@ -86,34 +79,14 @@ def compound_counts(tile: Any) -> OperationCounts:
         "programmed_cells": None if events is None else events * out_size,
         "calibration_pulses": 0,
     }
-    return with_reasons(
-        known,
-        UNTOLD,
-        slow_pulses=NO_COUNTER,
-        expected_coincidences=NOT_ESTIMATED,
-        coincidences=NOT_ON_A_GPU,
-    )
-
-
-def _is_cuda_compound(tile: Any) -> bool:
-    return _is_compound(tile) and bool(tile.is_cuda)
+    return with_reasons(known, UNTOLD, slow_pulses=NO_COUNTER)
 
 
 def cuda_counts(tile: Any) -> OperationCounts:
     """Return what the pulse counters of a CUDA compound say."""
     fast, slow, *_ = counted_pulses(tile.tile, tile.rpu_config.device.unit_cell_devices, True)
     known: Known = {"slow_pulses": slow, "coincidences": fast, "calibration_pulses": 0}
-    return with_reasons(
-        known,
-        ON_A_GPU,
-        slow_pulses=NOT_ON_A_GPU,
-        coincidences=NOT_ON_A_GPU,
-        expected_coincidences=NOT_ESTIMATED,
-    )
-
-
-def _is_unit_cell(tile: Any) -> bool:
-    return type(tile) is AnalogTile and isinstance(tile.rpu_config.device, UnitCell)
+    return with_reasons(known, ON_A_GPU, slow_pulses=NOT_ON_A_GPU)
 
 
 def _unit_cell(tile: Any) -> OperationCounts:
@@ -125,35 +98,12 @@ def _unit_cell(tile: Any) -> OperationCounts:
         known["nominal_pulses"] = cycles * tile.rpu_config.update.desired_bl
     if not isinstance(tile.rpu_config.device, TransferCompound):
         known.update(NOTHING_TRANSFERRED)
-    return _pulsed(known, ON_A_GPU if tile.is_cuda else NO_COUNTER)
-
-
-def _is_single_device(tile: Any) -> bool:
-    return type(tile) is AnalogTile and isinstance(tile.rpu_config.device, PulsedDevice)
+    other = ON_A_GPU if tile.is_cuda else NO_COUNTER
+    return with_reasons(known, other, calibration_pulses=BY_HAND)
 
 
 def _single_device(tile: Any) -> OperationCounts:
     """There is one array and no transfer."""
     (pulses,) = counted_pulses(tile.tile, [tile.rpu_config.device], bool(tile.is_cuda))
     known: Known = {**NOTHING_TRANSFERRED, "coincidences": pulses}
-    return _pulsed(known, NO_CYCLES)
-
-
-def _pulsed(known: Known, other: str) -> OperationCounts:
-    return with_reasons(
-        known,
-        other,
-        calibration_pulses=BY_HAND,
-        expected_coincidences=NOT_ESTIMATED,
-        coincidences=NOT_ON_A_GPU,
-    )
-
-
-KINDS: List[Tuple[Callable[[Any], bool], Callable[[Any], OperationCounts]]] = [
-    (_is_digital, _digital),
-    (_is_cuda_compound, cuda_counts),
-    (_is_compound, compound_counts),
-    (_is_unit_cell, _unit_cell),
-    (_is_single_device, _single_device),
-]
-"""Whether a tile is of a kind, and how it is counted then."""
+    return with_reasons(known, NO_CYCLES, calibration_pulses=BY_HAND)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 from typing import Any, Dict, Optional, Tuple
 
 from aihwkit.simulator.configs.compounds import (
@@ -57,7 +56,7 @@ class CompoundClock:
         if self.sweeps is not None:
             # The automatic period has both devices go through the lines.
             return self.sweeps * in_size + sum(self.lines)
-        every = period(device, 1)
+        every = period(device)
         if every is None or device.n_reads_per_transfer != 1 or device.units_in_mbatch:
             return None
         return self.update_cycles // every if every > 0 else 0
@@ -66,7 +65,7 @@ class CompoundClock:
         """Return how often the reference of a line was set, ``None`` if nobody counted."""
         if not isinstance(device, DynamicTransferCompound):
             return 0
-        if device.in_chop_random or self.sweeps is None or period(device, 1) is None:
+        if device.in_chop_random or self.sweeps is None or period(device) is None:
             return None
         # A line flips at each n-th read; the reference takes the estimate.
         n_reads = chop_period(device.in_chop_prob)
@@ -81,14 +80,10 @@ def line_sizes(tile: Any) -> Tuple[int, int]:
     return in_size, out_size
 
 
-def period(device: Any, m_batch: int) -> Optional[int]:
+def period(device: Any) -> Optional[int]:
     """Return the vectors between two transfer events, 0 for none.
 
     ``None`` if aihwkit derives it from the device, in which case it does each event twice.
     """
     every = device.transfer_every_vec[0] if device.transfer_every_vec else device.transfer_every
-    if every < 0.0:
-        return None
-    if device.units_in_mbatch:
-        return int(ceil(float32(every) * float32(m_batch)))
-    return round_half_away(float(float32(every)))
+    return None if every < 0.0 else round_half_away(float(float32(every)))

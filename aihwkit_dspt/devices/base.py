@@ -106,10 +106,8 @@ class ScaledResponse(Response):
     def _alive(self) -> Tensor:
         return self.w_max > self.w_min
 
-    def sigma_plus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.sigma_plus`."""
+    def sigma_plus(self, weights: Tensor) -> Tensor:  # noqa: D102
         return self.noise * self.q_plus(weights).abs()
 
-    def sigma_minus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.sigma_minus`."""
+    def sigma_minus(self, weights: Tensor) -> Tensor:  # noqa: D102
         return self.noise * self.q_minus(weights).abs()

@@ -47,21 +47,17 @@ class ExpResponse(ScaledResponse):
         return 1.0 - self.A_down * torch.exp(-self.gamma_down * (self._dz() * weights + self.b))
 
     def q_plus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.q_plus`."""
         return torch.where(self._alive(), self.scale_up * self._up(weights).clamp(min=0.0), 0.0)
 
     def q_minus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.q_minus`."""
         return torch.where(self._alive(), self.scale_down * self._down(weights).clamp(min=0.0), 0.0)
 
     def dq_plus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.dq_plus`."""
         up = self._up(weights)
         slope = self.scale_up * (up - 1.0) * self.gamma_up * self._dz()
         return torch.where(self._alive() & (up > 0), slope, 0.0)
 
     def dq_minus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.dq_minus`."""
         down = self._down(weights)
         slope = self.scale_down * (1.0 - down) * self.gamma_down * self._dz()
         return torch.where(self._alive() & (down > 0), slope, 0.0)
@@ -71,9 +67,7 @@ class ExpResponse(ScaledResponse):
         return torch.where(self._alive(), self.noise * step.abs() + extra, 0.0)
 
     def sigma_plus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.sigma_plus`."""
         return self._sigma(self.q_plus(weights), weights)
 
     def sigma_minus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.sigma_minus`."""
         return self._sigma(self.q_minus(weights), weights)

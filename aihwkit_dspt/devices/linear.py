@@ -48,27 +48,21 @@ class LinearResponse(Response):
     """Its slope, per weight unit."""
 
     def q_plus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.q_plus`."""
         return self.up_0 + self.up_1 * weights
 
     def q_minus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.q_minus`."""
         return self.down_0 + self.down_1 * weights
 
     def dq_plus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.dq_plus`."""
         return self.up_1.expand_as(weights)
 
     def dq_minus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.dq_minus`."""
         return self.down_1.expand_as(weights)
 
     def sigma_plus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.sigma_plus`."""
         return (self.noise_up_0 + self.noise_up_1 * weights).abs()
 
     def sigma_minus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.sigma_minus`."""
         return (self.noise_down_0 + self.noise_down_1 * weights).abs()
 
     def zero(self) -> Tensor:

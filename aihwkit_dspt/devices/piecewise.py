@@ -58,17 +58,13 @@ class PiecewiseResponse(ScaledResponse):
         return torch.where(inside, slope, 0.0)
 
     def q_plus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.q_plus`."""
         return self._interpolate(self.nodes_up, self.scale_up, weights)
 
     def q_minus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.q_minus`."""
         return self._interpolate(self.nodes_down, self.scale_down, weights)
 
     def dq_plus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.dq_plus`."""
         return self._slope(self.nodes_up, self.scale_up, weights)
 
     def dq_minus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.dq_minus`."""
         return self._slope(self.nodes_down, self.scale_down, weights)

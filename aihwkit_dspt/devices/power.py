@@ -33,23 +33,19 @@ class PowResponse(ScaledResponse):
         return torch.where(self._alive(), self.w_max - self.w_min, 1.0)
 
     def q_plus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.q_plus`."""
         distance = (self.w_max - weights) / self._width()
         return torch.where(self._alive(), self.scale_up * distance**self.gamma_up, 0.0)
 
     def q_minus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.q_minus`."""
         distance = (weights - self.w_min) / self._width()
         return torch.where(self._alive(), self.scale_down * distance**self.gamma_down, 0.0)
 
     def dq_plus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.dq_plus`."""
         distance = (self.w_max - weights) / self._width()
         slope = -self.scale_up * self.gamma_up * distance ** (self.gamma_up - 1.0) / self._width()
         return torch.where(self._alive(), slope, 0.0)
 
     def dq_minus(self, weights: Tensor) -> Tensor:
-        """See :meth:`Response.dq_minus`."""
         distance = (weights - self.w_min) / self._width()
         power = distance ** (self.gamma_down - 1.0)
         slope = self.scale_down * self.gamma_down * power / self._width()

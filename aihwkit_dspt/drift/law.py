@@ -12,16 +12,7 @@ from aihwkit_dspt.configs.checks import require_argument
 
 
 class DriftLaw(NamedTuple):
-    r"""The law of the movement of a symmetric point :math:`w` in a training step.
-
-    .. math::
-
-        dw = \sigma\,\xi + v + u\,n - (1 - e^{-\kappa})(w - w_0) + J
-
-    with normal :math:`\xi`, the pulses :math:`n` that the cell took, the point :math:`w_0` where
-    it was at first, and a jump :math:`J`, normal with ``jump_std`` and a probability ``jump_rate``.
-    All numbers of a step; those of several have the same law.
-    """
+    """The law of :class:`~aihwkit_dspt.SymmetricPointDrift`, which has its equation."""
 
     walk: float
     r""":math:`\sigma`, in weight units per root of a step."""

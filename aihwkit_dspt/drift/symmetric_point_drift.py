@@ -140,8 +140,6 @@ class SymmetricPointDrift:
     # -- moves ------------------------------------------------------------------------------------
 
     def __enter__(self) -> SymmetricPointDrift:
-        if self._listener.is_on:
-            raise ArgumentError("the drift is in use already: leave its 'with' block first")
         self._listener.start()
         return self
 

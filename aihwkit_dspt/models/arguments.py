@@ -6,15 +6,14 @@ from typing import Any, Iterable, List, Set
 
 from aihwkit.exceptions import ArgumentError
 from aihwkit.simulator.parameters.base import RPUConfigBase
-from torch import Tensor, nn
+from torch import Tensor
 
-from aihwkit_dspt.configs.checks import shown, suggestion
+from aihwkit_dspt.configs.checks import require_module, shown, suggestion
 
 
 def check(model: Any, rpu_config: Any) -> None:
     """Raise ``ArgumentError`` unless a model and a configuration were given."""
-    if not isinstance(model, nn.Module):
-        raise ArgumentError(f"model={shown(model)} is not valid: pass a torch.nn.Module")
+    require_module("model", model)
     if not isinstance(rpu_config, RPUConfigBase):
         raise ArgumentError(
             f"rpu_config={shown(rpu_config)} is not valid: pass an instance of an RPU "

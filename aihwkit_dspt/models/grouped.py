@@ -11,12 +11,31 @@ from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from aihwkit_dspt.models import kept
-from aihwkit_dspt.models.other_convolution import OtherConvolution
 from aihwkit_dspt.models.shown import Shown
 from aihwkit_dspt.models.shown_weight import ShownWeight
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+class OtherConvolution(nn.Module):
+    """A module in the place of a convolution, with the settings that other code reads of it."""
+
+    in_channels: int
+    out_channels: int
+    kernel_size: Tuple[int, ...]
+    stride: Tuple[int, ...]
+    padding: Any  # a word or a width for each dimension
+    dilation: Tuple[int, ...]
+    transposed: bool
+    output_padding: Sequence[int]
+    groups: int
+    padding_mode: str
+
+    def __init__(self, module: _ConvNd) -> None:
+        super().__init__()
+        for name in OtherConvolution.__annotations__:
+            setattr(self, name, getattr(module, name))
 
 
 class GroupedConv(OtherConvolution):

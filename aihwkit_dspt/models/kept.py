@@ -65,10 +65,6 @@ def keep_layer(layer: nn.Module, analog: AnalogLayerBase) -> None:
 
     That is its mode, its hooks, attributes of its own, whether weight and bias are frozen, and a
     ``weight`` and a ``bias`` to look at.
-
-    Args:
-        layer: the digital layer.
-        analog: the analog one.
     """
     analog.train(layer.training)
     keep_hooks(layer, analog)

@@ -11,8 +11,7 @@ from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from aihwkit_dspt.models import kept
-from aihwkit_dspt.models.grouped import padding_of
-from aihwkit_dspt.models.other_convolution import OtherConvolution
+from aihwkit_dspt.models.grouped import OtherConvolution, padding_of
 
 
 class PatchConv(OtherConvolution):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, List
 
-from aihwkit.nn.modules.base import AnalogLayerBase
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils.parametrize import is_parametrized
@@ -12,6 +11,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from aihwkit_dspt.models.kept import keep_hooks
 from aihwkit_dspt.models.reasons import StaysDigital, note
 from aihwkit_dspt.models.rules import Plan, encoder, kind_of, rules
+from aihwkit_dspt.tiles.of_model import is_analog_layer
 
 
 def prepare(module: nn.Module, name: str, plan: Plan) -> nn.Module:
@@ -23,8 +23,7 @@ def prepare(module: nn.Module, name: str, plan: Plan) -> nn.Module:
         plan: what is asked for; it gets the names of modules that stay digital, with a note in
             them, and classes of layers.
     """
-    is_analog = isinstance(module, AnalogLayerBase) and not module.IS_CONTAINER
-    if is_analog:
+    if is_analog_layer(module):
         return module
     if module in plan.excluded or name in plan.left:
         note(module, "excluded by name")

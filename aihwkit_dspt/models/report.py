@@ -6,10 +6,9 @@ import warnings
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, List, Optional
 
-from aihwkit.exceptions import ArgumentError
 from torch import nn
 
-from aihwkit_dspt.configs.checks import shown
+from aihwkit_dspt.configs.checks import require_module
 from aihwkit_dspt.models.rows import AnalogRow, DigitalRow, rows
 
 
@@ -104,17 +103,11 @@ def conversion_report(model: nn.Module) -> ConversionReport:
     Raises:
         ArgumentError: if ``model`` is not a module.
     """
-    if not isinstance(model, nn.Module):
-        raise ArgumentError(f"model={shown(model)} is not valid: pass a torch.nn.Module")
-    return ConversionReport(*rows(model))
+    return ConversionReport(*rows(require_module("model", model)))
 
 
 def warn_if_digital(model: nn.Module) -> None:
-    """Warn if most of the multiplications of a converted model are digital.
-
-    Args:
-        model: the converted model.
-    """
+    """Warn if most of the multiplications of a converted model are digital."""
     report = conversion_report(model)
     share = report.analog_share or 0.0
     if share >= 0.5:

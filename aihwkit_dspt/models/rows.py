@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Tuple
 
-from aihwkit.nn.modules.base import AnalogLayerBase
 from aihwkit.simulator.configs.compounds import OneSidedUnitCell
 from aihwkit.simulator.tiles.module import TileModule
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from aihwkit_dspt.models.reasons import is_matrix, is_norm, looks_up, reason
-from aihwkit_dspt.tiles.of_model import analog_tiles
+from aihwkit_dspt.tiles.of_model import analog_tiles, is_analog_layer
 
 
 @dataclass(frozen=True)
@@ -62,18 +61,14 @@ class DigitalRow:
 
 
 def rows(model: nn.Module) -> Tuple[List[AnalogRow], List[DigitalRow]]:
-    """Return the rows of the analog layers of a model, and of its other modules with parameters.
-
-    Args:
-        model: the model.
-    """
+    """Return the rows of the analog layers of a model, and of its other modules with parameters."""
     places: Dict[int, int] = {}
     for _, module in model.named_modules(remove_duplicate=False):
         places[id(module)] = places.get(id(module), 0) + 1
     analog: List[AnalogRow] = []
     digital: List[DigitalRow] = []
     for name, module in _layers(model, "", set()):
-        if isinstance(module, AnalogLayerBase) and not module.IS_CONTAINER:
+        if is_analog_layer(module):
             analog.append(_analog(name, module, places[id(module)]))
         elif any(value is not None for value in module._parameters.values()):
             digital.append(_digital(name, module, places[id(module)]))
@@ -86,9 +81,7 @@ def _layers(module: nn.Module, name: str, seen: Any) -> Iterator[Tuple[str, nn.M
         return
     seen.add(id(module))
     yield name, module
-    if isinstance(module, TileModule):
-        return
-    if isinstance(module, AnalogLayerBase) and not module.IS_CONTAINER:
+    if isinstance(module, TileModule) or is_analog_layer(module):
         return
     for key, child in module._modules.items():
         if child is not None:

@@ -61,11 +61,7 @@ def digital_bias(layer: AnalogLayerBase) -> Optional[nn.Parameter]:
 
 
 def show_bias(layer: AnalogLayerBase) -> None:
-    """Let an analog layer show its bias as ``layer.bias``, or ``None`` where it has none.
-
-    Args:
-        layer: the analog layer.
-    """
+    """Let an analog layer show its bias as ``layer.bias``, or ``None`` where it has none."""
     if not isinstance(layer.__dict__.get("bias"), (bool, ShownBias)):
         return
     bias = digital_bias(layer)

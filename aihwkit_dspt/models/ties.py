@@ -8,11 +8,7 @@ from torch import nn
 
 
 def tied_modules(model: nn.Module) -> Dict[int, str]:
-    """Return ``id`` of a module -> name of a parameter of another one that is also its own.
-
-    Args:
-        model: the model.
-    """
+    """Return ``id`` of a module -> name of a parameter of another one that is also its own."""
     owners: Dict[int, List[Tuple[str, nn.Module]]] = {}
     for name, module in model.named_modules():
         for key, value in module._parameters.items():

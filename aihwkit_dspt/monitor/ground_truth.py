@@ -11,7 +11,6 @@ from aihwkit.simulator.configs.devices import PulsedDevice
 from torch import Tensor
 
 from aihwkit_dspt.devices import Response, response, symmetric_points
-from aihwkit_dspt.monitor.arrays import as_array, module_of
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.link import Link
 from aihwkit_dspt.tiles.pipeline import Pipeline
@@ -29,14 +28,12 @@ class Unsaturated(NamedTuple):
     high: Tensor
     """As ``low``."""
 
-    def n_saturated(self, weights: Tensor) -> Any:
+    def n_saturated(self, weights: Tensor) -> Tensor:
         """Return the number of cells that are closer to a bound, or (by write noise) beyond.
 
         Cells narrower than two steps are, wherever they are.
         """
-        values, low, high = as_array(weights), as_array(self.low), as_array(self.high)
-        count_nonzero = module_of(values).count_nonzero
-        return count_nonzero(values < low) + count_nonzero(values > high)
+        return ((weights < self.low) | (weights > self.high)).count_nonzero()
 
 
 @dataclass(frozen=True)

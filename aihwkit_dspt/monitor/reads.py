@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from numbers import Integral
 from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 import torch
 from aihwkit.exceptions import ArgumentError, TileError
 from torch import Tensor
 
-from aihwkit_dspt.configs.checks import require_whole, shown
+from aihwkit_dspt.configs.checks import is_whole, shown
 from aihwkit_dspt.stages.listener import Listener
+from aihwkit_dspt.tiles.of_model import require_tracking_tile
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 
@@ -94,8 +94,7 @@ def _chosen_lines(lines: Optional[Iterable[int]], n_lines: int) -> List[int]:
         return list(range(n_lines))
     chosen = []
     for line in lines if isinstance(lines, Iterable) else [lines]:
-        whole = isinstance(line, Integral) and not isinstance(line, bool)
-        if not whole or not 0 <= line < n_lines:
+        if not is_whole(line) or not 0 <= line < n_lines:
             break
         chosen.append(int(line))
     else:
@@ -118,8 +117,8 @@ def record_reads(
             train(model)
         spectra = filter_spectra(reads)
 
-    The state of the tile stays as it is. A record
-    takes twelve bytes per cell and read, so choose some lines of a large tile.
+    The state of the tile stays as it is. A record takes twelve bytes per cell and read, so choose
+    some lines of a large tile.
 
     Args:
         tile: the tile, with a dynamic reference.
@@ -133,19 +132,13 @@ def record_reads(
         TileError: if it is not a tracking tile, or has no estimate.
         ArgumentError: if there are no such lines, or no array of this number is read.
     """
-    if not isinstance(tile, TrackingTile):
-        raise TileError(
-            f"tile={type(tile).__name__} has no estimate to record: pass one TrackingTile, e.g. "
-            "next(model.analog_tiles())"
-        )
-    pipeline = tile.tile.pipeline
+    pipeline = require_tracking_tile(tile).tile.pipeline
     if not pipeline.link.tracks:
         raise TileError(
             f"a tile with reference={pipeline.config.reference} estimates nothing: record "
             "one with reference=ReferenceType.DYNAMIC (RIDER, E-RIDER, AGAD)"
         )
-    links = pipeline.fastest_first
-    estimator = links[require_whole("array", array, 0, len(links) - 1)].estimator
+    estimator = pipeline.link_of(array).estimator
     n_lines = len(estimator.sp_estimate)
     chosen = _chosen_lines(lines, n_lines)
     reads = RecordedReads(chosen, estimator.eta)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, List
 
+from aihwkit.exceptions import ArgumentError
 from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
@@ -29,13 +30,14 @@ class StepListener:
         self._cycles = 0
         self._handles: List[Any] = []
 
-    @property
-    def is_on(self) -> bool:
-        """Whether steps are noticed."""
-        return bool(self._handles)
-
     def start(self) -> None:
-        """Notice steps from now on."""
+        """Notice steps from now on.
+
+        Raises:
+            ArgumentError: if they are noticed already.
+        """
+        if self._handles:
+            raise ArgumentError("the 'with' block is in use already: leave it first")
         self._handles = [
             register_optimizer_step_pre_hook(self._before),
             register_optimizer_step_post_hook(self._after),

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
 import torch
-from aihwkit.exceptions import ArgumentError
 from torch import nn
 
 from aihwkit_dspt.configs.checks import require_whole
@@ -85,11 +84,9 @@ class SymmetricPointMonitor:
     # -- records ------------------------------------------------------------------------------
 
     def __enter__(self) -> SymmetricPointMonitor:
-        if self._listener.is_on:
-            raise ArgumentError("the monitor is in use already: leave its 'with' block first")
+        self._listener.start()
         if not self.history["step"]:
             self.record()
-        self._listener.start()
         return self
 
     def __exit__(self, *_: Any) -> None:

@@ -7,13 +7,12 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 
 import torch
 from aihwkit.exceptions import ArgumentError, TileError
-from aihwkit.nn.modules.base import AnalogLayerBase
 from aihwkit.nn.modules.container import AnalogWrapper
 from torch import Tensor, nn
 from torch.random import fork_rng
 
 from aihwkit_dspt.configs.checks import require_argument
-from aihwkit_dspt.tiles.of_model import analog_tiles
+from aihwkit_dspt.tiles.of_model import analog_tiles, is_analog_layer
 
 
 class AveragedWeights(nn.Module):
@@ -100,8 +99,7 @@ def _layers(model: nn.Module) -> Iterator[Tuple[str, Any]]:
     for name, module in model.named_modules():
         if outer is not None and name.startswith(f"{outer}." if outer else ""):
             continue
-        is_layer = isinstance(module, AnalogLayerBase) and not module.IS_CONTAINER
-        if is_layer and hasattr(module, "to_digital"):
+        if is_analog_layer(module) and hasattr(module, "to_digital"):
             outer = name
             yield name, module
 

@@ -22,9 +22,9 @@ from aihwkit_dspt.tiles.uncompiled import not_exported
 class GradientContext(AnalogContext):
     r"""aihwkit's analog context with a gradient: one number that stands for the whole.
 
-    Between a backward pass and the step the context keeps inputs and errors, and ``grad`` is the
-    0-dimensional norm :math:`\|G\|` of their gradient (see :func:`~aihwkit_dspt.analog_grad_norms`
-    ). It is computed when somebody asks. Whatever changes that number, such as
+    Between a backward pass and the step the context keeps inputs and errors. ``grad`` is the
+    0-dimensional norm :math:`\|G\|` of their gradient, computed when somebody asks; see
+    :func:`~aihwkit_dspt.analog_grad_norms`. Whatever changes that number, such as
     ``torch.nn.utils.clip_grad_norm_`` or ``GradScaler.unscale_``, changes the errors by the same
     factor as soon as somebody looks at them:
 

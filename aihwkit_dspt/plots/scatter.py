@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Optional
 import torch
 from aihwkit.exceptions import TileError
 
-from aihwkit_dspt.configs.checks import require_whole
 from aihwkit_dspt.monitor.ground_truth import cells_of
 from aihwkit_dspt.plots.style import COLOURS, GREY, axes_or_new, finish, leave_room
 from aihwkit_dspt.tile_points import symmetric_points
 from aihwkit_dspt.tiles.names import link_prefix
+from aihwkit_dspt.tiles.of_model import require_tracking_tile
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 if TYPE_CHECKING:
@@ -39,13 +39,7 @@ def sp_scatter(
         TileError: if it is not a tracking tile, or none of its cells has a symmetric point.
         ArgumentError: if no array of this number is read.
     """
-    if not isinstance(tile, TrackingTile):
-        raise TileError(
-            f"tile={type(tile).__name__} has no estimate to draw: pass one TrackingTile, e.g. "
-            "next(model.analog_tiles())"
-        )
-    links = tile.tile.pipeline.fastest_first
-    cells = cells_of(links[require_whole("array", array, 0, len(links) - 1)].source)
+    cells = cells_of(require_tracking_tile(tile).tile.pipeline.link_of(array).source)
     if cells is None:
         raise TileError(
             "the cells of the array consist of several devices and have no symmetric points "

@@ -10,7 +10,7 @@ from torch import Tensor
 from aihwkit_dspt.configs.enums import ReadMode
 from aihwkit_dspt.fused.read import Layout
 from aihwkit_dspt.reads.choose import DirectionReads
-from aihwkit_dspt.reads.indexed import backward_indexed, forward_indexed
+from aihwkit_dspt.reads.layout import backward_indexed, forward_indexed
 from aihwkit_dspt.reads.thresholds import MEASURED, Thresholds
 from aihwkit_dspt.tiles.crossbar import Crossbar
 

@@ -123,10 +123,8 @@ class DirectionReads:
             product = self._chosen[key]
         except KeyError:
             product = self._chosen[key] = self.choose(*key)
-        if product is None and self.backward:
-            return self.crossbar.read_rows(vectors, bias, in_trans, out_trans)
         if product is None:
-            return self.crossbar.read_columns(vectors, bias, in_trans, out_trans, is_test)
+            return self._by_tile(vectors, bias, in_trans, out_trans, is_test)
         vectors, matrix = vectors.detach(), self._matrix
         if is_matrix:
             return product(matrix, vectors)
@@ -163,9 +161,7 @@ class DirectionReads:
         if self.crossbar.weights is not self._weights:
             self._follow(self.crossbar.weights)
         product = self.choose(n_vectors, layout, get_num_threads())
-        if product is not None:
-            return product.NAME
-        return self.tile_name
+        return self.tile_name if product is None else product.NAME
 
     @property
     def tile_name(self) -> str:

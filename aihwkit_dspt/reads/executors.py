@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from aihwkit.exceptions import TileError
-
-from aihwkit_dspt.configs.checks import require_choice, require_whole, shown
+from aihwkit_dspt.configs.checks import require_choice, require_whole
 from aihwkit_dspt.fused.read import Layout
+from aihwkit_dspt.tiles.of_model import require_tracking_tile
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 LAYOUTS = {"matrix": Layout.MATRIX, "rows": Layout.ROWS, "unfolded": Layout.UNFOLDED}
@@ -44,8 +43,7 @@ def read_executors(tile: TrackingTile, n_vectors: int, layout: str = "matrix") -
         TileError: if ``tile`` is not a :class:`~aihwkit_dspt.TrackingTile`.
         ArgumentError: if another argument is not valid.
     """
-    if not isinstance(tile, TrackingTile):
-        raise TileError(f"tile={shown(tile)} is not valid: pass a TrackingTile")
+    require_tracking_tile(tile)
     n_vectors = require_whole("n_vectors", n_vectors, 1)
     chosen = LAYOUTS[require_choice("layout", layout, list(LAYOUTS))]
     if chosen is Layout.MATRIX and tile.analog_bias:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Union
+from typing import Callable, Union
 
 from torch import Tensor, cat, ones_like
 
 from aihwkit_dspt.fused.read import FusedProduct, Layout
 from aihwkit_dspt.reads.product import PlainProduct
+from aihwkit_dspt.tiles.vectors import gather_indexed, scatter_indexed
 
 Product = Union[PlainProduct, FusedProduct]
+
+Rows = Callable[[Tensor], Tensor]
+"""Products of ``[n, in_size]`` vectors."""
 
 
 def layout_of(vectors: Tensor, bias: bool, in_trans: bool, out_trans: bool) -> Layout:
@@ -44,3 +48,24 @@ def multiply(product: Product, matrix: Tensor, vectors: Tensor, layout: Layout) 
             return product(matrix.t(), vectors.transpose(1, 2), dim=-2).transpose(1, 2)
     rows = product(matrix, vectors.reshape(-1, vectors.shape[-1]))
     return rows.view(*vectors.shape[:-1], matrix.shape[1])
+
+
+def forward_indexed(product: Rows, images: Tensor, indices: Tensor, output: Tensor) -> Tensor:
+    """Return the outputs of a convolution, in the shape ``[n_images, d_size, *]`` of ``output``.
+
+    ``product`` multiplies ``[n, x_size]`` vectors; images are ``[n_images, channels, *]``; the
+    ``x_size * n_patches`` indices are those of :func:`~aihwkit_dspt.tiles.vectors.gather_indexed`.
+    """
+    n_patches = output[0, 0].numel()
+    x_size = indices.numel() // n_patches
+    outputs = product(gather_indexed(images, indices, x_size)).view(len(images), n_patches, -1)
+    return outputs.transpose(1, 2).reshape(output.shape)
+
+
+def backward_indexed(product: Rows, errors: Tensor, indices: Tensor, images: Tensor) -> Tensor:
+    """Return the gradients of the inputs of a convolution, in the shape of ``images``.
+
+    ``product`` multiplies ``[n, d_size]`` vectors; errors are ``[n_images, d_size, *]``.
+    """
+    vectors = errors.flatten(2).transpose(1, 2).reshape(-1, errors.shape[1])
+    return scatter_indexed(product(vectors), indices, images)

@@ -16,7 +16,7 @@ from aihwkit_dspt.reads.coverage import Form, covers, obstacle
 from aihwkit_dspt.reads.law import ReadLaw
 from aihwkit_dspt.reads.one_hot import LineLaw
 from aihwkit_dspt.reads.product import PlainProduct
-from aihwkit_dspt.tiles.cpp_copy import DATA_TYPES
+from aihwkit_dspt.tiles.cpp_tile import DATA_TYPES
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.lines import LineAccess
 

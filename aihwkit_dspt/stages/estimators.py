@@ -61,4 +61,4 @@ ESTIMATORS: Dict[str, Type[SymmetricPointEstimator]] = {
     "running-mean": RunningMean,
     "adaptive": AdaptiveGain,
 }
-"""Name in the configuration -> estimator."""
+"""Name -> class, to choose from."""

@@ -11,8 +11,8 @@ class Listener:
     """Hears of reads, events and steps of a tile; a subclass says what it wants to hear.
 
     Attach one with :meth:`~aihwkit_dspt.TrackingTile.listen`, to the fast array or another one that
-    is read. It must not change the tile. An error
-    that it raises ends the step, which goes on at the next call.
+    is read. A listener must not change the tile. An error that it raises ends the step, which goes
+    on at the next call.
     """
 
     def on_read(self, lines: slice, read: Tensor) -> None:

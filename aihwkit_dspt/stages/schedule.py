@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import ceil, floor
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from numpy import float32
 
@@ -165,3 +165,33 @@ class TransferSchedule:
         """Set the counters."""
         for name, value in state.items():
             setattr(self, name, int(value))
+
+
+Chunk = Tuple[int, int, Tuple[int, ...]]
+
+
+def chunks(schedules: Sequence[TransferSchedule], m_batch: int) -> Iterator[Chunk]:
+    """Yield ``(start, stop, n_lines)`` chunks of a batch, with the lines due after the chunk.
+
+    There is a number of lines for each schedule.
+
+    Where several are due after the same vector, they come in the order of the schedules: aihwkit's
+    C++ compounds transfer from the fastest array first.
+
+    Args:
+        schedules: when each link transfers, the fastest first.
+        m_batch: vectors of the batch.
+    """
+    if len(schedules) == 1:
+        for start, stop, n_lines in schedules[0].split(m_batch):
+            yield start, stop, (n_lines,)
+        return
+    due: Dict[int, List[int]] = {m_batch: [0] * len(schedules)}
+    for number, schedule in enumerate(schedules):
+        for _, stop, n_lines in schedule.split(m_batch):
+            if n_lines:
+                due.setdefault(stop, [0] * len(schedules))[number] = n_lines
+    start = 0
+    for stop in sorted(due):
+        yield start, stop, tuple(due[stop])
+        start = stop

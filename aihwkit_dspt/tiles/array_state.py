@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from aihwkit_dspt.tiles.cpp_granularity import (
+from aihwkit_dspt.tiles.cpp_tile import (
     cpp_granularity,
     set_cpp_granularity,
     with_granularity,

@@ -31,11 +31,7 @@ def refuse_averaged_copy() -> None:
 
 
 def not_averaged(name: str) -> TileError:
-    """Return the error of what averages parameters.
-
-    Args:
-        name: of its class.
-    """
+    """Return the error of what averages parameters, given the name of its class."""
     return TileError(
         f"{name} averages parameters, but the weights of analog tiles are not among them. Use "
         "AveragedWeights(model, decay=...) of aihwkit_dspt, which averages the weights that the "

@@ -18,9 +18,14 @@ from torch import device as torch_device
 
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.stages.uninterrupted import in_one_go
-from aihwkit_dspt.tiles.cpp_copy import PERSISTENT, copy_cpp_tile, set_cpp_hidden_parameters
-from aihwkit_dspt.tiles.cpp_granularity import cpp_granularity, set_cpp_granularity
-from aihwkit_dspt.tiles.cpp_tile import create_cpp_tile
+from aihwkit_dspt.tiles.cpp_tile import (
+    PERSISTENT,
+    copy_cpp_tile,
+    cpp_granularity,
+    create_cpp_tile,
+    set_cpp_granularity,
+    set_cpp_hidden_parameters,
+)
 from aihwkit_dspt.tiles.tiny_inputs import product
 
 
@@ -29,8 +34,6 @@ class Crossbar:
 
     The weights are a torch tensor that shares its memory with the simulator, so that reading
     them costs nothing and writing them bypasses the device model.
-
-    On a GPU nothing here waits for results: all work is in order on torch's stream.
 
     Args:
         x_size: number of columns (inputs of the forward pass).
@@ -73,18 +76,15 @@ class Crossbar:
             update=deepcopy(update or UpdateParameters()),
             runtime=RuntimeParameter(data_type=data_type),
         )
-        self.x_size = x_size
-        self.d_size = d_size
+        self.x_size, self.d_size = x_size, d_size
         self.device_config = config.device
         self.pulse_type = config.update.pulse_type
         self.parameters_version = 0
         self.batched: Optional[BatchedPulses] = None
         self.cpp = create_cpp_tile(x_size, d_size, config)
         self._bind(zeros(d_size, x_size, dtype=data_type.as_torch(), device="cpu"))
-        self.granularity = cpp_granularity(self.cpp)
-        self.pulse_granularity = self.granularity
-        # Weak reference to the simulator tile that the array is a part of, if it is.
-        self.owner: Callable[[], Any] = lambda: None
+        self.granularity = self.pulse_granularity = cpp_granularity(self.cpp)
+        self.owner: Callable[[], Any] = lambda: None  # weak reference to its pipeline, if any
 
     @property
     def tile(self) -> Any:
@@ -211,9 +211,8 @@ class Crossbar:
         self, d_input: Tensor, bias: bool = False, in_trans: bool = False, out_trans: bool = False
     ) -> Tensor:
         """Return the analog transposed product of ``[n, d_size]`` inputs: ``[n, x_size]``."""
-        arguments = bias, in_trans, out_trans, True
-        is_one = d_input.numel() == self.d_size
-        return product(self.cpp.backward, d_input, *arguments, is_one=is_one)
+        arguments = d_input, bias, in_trans, out_trans, True
+        return product(self.cpp.backward, *arguments, is_one=d_input.numel() == self.d_size)
 
     def read_images(self, x_input: Tensor, like: Tensor, is_test: bool) -> Tensor:
         """Return the ``[n_images, d_size, *]`` outputs of a convolution, of the shape of ``like``.
@@ -283,8 +282,7 @@ class Crossbar:
         else:
             self.tile = copy_cpp_tile(other.cpp, other.device_config)
             self.keep_persistent(other.batched.persistent)
-        self.granularity = other.granularity
-        self.pulse_granularity = other.pulse_granularity
+        self.granularity, self.pulse_granularity = other.granularity, other.pulse_granularity
         self._bind(self.shared)
         # Binding fills the shared tensor on the CPU only.
         self.weights.copy_(other.weights)

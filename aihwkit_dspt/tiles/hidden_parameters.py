@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Dict, Iterable, List, Optional
 
 from aihwkit.exceptions import TileError
@@ -79,17 +79,13 @@ class HiddenParameters(OrderedDict):  # type: ignore[type-arg]
     def __contains__(self, name: object) -> bool:
         return super().__contains__(self._own(name))
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return an entry, or ``default`` if there is none of this name."""
-        return super().get(self._own(name), default)
+    # A dictionary's own ones do not ask for what is above.
+    get: Any = MutableMapping.get
+    setdefault: Any = MutableMapping.setdefault
 
     def pop(self, name: str, *default: Any) -> Any:
         """Remove an entry and return it, or ``default`` if there is none of this name."""
         return super().pop(self._own(name), *default)
-
-    def setdefault(self, name: str, default: Any = None) -> Any:
-        """Return an entry, after setting it to ``default`` if there is none of this name."""
-        return super().setdefault(self._own(name), default)
 
     def move_to_end(self, name: str, last: bool = True) -> None:
         """Move an entry to either end."""

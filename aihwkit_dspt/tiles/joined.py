@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Dict, List, Sequence
 
-from aihwkit_dspt.configs.join_settings import waits
+from aihwkit_dspt.configs.link_settings import waits
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 from aihwkit_dspt.tiles.link import Link
 

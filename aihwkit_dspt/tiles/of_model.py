@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from aihwkit.exceptions import ArgumentError, TileError
+from aihwkit.exceptions import TileError
+from aihwkit.nn.modules.base import AnalogLayerBase
 from aihwkit.simulator.tiles.module import TileModule
-from torch import nn
 
+from aihwkit_dspt.configs.checks import require_module, shown
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 
@@ -22,7 +23,7 @@ def analog_tiles(model: Any) -> Dict[str, Any]:
     """
     tiles: Dict[str, Any] = {}
     outer = None
-    for name, module in _modules(model):
+    for name, module in require_module("model", model).named_modules():
         inside = outer is not None and name.startswith(f"{outer}." if outer else "")
         if isinstance(module, TileModule) and not inside:
             tiles[name], outer = module, name
@@ -40,7 +41,8 @@ def tracking_tiles(model: Any) -> Dict[str, TrackingTile]:
         ArgumentError: if ``model`` is not a module.
         TileError: if there is none.
     """
-    tiles = {name: tile for name, tile in _modules(model) if isinstance(tile, TrackingTile)}
+    named = require_module("model", model).named_modules()
+    tiles = {name: tile for name, tile in named if isinstance(tile, TrackingTile)}
     if not tiles:
         raise TileError(
             f"{type(model).__name__} has no TrackingTile: convert it with a TrackingRPUConfig, "
@@ -49,7 +51,19 @@ def tracking_tiles(model: Any) -> Dict[str, TrackingTile]:
     return tiles
 
 
-def _modules(model: Any) -> Any:
-    if not isinstance(model, nn.Module):
-        raise ArgumentError(f"model={type(model).__name__} is not valid: pass a torch.nn.Module")
-    return model.named_modules()
+def is_analog_layer(module: Any) -> bool:
+    """Return whether a module is one of aihwkit's layers, but no container of others."""
+    return bool(isinstance(module, AnalogLayerBase) and not module.IS_CONTAINER)
+
+
+def require_tracking_tile(tile: Any) -> TrackingTile:
+    """Return a tile that was passed to a function.
+
+    Raises:
+        TileError: if it is no tracking tile.
+    """
+    if not isinstance(tile, TrackingTile):
+        raise TileError(
+            f"tile={shown(tile)} is not valid: pass a TrackingTile, e.g. next(model.analog_tiles())"
+        )
+    return tile

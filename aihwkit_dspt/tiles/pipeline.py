@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 from weakref import ref
 
 from aihwkit.exceptions import TileError
 from torch import Tensor, zeros
 from torch import device as torch_device
 
+from aihwkit_dspt.configs.checks import require_whole
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.fused.batch_cpu import CpuBatch
 from aihwkit_dspt.fused.step_cpu import CpuStep
 from aihwkit_dspt.reads.array import ArrayReads
-from aihwkit_dspt.stages.calendar import chunks
 from aihwkit_dspt.stages.counters import OperationCounters
+from aihwkit_dspt.stages.schedule import chunks
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.gradient_pulses import send_gradient
 from aihwkit_dspt.tiles.joined import joined_arrays
@@ -22,7 +23,7 @@ from aihwkit_dspt.tiles.learning_rates import FastLearningRate
 from aihwkit_dspt.tiles.link import Link
 from aihwkit_dspt.tiles.mixer import Mixer, residuals
 from aihwkit_dspt.tiles.names import named_arrays, named_stages
-from aihwkit_dspt.tiles.trainable import trainable
+from aihwkit_dspt.tiles.settled import trainable
 from aihwkit_dspt.tiles.vectors import require_type
 
 
@@ -241,6 +242,17 @@ class Pipeline:
         return Mixer(self.config, self.slow, self.links, self.mixed_array)
 
     # -- the parts --------------------------------------------------------------------------------
+
+    def link_of(self, array: Any) -> Link:
+        """Return the link that reads an array.
+
+        Args:
+            array: number of the array, as in ``unit_cell_devices``: 0 is the fastest.
+
+        Raises:
+            ArgumentError: if no array of this number is read; the slowest is not.
+        """
+        return self.fastest_first[require_whole("array", array, 0, len(self.links) - 1)]
 
     def device_arrays(self) -> List[Crossbar]:
         """Return the arrays of physical devices: fastest to slowest, then those of references."""

@@ -60,9 +60,7 @@ def program_reference(pipeline: Pipeline, reference: Any, array: Any) -> None:
         TileError: for a wrong shape, values that are not finite or a compound with
             ``reference=ReferenceType.ZERO``; the tile is left as it was.
     """
-    links = pipeline.fastest_first
-    link = links[require_whole("array", array, 0, len(links) - 1)]
-    _sync(pipeline, link, _checked(pipeline, reference))
+    _sync(pipeline, pipeline.link_of(array), _checked(pipeline, reference))
     pipeline.refresh_weights()
 
 

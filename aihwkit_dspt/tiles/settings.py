@@ -15,27 +15,23 @@ Difference = Tuple[str, Any, Any]
 Meaning = Callable[[Any], Any]
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-FIXED: Dict[str, Meaning] = {
+FIXED: Dict[str, Optional[Meaning]] = {
     # Tells lines from cells: of buffer, estimate, reference, signs and the line that is next.
-    "transfer_columns": _as_it_is,
+    "transfer_columns": None,
     # The line that is next, and when transfers start.
-    "transfer_scope": _as_it_is,
+    "transfer_scope": None,
     # Signs that have flipped stay on the arrays, and phases are counted in periods.
     "in_chop_prob": lambda value: (value > 0.0, chop_period(value)),
     "out_chop_prob": lambda value: value > 0.0,
     # The cells themselves: their parameters are in the state, their granularity is not.
-    "unit_cell_devices": _as_it_is,
-    "reference_device": _as_it_is,
+    "unit_cell_devices": None,
+    "reference_device": None,
     # The stages, which know their own tensors.
-    "estimator": _as_it_is,
-    "buffer": _as_it_is,
-    "chopper": _as_it_is,
+    "estimator": None,
+    "buffer": None,
+    "chopper": None,
 }
-"""Settings that give a state its meaning, and what about them does.
+"""Settings that give a state its meaning, and what about them does; ``None`` for all.
 
 A state is loaded only into a tile of the same ones (and of the same method). All others say how to
 go on: another ``gamma`` mixes the same arrays differently, another ``desired_bl`` takes other
@@ -53,7 +49,7 @@ def conflicts(saved: Dict[str, Any], config: TrackingTransferCompound) -> List[D
     found: List[Difference] = []
     for name, meaning in FIXED.items():
         own = getattr(config, name)
-        if meaning is _as_it_is:
+        if meaning is None:
             # Devices are drawn already, so that the seed means nothing any more.
             pairs = differences(saved[name], own, name)
             found += [item for item in pairs if not item[0].endswith(".construction_seed")]

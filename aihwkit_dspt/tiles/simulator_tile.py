@@ -1,4 +1,7 @@
-"""The simulator tile: aihwkit's tile interface to the tracking pipeline."""
+"""The simulator tile: aihwkit's tile interface to the tracking pipeline.
+
+Longer than other files: aihwkit asks one class for all of it.
+"""
 
 from __future__ import annotations
 
@@ -134,7 +137,7 @@ class TrackingSimulatorTile(SimulatorTile):
             bias: whether the last column of the array is an analog bias.
             in_trans: whether the inputs are transposed.
             out_trans: whether the errors are transposed.
-            non_blocking: not used; see the class.
+            non_blocking: see the class.
 
         Raises:
             TileError: if shapes or data types do not fit; the tile is left as it was.
@@ -149,7 +152,7 @@ class TrackingSimulatorTile(SimulatorTile):
         Args:
             x_input: ``[n_images, channels, *]`` images.
             d_input: ``[n_images, d_size, *]`` errors.
-            non_blocking: not used; see the class.
+            non_blocking: see the class.
 
         Raises:
             TileError: if no index matrix was set or the shapes do not fit.
@@ -168,10 +171,9 @@ class TrackingSimulatorTile(SimulatorTile):
         return self.d_size
 
     def get_weights(self, as_ref: bool = False) -> Tensor:
-        """Return the ``[d_size, x_size]`` mixed weight.
+        """Return a CPU copy of the ``[d_size, x_size]`` mixed weight.
 
-        Args:
-            as_ref: whether to return the tensor that stays up to date instead of a CPU copy.
+        Or (``as_ref``) the tensor that stays up to date.
         """
         self.pipeline.settle()
         weights = self.pipeline.mixed_array.weights

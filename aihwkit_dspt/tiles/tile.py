@@ -15,7 +15,7 @@ from torch import device as torch_device
 from torch.autograd import no_grad
 from torch.nn.parallel import DistributedDataParallel
 
-from aihwkit_dspt.configs.checks import require_whole, shown
+from aihwkit_dspt.configs.checks import shown
 from aihwkit_dspt.optim.context import adopt
 from aihwkit_dspt.optim.wanted import refuse_second_derivatives
 from aihwkit_dspt.plain import plain
@@ -26,7 +26,6 @@ from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_device import TileDevice
 from aihwkit_dspt.tiles.tile_export import TileExport
-from aihwkit_dspt.tiles.tile_hidden_parameters import TileHiddenParameters
 from aihwkit_dspt.tiles.tile_periphery import TilePeriphery
 from aihwkit_dspt.tiles.tile_state import TileState
 from aihwkit_dspt.tiles.tile_values import TileValues
@@ -36,7 +35,6 @@ from aihwkit_dspt.tiles.uncompiled import uncompiled
 class TrackingTile(
     TileState,
     TileValues,
-    TileHiddenParameters,
     TileDataType,
     TilePeriphery,
     TileDevice,
@@ -136,8 +134,7 @@ class TrackingTile(
                 f"listener={shown(listener)} is not valid: pass an instance of a class derived "
                 "from Listener"
             )
-        links = self.tile.pipeline.fastest_first
-        listeners = links[require_whole("array", array, 0, len(links) - 1)].listeners
+        listeners = self.tile.pipeline.link_of(array).listeners
         listeners.append(listener)
         try:
             yield listener

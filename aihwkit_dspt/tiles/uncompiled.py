@@ -40,11 +40,7 @@ def uncompiled(method: Method) -> Method:
 
 
 def not_exported(name: str) -> TileError:
-    """Return the error of a tile in ``torch.export``, ``torch.onnx``, ``torch.jit`` or ``fx``.
-
-    Args:
-        name: of its class.
-    """
+    """Return the error of a class in ``torch.export``, ``torch.onnx``, ``torch.jit`` or ``fx``."""
     return TileError(
         f"{name} cannot be exported, because arrays are no torch operations: "
         "export convert_to_digital(model) of aihwkit, which has the weights in use"

@@ -10,7 +10,7 @@ from aihwkit.exceptions import TileError
 from torch import Tensor
 
 from aihwkit_dspt.devices import LinearResponse
-from aihwkit_dspt.zero_shifting.moments import AffineMoments, fair_choice, one_pulse
+from aihwkit_dspt.zero_shifting.moments import AffineMoments, fair_choice, normal_like, one_pulse
 
 # Time constants after which a start is forgotten: exp(-17) is below single precision.
 FORGOTTEN = 17.0
@@ -175,6 +175,6 @@ def _drawn(
     weights: Tensor,
     generator: Optional[torch.Generator],
 ) -> Tensor:
-    xi = torch.randn(weights.shape, generator=generator, dtype=weights.dtype, device="cpu")
+    xi = normal_like(weights, generator)
     std = step.noise(weights).clamp_(min=0.0).sqrt_()
     return torch.addcmul(step.B, step.A, weights).addcmul_(std, xi).clamp_(cells.w_min, cells.w_max)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from aihwkit_dspt.devices import LinearResponse
 from aihwkit_dspt.zero_shifting.clipped import remembered_pulses, simulate_clipped
-from aihwkit_dspt.zero_shifting.moments import AffineMoments, fair_choice, one_pulse
+from aihwkit_dspt.zero_shifting.moments import AffineMoments, fair_choice, normal_like, one_pulse
 
 # Chance that any cell of the array met a bound that the closed form did not see.
 MISSED_BOUND = 1e-6
@@ -58,8 +58,7 @@ def closed_form(
     else:
         moments = fair_choice(up, down).power(torch.tensor(n_pulses, device="cpu"))
     mean, variance = moments.apply(weights, torch.zeros_like(weights))
-    noise = torch.randn(weights.shape, generator=generator, dtype=weights.dtype, device="cpu")
-    result = mean + variance.clamp(min=0.0).sqrt() * noise
+    result = mean + variance.clamp(min=0.0).sqrt() * normal_like(weights, generator)
 
     near_bound = _comes_near_bound(cells, up, down, weights, mean, n_pulses, schedule)
     index = torch.nonzero(near_bound.flatten()).flatten()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -11,8 +10,7 @@ from torch import Tensor
 from aihwkit_dspt.devices import LinearResponse
 
 
-@dataclass(frozen=True)
-class AffineMoments:
+class AffineMoments(NamedTuple):
     r"""How steps change the mean :math:`m` and the variance :math:`v` of each cell's weight.
 
     .. math::
@@ -51,14 +49,7 @@ class AffineMoments:
 
     def where(self, mask: Tensor, other: AffineMoments) -> AffineMoments:
         """Return this map where the mask is true, ``other`` elsewhere."""
-        return AffineMoments(
-            torch.where(mask, self.A, other.A),
-            torch.where(mask, self.B, other.B),
-            torch.where(mask, self.a, other.a),
-            torch.where(mask, self.k_0, other.k_0),
-            torch.where(mask, self.k_1, other.k_1),
-            torch.where(mask, self.k_2, other.k_2),
-        )
+        return AffineMoments(*(mine.where(mask, its) for mine, its in zip(self, other)))
 
     def power(self, n_steps: Tensor) -> AffineMoments:
         """Return the map of equal steps, whose number (0 or more) may differ between cells."""
@@ -71,6 +62,11 @@ class AffineMoments:
             n_steps = n_steps // 2
             square = square.then(square)
         return result
+
+
+def normal_like(values: Tensor, generator: Optional[torch.Generator]) -> Tensor:
+    """Return normal numbers of the shape and data type of values."""
+    return torch.randn(values.shape, generator=generator, dtype=values.dtype, device="cpu")
 
 
 def one_pulse(cells: LinearResponse, upwards: bool) -> AffineMoments:
@@ -98,11 +94,5 @@ def one_pulse(cells: LinearResponse, upwards: bool) -> AffineMoments:
 def fair_choice(one: AffineMoments, other: AffineMoments) -> AffineMoments:
     """Return the moments of a step that is one or the other with equal probability."""
     d_a, d_b = (one.A - other.A) / 2.0, (one.B - other.B) / 2.0
-    return AffineMoments(
-        (one.A + other.A) / 2.0,
-        (one.B + other.B) / 2.0,
-        (one.a + other.a) / 2.0,
-        (one.k_0 + other.k_0) / 2.0 + d_b**2,
-        (one.k_1 + other.k_1) / 2.0 + 2.0 * d_a * d_b,
-        (one.k_2 + other.k_2) / 2.0 + d_a**2,
-    )
+    A, B, a, k_0, k_1, k_2 = ((mine + its) / 2.0 for mine, its in zip(one, other))
+    return AffineMoments(A, B, a, k_0 + d_b**2, k_1 + 2.0 * d_a * d_b, k_2 + d_a**2)

@@ -9,7 +9,7 @@ import torch
 from aihwkit.exceptions import ConfigError
 from torch import Tensor
 
-from aihwkit_dspt.tiles.cpp_granularity import cpp_granularity
+from aihwkit_dspt.tiles.cpp_tile import cpp_granularity
 
 # Pulses of one C++ call, over all cells: some 0.2 s, after which an interrupt is noticed.
 CELL_PULSES_PER_CALL = 2**24

@@ -13,12 +13,13 @@ from aihwkit.simulator.tiles.module import TileModule
 from torch import Tensor, nn
 
 from aihwkit_dspt.devices import LinearResponse, Response, response
-from aihwkit_dspt.tiles.cpp_copy import PERSISTENT, copy_cpp_tile
+from aihwkit_dspt.tiles.cpp_tile import PERSISTENT, copy_cpp_tile
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.of_model import analog_tiles
 from aihwkit_dspt.tiles.pipeline import Pipeline
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile import TrackingTile
+from aihwkit_dspt.zero_shifting.moments import normal_like
 
 
 class PulsedArray:
@@ -142,10 +143,7 @@ class PulsedArray:
         if not self.has_write_noise:
             return persistent
         std = float(self.device.write_noise_std) * self.cells.dw_min
-        noise = torch.randn(
-            persistent.shape, generator=generator, dtype=persistent.dtype, device="cpu"
-        )
-        return persistent.add(noise, alpha=std)
+        return persistent.add(normal_like(persistent, generator), alpha=std)
 
     def store(self, persistent: Tensor, visible: Tensor) -> None:
         """Set ``[out_size, in_size]`` weights for which :meth:`why_not_storable` has no objection.

@@ -1,7 +1,7 @@
 """The passes over single lines of an array, one Triton kernel each.
 
-On the CPU Numba compiles the same passes (``transfer_cpu.py``, ``line_cpu.py``,
-``mixer.py``). A line has some hundred cells: what counts is the number of kernels.
+On the CPU Numba compiles the same passes (``line_kernels_cpu.py``). A line has some hundred cells:
+what counts is the number of kernels.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def transfer_lines(
     estimates: bool,
     averages: bool,
 ) -> None:
-    """Do BUFFER and ESTIMATE; see :func:`~aihwkit_dspt.fused.transfer_cpu.transfer_lines`.
+    """Do BUFFER and ESTIMATE; see :func:`~aihwkit_dspt.fused.line_kernels_cpu.transfer_lines`.
 
     The only other arguments are ``count``, a number in double precision to which the pulses are
     added, if there is one, and ``taken``, where the integer ``number`` is stored with the rest.
