@@ -35,7 +35,8 @@ LAYERS: Dict[str, str] = {
     "fused forms": "fused.*",
     "who chooses a form": "reads.* stages.transfer",
     "pipeline and tile": """
-        tiles.* optim optim.context optim.forgotten optim.gradient optim.wanted state_bytes
+        tiles.* optim optim.context optim.forgotten optim.gradient optim.wanted optim.written
+        state_bytes
     """,
     "configurations": "configs.build configs.presets configs.rpu_config",
     "whole models": "reads.executors *",
