@@ -28,9 +28,10 @@ def write_loadable(content: object, file: IO[bytes]) -> None:
         ArgumentError: naming the first value that cannot be saved and loaded again.
         OSError: if the file cannot be written.
     """
+    watched = _Watched(file)
     try:
         content = storable(content)
-        _write(content, file)
+        _write(content, file, watched)
     except OSError:
         raise
     except RecursionError as error:
@@ -39,6 +40,8 @@ def write_loadable(content: object, file: IO[bytes]) -> None:
             "been written. Pass values that are not"
         ) from error
     except Exception as error:  # whatever torch, pickle or a class of somebody else raises
+        if watched.error is not None:
+            raise watched.error from None
         found = first_unloadable(content)
         if found is None:
             raise
@@ -48,6 +51,27 @@ def write_loadable(content: object, file: IO[bytes]) -> None:
             "loaded; nothing has been written. Pass plain Python values, tensors or NumPy arrays "
             "of numbers, or allow a class of your own with torch.serialization.add_safe_globals"
         ) from error
+
+
+class _Watched:
+    """A file that keeps its error, in whose place torch has one of an unexpected position."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.error: Optional[OSError] = None
+
+    def write(self, data: bytes) -> int:
+        """Write to the file."""
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        """Flush the file, unless it has failed."""
+        if self.error is None:
+            self.file.flush()
 
 
 def first_unloadable(value: object, path: str = "") -> Optional[Tuple[str, object]]:
@@ -102,7 +126,7 @@ def _is_loadable(value: object) -> bool:
     return True
 
 
-def _write(value: object, file: IO[bytes]) -> None:
-    torch.save(value, file)
+def _write(value: object, file: IO[bytes], watched: Optional[_Watched] = None) -> None:
+    torch.save(value, watched or file)
     file.seek(0)
     torch.load(file, map_location="meta", weights_only=True)

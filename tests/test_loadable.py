@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 from collections import Counter, OrderedDict, defaultdict, deque
 from copy import deepcopy
 from pathlib import Path
@@ -19,6 +21,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, MultiStepLR, ReduceLROnPlateau, StepLR
 
 from aihwkit_dspt import TrackingTransferCompound, build_config, load_checkpoint, save_checkpoint
+from aihwkit_dspt.loadable import write_loadable
 from aihwkit_dspt.plain import plain
 from tests.helpers import quiet_config
 from tests.table import METHODS
@@ -240,3 +243,23 @@ def test_refused_inside_a_scheduler_and_a_configuration(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"^scheduler\.lr_lambdas\[0\]\.memory="):
         save_checkpoint(tmp_path / "c.pt", model, optimizer, scheduler)
     assert list(tmp_path.iterdir()) == []
+
+
+class Full(io.BytesIO):
+    """A file on a disk that has no place left at some time."""
+
+    left = 2000
+
+    def write(self, data: Any) -> int:
+        """Write what there is place for."""
+        self.left -= len(data)
+        if self.left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+def test_a_full_disk_is_said() -> None:
+    """torch speaks of an unexpected position in its place."""
+    model = AnalogLinear(20, 30, rpu_config=quiet_config(**METHODS["E-RIDER"]))
+    with pytest.raises(OSError, match="No space left"):
+        write_loadable({"model": model.state_dict()}, Full())
