@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import reprlib
 from collections import OrderedDict
-from typing import IO, Iterator, Optional, Tuple
+from typing import IO, Iterator, Optional, Tuple, cast
 
 import torch
 from aihwkit.exceptions import ArgumentError
@@ -127,6 +127,6 @@ def _is_loadable(value: object) -> bool:
 
 
 def _write(value: object, file: IO[bytes], watched: Optional[_Watched] = None) -> None:
-    torch.save(value, watched or file)
+    torch.save(value, cast(IO[bytes], watched or file))
     file.seek(0)
     torch.load(file, map_location="meta", weights_only=True)
