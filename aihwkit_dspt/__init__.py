@@ -86,10 +86,10 @@ if TYPE_CHECKING:
     from aihwkit_dspt.parallel import AnalogDataParallel, RankError, analog_data_parallel
     from aihwkit_dspt.plan import TilePlan
     from aihwkit_dspt.plan.training_plan import TrainingPlan, training_plan
-    from aihwkit_dspt.reads.executors import ReadExecutors, read_executors
     from aihwkit_dspt.slow_array import at_slow_weights
     from aihwkit_dspt.tensor_states import states_in_tensors
     from aihwkit_dspt.tile_points import TileSymmetricPoints, symmetric_points
+    from aihwkit_dspt.tiles.executors import ReadExecutors, read_executors
     from aihwkit_dspt.warm_start import WarmStart, join_next_array
     from aihwkit_dspt.zero_shifting import (
         PulseBudget,
@@ -119,7 +119,7 @@ else:  # what a plain conversion does not need
             "parallel": "AnalogDataParallel RankError analog_data_parallel",
             "plan": "TilePlan",
             "plan.training_plan": "TrainingPlan training_plan",
-            "reads.executors": "ReadExecutors read_executors",
+            "tiles.executors": "ReadExecutors read_executors",
             "slow_array": "at_slow_weights",
             "tensor_states": "states_in_tensors",
             "tile_points": "TileSymmetricPoints symmetric_points",

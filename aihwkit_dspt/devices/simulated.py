@@ -16,6 +16,9 @@ from aihwkit_dspt.configs.checks import require
 
 DeviceT = TypeVar("DeviceT")
 
+PERSISTENT = "persistent_weights"
+"""Name of the per-cell parameter that holds weights below write noise."""
+
 
 @dataclass(frozen=True)
 class SimulatedNumbers:

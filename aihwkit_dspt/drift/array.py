@@ -13,8 +13,8 @@ from torch import Generator, Tensor
 from aihwkit_dspt.configs.checks import shown
 from aihwkit_dspt.configs.tensor_checks import require_numbers
 from aihwkit_dspt.devices import Response, response, symmetric_points
+from aihwkit_dspt.devices.simulated import PERSISTENT
 from aihwkit_dspt.drift.law import DriftLaw
-from aihwkit_dspt.tiles.cpp_tile import PERSISTENT
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.moved_steps import require_movable, scaled_steps
 

@@ -41,7 +41,7 @@ class CpuEvent:
         """Read the line of an event in ``[in_size, out_size]`` weights and take the read."""
         if self.line.is_noisy:
             draw_noise(self._read)
-        event.steps = self._steps
+        event.values = self._steps
         weights, values = self.line.array(matrix), self._values
         hidden, estimate, n_reads, reference, in_sign, out_sign = self.transfer.shared_arrays()
         numbers = float(event.beta), self._law, self._options

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any, Optional, Tuple
+from operator import is_
+from typing import TYPE_CHECKING, Any, List, Optional, Tuple
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor, empty, float32
+from torch import Tensor, empty, empty_like, float32
 
 from aihwkit_dspt import fused
 from aihwkit_dspt.fused.form import FusedForm
 from aihwkit_dspt.fused.line_cpu import NumbaLine
 from aihwkit_dspt.fused.noise_cpu import draw_noise
-from aihwkit_dspt.fused.shared import SharedArrays
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
-from aihwkit_dspt.stages.event import Stage
-from aihwkit_dspt.stages.mixer import is_shared_out
+from aihwkit_dspt.stages.event import Stage, TransferEvent
+from aihwkit_dspt.stages.mixer import MANY_CELLS, is_shared_out
 from aihwkit_dspt.stages.uninterrupted import in_one_go
-from aihwkit_dspt.tiles.gradient_pulses import are_at_once, gradient_calls
 
 if TYPE_CHECKING:
     from aihwkit_dspt.tiles.pipeline import Pipeline
 
-Values = NDArray[np.float32]
-Buffers = Tuple[Values, Values]
+FIRST, N_LINES, FAST, READ, STAGES, N_PLACES = 4, 5, 6, 9, 11, 13
+"""Where :func:`~aihwkit_dspt.fused.step_kernels_cpu.take_and_mix` looks for what."""
 
 
 class CpuStep(FusedForm):
@@ -47,17 +45,21 @@ class CpuStep(FusedForm):
     def __init__(self, pipeline: Pipeline, line: NumbaLine, transfer: CpuTransfer) -> None:
         self.line = line
         self.transfer = transfer
-        self._law = np.array(line.law, np.float64)
-        self._options = np.array(transfer.options, np.float64)
-        # Of one line and one event, which ends before another begins; nobody else sees them.
-        self._one = _new_buffers(1, transfer.stages.buffer.hidden.shape[1])
         mixer, weights = pipeline.mixer, pipeline.fast.weights
         self._mixed, gamma = (weights, weights), 0.0
         if mixer is not None:
             self._mixed = mixer.mixed.stored, mixer.mixed.output
             gamma = mixer.mixed.gamma
-        self._mixing = pipeline.config.transfer_columns, float(gamma), mixer is not None
-        self._arrays = SharedArrays()
+        self._is_large = weights.numel() >= MANY_CELLS
+        self._out_size = transfer.stages.buffer.hidden.shape[1]
+        # Of one line and one event, which ends before another begins; nobody else sees them.
+        self._one = self._new_buffers(1)
+        self._used: Optional[Tuple[Tensor, Tensor]] = None
+        self._tensors: Tuple[Optional[Tensor], ...] = ()
+        self._arrays: List[Any] = []
+        kinds = pipeline.config.transfer_columns, mixer is not None
+        self._places = np.array([*weights.shape, *kinds, *[0] * N_PLACES], np.int64)
+        self._numbers = np.array([0.0, gamma, 0.0, *line.law, *transfer.options], np.float64)
 
     @classmethod
     def of(cls, pipeline: Pipeline) -> Optional[CpuStep]:
@@ -66,7 +68,7 @@ class CpuStep(FusedForm):
         array = link.source.weights
         if len(pipeline.links) > 1 or array.is_cuda or link.syncs_every_read:
             return None
-        if link.chopper.has_output or not are_at_once(pipeline):
+        if link.chopper.has_output or not pipeline.pulses_at_once:
             return None
         line, transfer = link.line_reads.fused, link.transfer_stages.fused(array.device)
         if isinstance(line, NumbaLine) and isinstance(transfer, CpuTransfer):
@@ -94,22 +96,17 @@ class CpuStep(FusedForm):
         n_due = schedule.due_at_end(m_batch)
         if not n_due or link.listeners or not link.rate.is_on(rate):
             return False
-        if is_shared_out(link.source.weights):
+        fast = link.source.weights
+        if (self._is_large and is_shared_out(fast)) or not self._finds(fast):
             return False
-        calls = gradient_calls(pipeline, x_vectors, d_vectors, m_batch, (n_due,))
-        event = link.new_event(schedule.lines(n_due), rate, pipeline.fast_lr.current)
+        calls = pipeline.gradient_calls(x_vectors, d_vectors, m_batch, (n_due,))
+        source_lr = pipeline.fast_lr.current
+        event = link.new_event(schedule.lines(n_due), rate, source_lr)
         most = -1.0  # the link does what is left
-        if not link.chopper.may_flip(event.sweep):
+        if not link.of_sweep(event.sweep, rate, source_lr)[2]:
             most = 0.0 if event.writes else inf
-        read, steps = self._buffers(event.lines)
-        event.steps = steps
-        weights = link.line_reads.matrix, link.source.weights, *self._mixed
-        matrix, fast, stored, output, *stages = self._arrays(*weights, *self.transfer.tensors())
-        arguments: Tuple[Any, ...] = (
-            *(matrix, event.lines.start, read, *stages, steps, event.beta),
-            *(self._law, self._options, stored, fast, output, *self._mixing, most),
-        )
-        take = partial(fused.step_kernels_cpu.take_and_mix, *arguments)
+        self._prepare(event, most)
+        take = partial(fused.step_kernels_cpu.take_and_mix, self._places, self._numbers)
         journal = partial(setattr, link, "event", event)
         n_pulses = in_one_go(*calls, journal, take, event.note(Stage.TAKEN))[-2]
         event.n_pulses = n_pulses
@@ -120,18 +117,40 @@ class CpuStep(FusedForm):
             pipeline.mix()
         return True
 
-    def _buffers(self, lines: slice) -> Buffers:
-        """Return ``[n_lines, out_size]`` normal numbers if reads are noisy, and room for pulses."""
+    def _finds(self, fast: Tensor) -> bool:
+        """Return whether the arrays are where the compiled call takes them to be.
+
+        They are looked for where one is another one than last time.
+        """
+        tensors = fast, *self._mixed, *self.transfer.tensors()
+        if len(self._tensors) == len(tensors) and all(map(is_, tensors, self._tensors)):
+            return True
+        if not all(each.is_contiguous() and each.dtype is float32 for each in tensors):
+            return False
+        # Their memory stays for as long as it may be written to.
+        self._arrays = [each.numpy() for each in tensors]
+        addresses = [each.data_ptr() for each in tensors]
+        self._places[FAST:READ], self._places[STAGES:] = addresses[:3], addresses[3:]
+        # The key comes last: an interrupt in between leaves the addresses to be found again.
+        self._tensors = tensors
+        return True
+
+    def _prepare(self, event: TransferEvent, most: float) -> None:
+        """Put what the compiled call takes of an event into its two arrays."""
+        lines, places, numbers = event.lines, self._places, self._numbers
         n_lines = lines.stop - lines.start
-        noise, read, steps = self._one
-        if n_lines > 1:
-            noise, read, steps = _new_buffers(n_lines, steps.shape[1])
+        used = self._one if n_lines == 1 else self._new_buffers(n_lines)
+        read, event.values = used
+        if self._used is not used:
+            self._used = None
+            places[READ:STAGES] = [each.data_ptr() for each in used]
+            self._used = used
         if self.line.is_noisy:
-            draw_noise(noise)
-        return read, steps
+            draw_noise(read)
+        places[FIRST], places[N_LINES] = lines.start, n_lines
+        numbers[0], numbers[2] = event.beta, most
 
-
-def _new_buffers(n_lines: int, out_size: int) -> Tuple[Tensor, Values, Values]:
-    noise = empty(n_lines, out_size, dtype=float32, device="cpu")
-    read: Values = noise.numpy()
-    return noise, read, np.empty_like(read)
+    def _new_buffers(self, n_lines: int) -> Tuple[Tensor, Tensor]:
+        """Return room for ``[n_lines, out_size]`` reads, and for pulse numbers."""
+        read = empty(n_lines, self._out_size, dtype=float32, device="cpu")
+        return read, empty_like(read)

@@ -2,68 +2,68 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numba import carray, types
+from numba.extending import intrinsic
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from aihwkit_dspt.fused.compiled import compiled
-from aihwkit_dspt.fused.line_kernels_cpu import Values, mix, read_and_transfer
+from aihwkit_dspt.fused.line_kernels_cpu import mix, read_and_transfer
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _at(typingctx: Any, address: Any) -> Any:
+    """Return the pointer to single-precision numbers at an address."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.float32)(types.int64), code
 
 
 @compiled
-def take_and_mix(
-    matrix: Values,
-    first: int,
-    read: Values,
-    hidden: Values,
-    sp_estimate: Values,
-    n_reads: Values,
-    reference: Values,
-    in_sign: Values,
-    out_sign: Values,
-    steps: Values,
-    scale: float,
-    law: NDArray[np.float64],
-    options: NDArray[np.float64],
-    stored: Values,
-    fast: Values,
-    output: Values,
-    columns: bool,
-    gamma: float,
-    mixes: bool,
-    most: float,
-) -> float:
+def take_and_mix(places: NDArray[np.int64], numbers: NDArray[np.float64]) -> float:
     r"""Read lines, take the reads, and write the mixed weight unless more is to follow.
 
+    All arguments are in two arrays: for a dozen arrays, to take them over from Python takes longer
+    than what is done to the cells of a line. The arrays are dense, of single precision, and their
+    owner sees to it that they live.
+
     Args:
-        matrix: ``[in_size, out_size]`` weights of the fast array.
-        first: number of the first line.
-        read: ``[n_lines, out_size]`` normal numbers where there is noise; written: the reads.
-        hidden: see :func:`~aihwkit_dspt.fused.line_kernels_cpu.read_and_transfer`, as for all up to
-            ``options``.
-        sp_estimate: Q.
-        n_reads: reads of lines so far.
-        reference: the reference.
-        in_sign: chopper signs of lines.
-        out_sign: chopper signs along a line.
-        steps: ``[n_lines, out_size]``, written: the pulse numbers.
-        scale: :math:`\beta`.
-        law: the read.
-        options: BUFFER and ESTIMATE.
-        stored: see :func:`~aihwkit_dspt.fused.line_kernels_cpu.mix`, as for all that follows.
-        fast: ``[d_size, x_size]`` weights of the fast array.
-        output: ``[d_size, x_size]``, written.
-        columns: whether lines are columns.
-        gamma: :math:`\gamma`.
-        mixes: whether there is a mixed weight.
-        most: most pulses with which it is written.
+        places: ``(d_size, x_size, transfer_columns, mixes, first, n_lines)``: the shape of the fast
+            array, whether lines are columns, whether there is a mixed weight, number of the first
+            line and of lines; then the addresses of the fast array, of the stored and of the mixed
+            weight (see :func:`~aihwkit_dspt.fused.line_kernels_cpu.mix`), of the ``[n_lines,
+            out_size]`` reads, which hold normal numbers where there is noise, and pulse numbers;
+            and of what :func:`~aihwkit_dspt.fused.line_kernels_cpu.read_and_transfer` takes from
+            the buffer to ``out_sign``.
+        numbers: :math:`\beta`, :math:`\gamma`, most pulses with which the mixed weight is written,
+            the five of the read, and the eight of BUFFER and ESTIMATE.
 
     Returns:
         the number of pulses.
     """
+    d_size, x_size, columns, first, n_lines = places[0], places[1], places[2], places[4], places[5]
+    in_size, out_size = (x_size, d_size) if columns else (d_size, x_size)
+    fast = carray(_at(places[6]), (d_size, x_size))
+    read = carray(_at(places[9]), (n_lines, out_size))
+    steps = carray(_at(places[10]), (n_lines, out_size))
+    hidden = carray(_at(places[11]), (in_size, out_size))
+    sp_estimate = carray(_at(places[12]), (in_size, out_size))
+    n_reads = carray(_at(places[13]), (in_size,))
+    reference = carray(_at(places[14]), (in_size, out_size))
+    in_sign, out_sign = carray(_at(places[15]), (in_size,)), carray(_at(places[16]), (out_size,))
+    # Of one type for lines of either kind.
+    strides = fast.strides[::-1] if columns else fast.strides
     n_pulses = read_and_transfer(
-        matrix, first, read, hidden, sp_estimate, n_reads, reference, in_sign, out_sign, steps,
-        scale, law, options,
+        as_strided(fast, (in_size, out_size), strides), first, read, hidden, sp_estimate, n_reads,
+        reference, in_sign, out_sign, steps, numbers[0], numbers[3:8], numbers[8:16],
     )  # fmt: skip
-    if mixes and n_pulses <= most:
-        mix(stored, fast, in_sign, columns, gamma, output)
+    if places[3] and n_pulses <= numbers[2]:
+        stored = carray(_at(places[7]), (d_size, x_size))
+        output = carray(_at(places[8]), (d_size, x_size))
+        mix(stored, fast, in_sign, columns > 0, numbers[1], output)
     return n_pulses

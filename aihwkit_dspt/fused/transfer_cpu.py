@@ -41,7 +41,7 @@ class CpuTransfer(FusedTransfer):
         """Take a read."""
         values = read.numpy()
         steps = np.empty_like(values)
-        event.steps = steps
+        event.values = steps
         arguments = event.lines.start, values, *self.shared_arrays(), steps, float(event.beta)
         take = partial(fused.line_kernels_cpu.transfer_lines, *arguments, *self.options)
         event.n_pulses = in_one_go(take, event.note(Stage.TAKEN))[0]

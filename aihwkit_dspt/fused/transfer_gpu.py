@@ -39,8 +39,9 @@ class GpuTransfer(FusedTransfer):
         count = None if counters is None else counters.slow_pulses
         if self._taken is None or self._taken.device != read.device:
             self._taken = torch.full((), -1, dtype=torch.int32, device=read.device)
-        event.steps, event.n_pulses = torch.empty_like(read), 0.0  # the kernel counts
-        noted = event.steps, count, self._taken, event.number
+        steps = torch.empty_like(read)
+        event.values, event.n_pulses = steps, 0.0  # the kernel counts
+        noted = steps, count, self._taken, event.number
         arguments = event.lines.start, read, *self.tensors(), *noted, float(event.beta)
         gpu_kernels().lines.transfer_lines(*arguments, *self.options)
         event.stage = Stage.TAKEN

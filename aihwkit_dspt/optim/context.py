@@ -17,6 +17,9 @@ from aihwkit_dspt.optim.wanted import is_wanted
 from aihwkit_dspt.optim.written import refuse_writes
 from aihwkit_dspt.tiles.uncompiled import not_exported
 
+# In aihwkit 1.2 each attribute is found by Python code. The training step passes by.
+_own: Callable[..., Any] = object.__getattribute__
+
 
 @refuse_writes
 class GradientContext(AnalogContext):
@@ -56,8 +59,9 @@ class GradientContext(AnalogContext):
     @property
     def grad(self) -> Optional[Tensor]:
         """Norm of the gradient that is kept, as it was scaled; ``None`` without one."""
-        n_kept = len(self.analog_input)
-        if n_kept == self._n_taken or not self.requires_grad:
+        own = _own(self, "__dict__")
+        n_kept = len(own["analog_input"])
+        if n_kept == own.get("_n_taken", 0) or not self.requires_grad:
             return None
         if self._n_counted != n_kept:
             norm = gradient_norm(self)
@@ -78,27 +82,38 @@ class GradientContext(AnalogContext):
     @property
     def analog_grad_output(self) -> List[Tensor]:
         """Errors that are kept, scaled as the gradient was."""
-        if self._norm is not None:
+        own = _own(self, "__dict__")
+        if own.get("_norm") is not None:
             self._scale_errors()
-        errors: List[Tensor] = self.__dict__["analog_grad_output"]
-        if len(errors) < len(self.analog_input):  # a backward pass is about to add the last one
+        errors: List[Tensor] = own["analog_grad_output"]
+        inputs: List[Tensor] = own["analog_input"]
+        if len(errors) < len(inputs):  # a backward pass is about to add the last one
             if not is_wanted(self):
-                self.analog_input.pop()
+                inputs.pop()
                 return []  # what is added here is not kept
-            watch(self, len(self.analog_input))
-            if self.exchange is not None:
-                self.exchange.queue()
+            watch(self, len(inputs))
+            exchange = own.get("exchange")
+            if exchange is not None:
+                exchange.queue()
         return errors
 
     @analog_grad_output.setter
     def analog_grad_output(self, errors: List[Tensor]) -> None:
-        self.__dict__["analog_grad_output"] = errors
+        _own(self, "__dict__")["analog_grad_output"] = errors
 
     def reset(self, analog_tile: Optional[Any] = None) -> None:
         """Drop what is kept, as aihwkit does, and how it was scaled."""
-        self._norm = self._scaled = None
-        self._n_counted = self._n_taken = self.n_joint = 0
-        super().reset(analog_tile)
+        if analog_tile is not None:
+            super().reset(analog_tile)
+        _own(self, "__dict__").update(
+            analog_input=[],
+            analog_grad_output=[],
+            _norm=None,
+            _scaled=None,
+            _n_counted=0,
+            _n_taken=0,
+            n_joint=0,
+        )
 
     def register_hook(self, hook: Callable[[Tensor], Any]) -> Any:
         """Register a hook for the gradient, which is the norm of all that is kept.
@@ -156,12 +171,13 @@ class GradientContext(AnalogContext):
         Raises:
             TileError: if the vectors of other processes are missing.
         """
-        self.is_trained = True
-        if self.exchange is not None:
-            self.exchange.require_joint(self)
-        if self.use_indexed:
+        own = _own(self, "__dict__")
+        own["is_trained"] = True
+        if own.get("exchange") is not None:
+            self.exchange.require_joint(self)  # type: ignore[union-attr]
+        if own["use_indexed"]:
             self._join_images()
-        self._n_taken = len(self.analog_input)
+        own["_n_taken"] = len(own["analog_input"])
 
     @no_grad()
     def _scale_errors(self) -> None:

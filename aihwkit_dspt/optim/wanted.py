@@ -9,6 +9,7 @@ from aihwkit.exceptions import TileError
 from torch._C import DisableTorchFunctionSubclass
 
 _task: Callable[[], int] = torch._C._current_graph_task_id
+_node: Callable[[], Any] = torch._C._current_autograd_node
 _executes: Callable[[Any], bool] = torch._C._will_engine_execute_node
 
 
@@ -23,14 +24,24 @@ def is_wanted(context: Any) -> bool:
     """
     if _task() == -1:
         return True
-    with torch.enable_grad(), DisableTorchFunctionSubclass():  # type: ignore[no-untyped-call]
-        viewed = context.view_as(context).grad_fn  # None where the context is frozen
-    if viewed is None:
+    node = _node()
+    first = node.next_functions[0][0] if node is not None and node.next_functions else None
+    # The context is the first argument of the function of a tile, whose node this is.
+    is_its_own = getattr(first, "variable", None) is context
+    found = first if is_its_own else _accumulator(context)
+    if found is None:
         return True
     try:
-        return _executes(viewed.next_functions[0][0])
+        return _executes(found)
     except RuntimeError:  # autograd.grad was asked for this very context
         return True
+
+
+def _accumulator(context: Any) -> Any:
+    """Return the node that gradients of a context go to, ``None`` where it is frozen."""
+    with torch.enable_grad(), DisableTorchFunctionSubclass():  # type: ignore[no-untyped-call]
+        viewed = context.view_as(context).grad_fn
+    return None if viewed is None else viewed.next_functions[0][0]
 
 
 def refuse_second_derivatives(name: str, errors: torch.Tensor) -> None:

@@ -12,11 +12,10 @@ from torch import Tensor, randn_like
 
 from aihwkit_dspt import fused
 from aihwkit_dspt.devices import response
-from aihwkit_dspt.devices.simulated import SimulatedNumbers
+from aihwkit_dspt.devices.simulated import PERSISTENT, SimulatedNumbers
 from aihwkit_dspt.pulses.cells import Cells, cells_of
 from aihwkit_dspt.pulses.trains import TrainLaw
 from aihwkit_dspt.stages.uninterrupted import in_one_go
-from aihwkit_dspt.tiles.cpp_tile import PERSISTENT
 
 if TYPE_CHECKING:
     from aihwkit_dspt.tiles.crossbar import Crossbar

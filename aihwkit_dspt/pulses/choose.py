@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.parameters.training import UpdateParameters
 from torch import float32
@@ -9,7 +11,9 @@ from torch import float32
 from aihwkit_dspt.configs.enums import PulseMode
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.pulses.coverage import device_obstacle, update_obstacle
-from aihwkit_dspt.tiles.crossbar import Crossbar
+
+if TYPE_CHECKING:
+    from aihwkit_dspt.tiles.crossbar import Crossbar
 
 
 def batch_pulses(array: Crossbar, mode: PulseMode, field: str, update: UpdateParameters) -> None:

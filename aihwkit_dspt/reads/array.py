@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from aihwkit.simulator.parameters.io import IOParameters
 from torch import Tensor
@@ -12,7 +12,9 @@ from aihwkit_dspt.fused.read import Layout
 from aihwkit_dspt.reads.choose import DirectionReads
 from aihwkit_dspt.reads.layout import backward_indexed, forward_indexed
 from aihwkit_dspt.reads.thresholds import MEASURED, Thresholds
-from aihwkit_dspt.tiles.crossbar import Crossbar
+
+if TYPE_CHECKING:
+    from aihwkit_dspt.tiles.crossbar import Crossbar
 
 
 class ArrayReads:

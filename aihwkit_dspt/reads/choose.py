@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 from aihwkit.exceptions import ConfigError, TileError
 from aihwkit.simulator.parameters.io import IOParameters
@@ -18,7 +18,9 @@ from aihwkit_dspt.reads.law import ReadLaw
 from aihwkit_dspt.reads.layout import Product, layout_of, multiply, with_ones
 from aihwkit_dspt.reads.product import PlainProduct
 from aihwkit_dspt.reads.thresholds import Thresholds
-from aihwkit_dspt.tiles.crossbar import Crossbar
+
+if TYPE_CHECKING:
+    from aihwkit_dspt.tiles.crossbar import Crossbar
 
 MATRIX = Layout.MATRIX
 TORCH = ReadMode.TORCH

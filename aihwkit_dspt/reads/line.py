@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
-from aihwkit.simulator.configs.devices import IdealDevice
 from aihwkit.simulator.parameters.io import IOParameters
 from torch import Tensor, cat, float32
 
@@ -16,9 +15,10 @@ from aihwkit_dspt.reads.coverage import Form, covers, obstacle
 from aihwkit_dspt.reads.law import ReadLaw
 from aihwkit_dspt.reads.one_hot import LineLaw
 from aihwkit_dspt.reads.product import PlainProduct
-from aihwkit_dspt.tiles.cpp_tile import DATA_TYPES
-from aihwkit_dspt.tiles.crossbar import Crossbar
-from aihwkit_dspt.tiles.lines import LineAccess
+
+if TYPE_CHECKING:
+    from aihwkit_dspt.tiles.crossbar import Crossbar
+    from aihwkit_dspt.tiles.lines import LineAccess
 
 
 class LineAlone:
@@ -32,10 +32,7 @@ class LineAlone:
 
     def __init__(self, like: Crossbar, columns: bool, io: IOParameters) -> None:
         x_size, d_size = (1, like.d_size) if columns else (like.x_size, 1)
-        data_type = DATA_TYPES[like.weights.dtype]
-        crossbar = Crossbar(x_size, d_size, IdealDevice(), io, io, data_type=data_type)
-        if like.is_cuda:
-            crossbar.cuda(like.weights.device)
+        crossbar = like.ideal(x_size, d_size, io)
         self._read = crossbar.read_columns if columns else crossbar.read_rows
         self._weights = crossbar.weights.t() if columns else crossbar.weights
         self._input = crossbar.shared.new_ones(1, 1)

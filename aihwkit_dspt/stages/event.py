@@ -48,6 +48,7 @@ class TransferEvent:
 
     Attributes:
         stage: what is done.
+        values: the pulse numbers, as a compiled pass or torch has left them; see :attr:`steps`.
         n_pulses: their number, ``None`` if it was not told.
         before: copies of what BUFFER and ESTIMATE change, where they do it in several operations.
         n_sent: parts of the lines whose pulses were sent.
@@ -57,7 +58,6 @@ class TransferEvent:
     """
 
     __slots__ = (
-        "_steps",
         "before",
         "beta",
         "flipped",
@@ -69,6 +69,7 @@ class TransferEvent:
         "outputs",
         "stage",
         "sweep",
+        "values",
         "writes",
     )
 
@@ -79,7 +80,7 @@ class TransferEvent:
         self.beta = beta
         self.writes = writes
         self.stage = Stage.STARTED
-        self._steps: Union[Tensor, NDArray[floating[Any]], None] = None
+        self.values: Union[Tensor, NDArray[floating[Any]], None] = None
         self.n_pulses: Union[float, Tensor, None] = None
         self.before: Any = None
         self.n_sent = 0
@@ -91,11 +92,7 @@ class TransferEvent:
     def steps(self) -> Optional[Tensor]:
         """The ``[n_lines, out_size]`` pulse numbers that left the buffer."""
         # A compiled pass leaves an array: most events send nothing, and a tensor takes time.
-        return from_numpy(self._steps) if isinstance(self._steps, ndarray) else self._steps
-
-    @steps.setter
-    def steps(self, steps: Union[Tensor, NDArray[floating[Any]], None]) -> None:
-        self._steps = steps
+        return from_numpy(self.values) if isinstance(self.values, ndarray) else self.values
 
     def note(self, stage: Stage) -> partial[Any]:
         """Return the call that notes a stage as done."""

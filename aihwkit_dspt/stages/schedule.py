@@ -83,7 +83,8 @@ class TransferSchedule:
         if self.sweep_every > 0.0:
             # A second sweep would read again what nothing has changed.
             return min(self._lines_until(m_batch) - self._lines_until(0), self.in_size)
-        every = self.every(m_batch)
+        last = self._last
+        every = last[1] if last[0] == m_batch else self.every(m_batch)
         left = every - self.update_count % every if every > 0 else m_batch + 1
         if left < m_batch:
             return None
@@ -137,13 +138,14 @@ class TransferSchedule:
         Args:
             was_read: whether the lines were read; the others do not count for the sweeps.
         """
-        lines, n_reads, sweep = self.lines(), self.n_reads, self.sweep
-        n_lines = lines.stop - lines.start
+        n_reads, sweep = self.n_reads, self.sweep
+        n_lines = min(self.n_due, self.in_size - self.line)
+        stop = self.line + n_lines
         if was_read:
             n_reads += n_lines
-            sweep += int(lines.stop == self.in_size)
+            sweep += int(stop == self.in_size)
         after = {
-            "line": lines.stop % self.in_size,
+            "line": stop % self.in_size,
             "n_reads": n_reads,
             "sweep": sweep,
             "n_due": self.n_due - n_lines,

@@ -92,8 +92,8 @@ class TransferStages:
         event.before = [values.clone() for values in self._changing(lines)]
         residual = read - self.reference.values[lines]
         increment = self.chopper.demodulate(lines, residual, event.beta)
-        event.steps = self.buffer.accumulate(lines, increment)
-        require_pulses(self.buffer, event.steps, increment)
+        event.values = self.buffer.accumulate(lines, increment)
+        require_pulses(self.buffer, event.values, increment)
         if self.tracks:
             self.estimator.update(lines, read)
             require_estimate(self.estimator, self.reference.values)

@@ -13,8 +13,8 @@ from aihwkit.simulator.tiles.rpucuda import MAP_TILE_CLASS_TO_CUDA
 from torch import equal
 
 from aihwkit_dspt.configs.checks import shown
+from aihwkit_dspt.devices.simulated import PERSISTENT
 
-PERSISTENT = "persistent_weights"
 DATA_TYPES = {data_type.as_torch(): data_type for data_type in RPUDataType}
 DENSE = (PulseType.MEAN_COUNT.value, PulseType.DETERMINISTIC_IMPLICIT.value)
 """Types of pulses that aihwkit counts for all cells at once."""

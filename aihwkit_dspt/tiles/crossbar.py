@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Callable, Dict, List, Optional
 
 from aihwkit.simulator.configs.configs import SingleRPUConfig
-from aihwkit.simulator.configs.devices import PulsedDevice
+from aihwkit.simulator.configs.devices import IdealDevice, PulsedDevice
 from aihwkit.simulator.parameters.enums import PulseType, RPUDataType
 from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.runtime import RuntimeParameter
@@ -16,10 +16,11 @@ from aihwkit.simulator.tiles.rpucuda import MAP_TILE_CLASS_TO_CUDA
 from torch import Tensor, float32, from_numpy, zeros
 from torch import device as torch_device
 
+from aihwkit_dspt.devices.simulated import PERSISTENT
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 from aihwkit_dspt.tiles.cpp_tile import (
-    PERSISTENT,
+    DATA_TYPES,
     copy_cpp_tile,
     cpp_granularity,
     create_cpp_tile,
@@ -162,9 +163,13 @@ class Crossbar:
     def pulses(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> partial[Any]:
         """Return the call that sends pulses, to be made at once; see :meth:`pulse`."""
         self.cpp.set_learning_rate(learning_rate)
-        if self.batched is not None and self.batched.takes(x_input, d_input, learning_rate):
-            return self.batched.pulses(x_input, d_input, learning_rate)
-        return partial(self.tile.update, x_input, d_input, False, False, False, True)
+        batched, tile = self.batched, self.cpp
+        if batched is not None:
+            if batched.takes(x_input, d_input, learning_rate):
+                return batched.pulses(x_input, d_input, learning_rate)
+            if batched.persistent is not None:
+                tile = self.tile
+        return partial(tile.update, x_input, d_input, False, False, False, True)
 
     def pulse_lines(
         self,
@@ -239,6 +244,17 @@ class Crossbar:
         """
         self.tile.set_weights(weights)
         self.weights.copy_(weights)
+
+    def ideal(self, x_size: int, d_size: int, io: IOParameters) -> Crossbar:
+        """Return an ideal array of another size, with data type and place of this one.
+
+        ``io`` are the non-idealities of its reads.
+        """
+        data_type = DATA_TYPES[self.weights.dtype]
+        array = Crossbar(x_size, d_size, IdealDevice(), io, io, data_type=data_type)
+        if self.is_cuda:
+            array.cuda(self.weights.device)
+        return array
 
     def hidden_parameter_names(self) -> List[str]:
         """Return the names of the per-cell device parameters."""

@@ -132,6 +132,7 @@ class TransferLearningRate:
 
     Attributes:
         largest_lr: the largest SGD learning rate that was used so far.
+        version: number that changes with the settings that increments depend on.
     """
 
     def __init__(
@@ -145,6 +146,7 @@ class TransferLearningRate:
         self.corrects_accumulation = config.experimental_correct_accumulation
         self.events_per_sweep = events_per_sweep
         self.largest_lr = float32(0.0)
+        self.version = 0
         self._last_target: Optional[Tuple[float, float32]] = None
         self.set_granularities(fast_granularity, slow_granularity)
 
@@ -164,16 +166,21 @@ class TransferLearningRate:
             granularity = granularity * (float32(slow_granularity) / fast)
         self.granularity = granularity
         self.accumulation_cap = float32(1.0) / fast
+        self.version += 1
         self._last: Optional[Tuple[Any, float]] = None
 
     def set_largest(self, learning_rate: float) -> None:
         """Take over the largest SGD learning rate so far."""
         self.largest_lr = float32(learning_rate)
         self._last = self._last_target = None
+        self.version += 1
 
     def is_on(self, learning_rate: float) -> bool:
         """Return whether anything is transferred at the given SGD learning rate."""
-        return bool(self.to_target(learning_rate) != 0.0)
+        last = self._last_target  # asked in every step
+        if last is not None and last[0] == learning_rate:
+            return bool(last[1])
+        return bool(self.to_target(learning_rate))
 
     def to_target(self, learning_rate: float) -> float32:
         r"""Return ``transfer_lr`` :math:`[\lambda]`, in weight units per unit of the residual."""

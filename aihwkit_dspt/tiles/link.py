@@ -122,6 +122,7 @@ class Link:
         self.written_since = 0
         self.event: Optional[TransferEvent] = None
         self.listeners: List[Listener] = []
+        self._of_sweep: Tuple[Any, Tuple[float, bool, bool]] = None, (0.0, False, False)
         self._at_once: Tuple[Optional[FusedLine], Optional[CpuEvent]] = None, None
 
     def named_stages(self) -> Dict[str, Module]:
@@ -209,9 +210,23 @@ class Link:
     def new_event(self, lines: slice, learning_rate: float, source_lr: Any) -> TransferEvent:
         """Return the event that transfers lines now; see :meth:`transfer`."""
         sweep = self.schedule.sweep
-        beta = self.beta(sweep, learning_rate, source_lr)
-        number, writes = self.schedule.n_reads % LARGEST, self.timing.writes(sweep)
-        return TransferEvent(number, lines, sweep, beta, writes)
+        beta, writes, _ = self.of_sweep(sweep, learning_rate, source_lr)
+        return TransferEvent(self.schedule.n_reads % LARGEST, lines, sweep, beta, writes)
+
+    def of_sweep(
+        self, sweep: int, learning_rate: float, source_lr: Any
+    ) -> Tuple[float, bool, bool]:
+        """Return increment, whether pulses are sent, and whether signs may flip, in a sweep.
+
+        See :meth:`transfer` for the arguments. Nearly all events have them in common with the one
+        before.
+        """
+        key = sweep, learning_rate, source_lr, self.rate.version, self.written_since
+        if self._of_sweep[0] != key:
+            beta = self.beta(sweep, learning_rate, source_lr)
+            found = beta, self.timing.writes(sweep), self.chopper.may_flip(sweep)
+            self._of_sweep = key, found
+        return self._of_sweep[1]
 
     def beta(self, sweep: int, learning_rate: float, source_lr: Any) -> float:
         """Return the increment of the buffer in a sweep, in pulses per weight unit."""

@@ -8,7 +8,7 @@ from typing import Any, List
 from aihwkit.exceptions import ConfigError
 from torch import Tensor
 
-from aihwkit_dspt.tiles.cpp_tile import PERSISTENT
+from aihwkit_dspt.devices.simulated import PERSISTENT
 from aihwkit_dspt.tiles.crossbar import Crossbar
 
 UP, DOWN = ("dwmin_up", "slope_up"), ("dwmin_down", "slope_down")

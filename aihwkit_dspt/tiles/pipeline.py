@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, List, Optional, Tuple
 from weakref import ref
 
 from aihwkit.exceptions import TileError
-from torch import Tensor, zeros
+from torch import Tensor, inference_mode, is_inference_mode_enabled, no_grad, zeros
 from torch import device as torch_device
 
 from aihwkit_dspt.configs.checks import require_whole
@@ -17,13 +18,12 @@ from aihwkit_dspt.reads.array import ArrayReads
 from aihwkit_dspt.stages.counters import OperationCounters
 from aihwkit_dspt.stages.schedule import chunks
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from aihwkit_dspt.tiles.gradient_pulses import send_gradient
+from aihwkit_dspt.tiles.gradient_pulses import are_at_once, gradient_calls, send_gradient
 from aihwkit_dspt.tiles.joined import joined_arrays
 from aihwkit_dspt.tiles.learning_rates import FastLearningRate
 from aihwkit_dspt.tiles.link import Link
 from aihwkit_dspt.tiles.mixer import Mixer, residuals
 from aihwkit_dspt.tiles.names import named_arrays, named_stages
-from aihwkit_dspt.tiles.settled import trainable
 from aihwkit_dspt.tiles.vectors import require_type
 
 
@@ -95,7 +95,6 @@ class Pipeline:
         self.step, self.batch = CpuStep.of(self), CpuBatch.of(self)
         self.refresh_weights()
 
-    @trainable
     def update_vectors(self, x_vectors: Tensor, d_vectors: Tensor) -> None:
         """Gradient update with as many transfers as fall into the batch.
 
@@ -106,25 +105,35 @@ class Pipeline:
         Raises:
             TileError: if numbers of vectors or data types do not fit; the tile is left as it was.
         """
-        require_type(x_vectors, self.fast.shared, "x_input")
-        require_type(d_vectors, self.fast.shared, "d_input")
+        if is_inference_mode_enabled():
+            with inference_mode(False), no_grad():  # what is made now is changed later
+                self.update_vectors(x_vectors, d_vectors)
+            return
+        data_type = self.fast.shared.dtype
+        if x_vectors.dtype is not data_type or d_vectors.dtype is not data_type:
+            require_type(x_vectors, self.fast.shared, "x_input")
+            require_type(d_vectors, self.fast.shared, "d_input")
         m_batch = x_vectors.shape[0]
         if m_batch != d_vectors.shape[0]:
             raise TileError(
                 f"x_input has {m_batch} vectors, d_input {len(d_vectors)}: pass equal batches"
             )
-        self.settle()
-        if self.learning_rate == 0.0 or m_batch == 0:
+        if self.unfinished:
+            self.settle()
+        learning_rate = self.learning_rate
+        if learning_rate == 0.0 or m_batch == 0:
             return
         self.unfinished = True
-        self.follow_learning_rate(self.learning_rate)
-        if self.step is None or not self.step.update(self, x_vectors, d_vectors, m_batch):
+        if not -self.largest_lr <= learning_rate <= self.largest_lr:
+            self.follow_learning_rate(learning_rate)
+        step = self.step
+        if step is None or not step.update(self, x_vectors, d_vectors, m_batch):
             if self.batch is not None and self.batch.takes(self, m_batch):
                 self.batch.update(self, x_vectors, d_vectors)
             else:
                 self._update_by_stages(x_vectors, d_vectors, m_batch)
             self.mix()
-        self._join_due()
+            self._join_due()
         self.unfinished = False
         for link in self.fastest_first:
             for listener in link.listeners:
@@ -139,6 +148,17 @@ class Pipeline:
             for number, n_lines in enumerate(due):
                 if n_lines:
                     self.transfer(number)
+
+    @property
+    def pulses_at_once(self) -> bool:
+        """Whether :meth:`gradient_calls` has the pulses of all vectors of a batch."""
+        return are_at_once(self)
+
+    def gradient_calls(
+        self, x_vectors: Tensor, d_vectors: Tensor, m_batch: int, due: Tuple[int, ...]
+    ) -> List[partial[Any]]:
+        """CHOP and FAST: see :func:`~aihwkit_dspt.tiles.gradient_pulses.gradient_calls`."""
+        return gradient_calls(self, x_vectors, d_vectors, m_batch, due)
 
     def mix(self) -> None:
         """Let the mixed weight follow the fastest array."""

@@ -17,7 +17,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from aihwkit_dspt.configs.checks import shown
 from aihwkit_dspt.optim.context import adopt
-from aihwkit_dspt.optim.wanted import refuse_second_derivatives
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.stages.listener import Listener
 from aihwkit_dspt.tiles.context import follow_device, is_frozen
@@ -26,6 +25,7 @@ from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_device import TileDevice
 from aihwkit_dspt.tiles.tile_export import TileExport
+from aihwkit_dspt.tiles.tile_function import through_tile
 from aihwkit_dspt.tiles.tile_periphery import TilePeriphery
 from aihwkit_dspt.tiles.tile_state import TileState
 from aihwkit_dspt.tiles.tile_values import TileValues
@@ -145,7 +145,7 @@ class TrackingTile(
 
     @uncompiled
     def forward(self, x_input: Tensor, tensor_view: Optional[Tuple[int, ...]] = None) -> Tensor:
-        """Return the outputs of the layer, by aihwkit's autograd function.
+        """Return the outputs of the layer.
 
         Args:
             x_input: ``[*, in_size]`` inputs, ``[in_size, *]`` if ``in_trans``.
@@ -161,16 +161,21 @@ class TrackingTile(
                 "analog arrays of its own. Pass the model to analog_data_parallel of aihwkit_dspt "
                 "instead"
             )
+        context = self._parameters["analog_ctx"]
         if is_frozen(self):
-            self.analog_ctx.reset()  # nobody takes the vectors of a frozen tile
+            context.reset()  # nobody takes the vectors
         try:
-            output: Tensor = super().forward(self._in_precision(x_input), tensor_view)
+            output = through_tile(self, context, self._in_precision(x_input))
+            if self.out_scaling_alpha is None and not self.digital_bias:
+                return output
+            view = self.get_tensor_view(output.dim()) if tensor_view is None else tensor_view
+            scaled: Tensor = self.apply_out_scaling(output, view)
+            return scaled + self.bias.view(*view) if self.digital_bias else scaled
         except (AttributeError, RuntimeError, TypeError) as error:
             fault = fault_of("x_input", x_input, self, self.in_size, self.in_trans)
             if fault is None:
                 raise
             raise fault from error
-        return output
 
     def get_tensor_view(self, ndim: int, dim: Optional[int] = None) -> Tuple[int, ...]:
         """Return the view of output scales that fits outputs of ``ndim`` dimensions.
@@ -183,18 +188,6 @@ class TrackingTile(
         view: Tuple[int, ...] = super().get_tensor_view(ndim, dim)
         return view
 
-    def backward(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
-        """Return the errors of the inputs; a second derivative is refused."""
-        refuse_second_derivatives(type(self).__name__, d_input)
-        errors: Optional[Tensor] = super().backward(d_input, ctx)
-        return errors
-
-    def backward_indexed(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
-        """Return the errors of the images of a convolution, as :meth:`backward` does."""
-        refuse_second_derivatives(type(self).__name__, d_input)
-        errors: Optional[Tensor] = super().backward_indexed(d_input, ctx)
-        return errors
-
     def update(self, x_input: Tensor, d_input: Tensor) -> None:
         """Update the tile, unless it is frozen (``requires_grad_(False)``).
 
@@ -202,7 +195,12 @@ class TrackingTile(
             x_input: ``[*, in_size]`` inputs, ``[in_size, *]`` if ``in_trans``.
             d_input: ``[*, out_size]`` errors, ``[out_size, *]`` if ``out_trans``.
         """
-        if not is_frozen(self):
+        if is_frozen(self):
+            return
+        if self._is_bare:
+            layout = self.analog_bias, self.in_trans, self.out_trans
+            self.tile.update(x_input, d_input, *layout)
+        else:
             super().update(x_input, d_input)
 
     def update_indexed(self, x_input: Tensor, d_input: Tensor) -> None:
@@ -212,7 +210,8 @@ class TrackingTile(
 
     def post_update_step(self) -> None:
         """Do what aihwkit does after each step; several processes share the new weight."""
-        super().post_update_step()
+        for effect in self.tile.effects:
+            effect()
         exchange = getattr(self._parameters["analog_ctx"], "exchange", None)
         if exchange is not None:
             exchange.share_weight(self)

@@ -13,6 +13,13 @@ from aihwkit_dspt.reads.output_bound import outputs_at_bound, without
 class TilePeriphery(AnalogTile):
     """aihwkit's analog tile, leaving out what nobody asks for."""
 
+    @property
+    def _is_bare(self) -> bool:
+        """Whether no scales and no input range lie around the array."""
+        # Not by attribute: torch looks for a buffer last.
+        scales = self._buffers.get("mapping_scales")
+        return scales is None and self.input_range is None
+
     def _needs_no_input_gradient(self, ctx: Any) -> bool:
         # A learned input range gets its gradient from the backward pass.
         return ctx is not None and self.input_range is None and not ctx.needs_input_grad[2]
@@ -31,12 +38,14 @@ class TilePeriphery(AnalogTile):
             # Not among the saved tensors: activation checkpointing wants equally many in the second
             # forward pass, in which noise may take other outputs to the bound.
             ctx.outputs_at_bound = outputs_at_bound(x_output, bound)
+        if self._is_bare:
+            return x_output
         output: Tensor = super().post_forward(x_output, dim, is_test, None)
         return output
 
     def pre_backward(self, d_input: Tensor, dim: int, ctx: Any = None) -> Tensor:
         """Apply aihwkit's output periphery to errors; those of outputs at the bound are zero."""
-        output: Tensor = super().pre_backward(d_input, dim, None)
+        output = d_input if self._is_bare else super().pre_backward(d_input, dim, None)
         masks = getattr(ctx, "outputs_at_bound", None)
         if masks:
             # aihwkit's learned input range looks for the mask here.

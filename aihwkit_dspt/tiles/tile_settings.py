@@ -19,8 +19,12 @@ class TileSettings(AnalogTile):
 
     def _keep_settings(self) -> None:
         """Let the configuration refuse changes, as the arrays would not follow."""
-        mark_built(self.rpu_config, self.rpu_config.device)
-        self.tile.built_from = deepcopy(self.rpu_config)
+        device, tile = self.rpu_config.device, self.tile
+        mark_built(self.rpu_config, device)
+        tile.built_from = deepcopy(self.rpu_config)
+        # What devices do by themselves after each step, of which they do not change their mind.
+        tile.effects = [tile.diffuse_weights] if device.requires_diffusion() else []
+        tile.effects += [tile.decay_weights] if device.requires_decay() else []
 
     def _require_settings(self) -> None:
         """Raise ``ConfigError`` if a setting was changed since the tile was built.

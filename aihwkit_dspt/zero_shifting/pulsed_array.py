@@ -13,7 +13,8 @@ from aihwkit.simulator.tiles.module import TileModule
 from torch import Tensor, nn
 
 from aihwkit_dspt.devices import LinearResponse, Response, response
-from aihwkit_dspt.tiles.cpp_tile import PERSISTENT, copy_cpp_tile
+from aihwkit_dspt.devices.simulated import PERSISTENT
+from aihwkit_dspt.tiles.cpp_tile import copy_cpp_tile
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.of_model import analog_tiles
 from aihwkit_dspt.tiles.pipeline import Pipeline

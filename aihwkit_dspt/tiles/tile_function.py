@@ -1,0 +1,72 @@
+"""The passes of a tile as a function of torch's autograd."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Tuple
+
+import torch
+from torch import Tensor, is_grad_enabled
+from torch._C._functorch import unwrap_if_dead
+from torch.autograd import Function, no_grad
+
+from aihwkit_dspt.optim.wanted import refuse_second_derivatives
+
+_is_transformed: Callable[[], bool] = torch._C._are_functorch_transforms_active
+
+
+class TileFunction(Function):
+    """aihwkit's ``AnalogFunction``, for tiles that an analog optimizer updates.
+
+    It leaves out what these never have (weights that are torch parameters), and enters no
+    ``no_grad`` that is in force already: both take as long as the product of a small array.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, context: Any, tile: Any, x_input: Tensor, is_test: bool) -> Tensor:
+        """Return the outputs of the tile for inputs; see :meth:`TrackingTile.forward`."""
+        ctx.context, ctx.tile = context, tile
+        # Under this name aihwkit's periphery looks for the inputs.
+        saved = ctx.saved_analog_tensors = [x_input]
+        run = tile.joint_forward_indexed if context.use_indexed else tile.joint_forward
+        output: Tensor = run(x_input, is_test, ctx)
+        if tile.rpu_config.runtime.offload_input:
+            saved[0] = x_input.cpu()
+        ctx.save_for_backward(*ctx.saved_analog_tensors)
+        ctx.saved_analog_tensors = []
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, errors: Tensor) -> Tuple[Any, ...]:
+        """Return the errors of the inputs, and keep inputs and errors for the optimizer."""
+        context, tile = ctx.context, ctx.tile
+        if errors.requires_grad:
+            refuse_second_derivatives(type(tile).__name__, errors)
+        if is_grad_enabled():  # of create_graph=True
+            with no_grad():
+                return TileFunction.backward(ctx, errors)
+        saved = ctx.saved_analog_tensors = ctx.saved_tensors
+        back = tile.backward_indexed if context.use_indexed else tile.backward
+        input_errors = back(errors, ctx)
+        kept = errors.cpu() if tile.rpu_config.runtime.offload_gradient else errors
+        context.analog_input.append(saved[0])
+        context.analog_grad_output.append(kept)
+        ctx.saved_analog_tensors = []
+        return None, None, input_errors, None
+
+
+# Up to torch 2.10 the way in is written in Python, and looks at every argument.
+_apply: Callable[..., Tensor] = super(Function, TileFunction).apply
+_checked_apply: Callable[..., Tensor] = TileFunction.apply
+
+
+def through_tile(tile: Any, context: Any, x_input: Tensor) -> Tensor:
+    """Return the outputs of a tile for inputs; the backward pass of torch finds its way back.
+
+    Args:
+        tile: the tile.
+        context: its analog context.
+        x_input: the inputs.
+    """
+    if _is_transformed():
+        return _checked_apply(context, tile, x_input, not tile.training)
+    return _apply(context, tile, unwrap_if_dead(x_input), not tile.training)
