@@ -16,8 +16,8 @@ LAYERS: Dict[str, str] = {
     """,
     "devices": "devices.*",
     "laws of reads and pulses": """
-        pulses.cells pulses.coverage reads.coverage reads.law reads.one_hot reads.product
-        reads.thresholds
+        pulses.cells pulses.coverage reads.coverage reads.indexed reads.law reads.one_hot
+        reads.product reads.thresholds
     """,
     "compiled functions": """
         fused fused.batch_kernels_cpu fused.compiled fused.fine_pulses_cpu fused.gpu.*
@@ -39,7 +39,7 @@ LAYERS: Dict[str, str] = {
         state_bytes
     """,
     "configurations": "configs.build configs.presets configs.rpu_config",
-    "whole models": "reads.executors *",
+    "whole models": "*",
 }
 """Lowest first. A name ends with ``.*`` where it stands for all that no other layer names."""
 

@@ -17,20 +17,22 @@ def is_wanted(context: Any) -> bool:
     """Return whether the backward pass that is running computes the gradient of a context.
 
     ``torch.autograd.grad(loss, x)`` and ``backward(inputs=[x])`` leave parameters without a
-    gradient. aihwkit's function runs all the same on the way to ``x``, and keeps the vectors.
+    gradient, and so does every pass while they are frozen. aihwkit's function runs all the same on
+    the way to ``x``, and keeps the vectors. An array that is trained again later, as in turns of
+    two networks, must not learn from them.
 
     Args:
         context: the analog context of a tile, a parameter.
     """
     if _task() == -1:
-        return True
+        return _accumulator(context) is not None
     node = _node()
     first = node.next_functions[0][0] if node is not None and node.next_functions else None
     # The context is the first argument of the function of a tile, whose node this is.
     is_its_own = getattr(first, "variable", None) is context
     found = first if is_its_own else _accumulator(context)
     if found is None:
-        return True
+        return False
     try:
         return _executes(found)
     except RuntimeError:  # autograd.grad was asked for this very context

@@ -7,6 +7,7 @@ from typing import Callable, Union
 from torch import Tensor, cat, ones_like
 
 from aihwkit_dspt.fused.read import FusedProduct, Layout
+from aihwkit_dspt.reads.indexed import gather_indexed, scatter_indexed
 from aihwkit_dspt.reads.product import PlainProduct
 
 Product = Union[PlainProduct, FusedProduct]
@@ -53,7 +54,7 @@ def forward_indexed(product: Rows, images: Tensor, indices: Tensor, output: Tens
     """Return the outputs of a convolution, in the shape ``[n_images, d_size, *]`` of ``output``.
 
     ``product`` multiplies ``[n, x_size]`` vectors; images are ``[n_images, channels, *]``; the
-    ``x_size * n_patches`` indices are those of :func:`gather_indexed`.
+    ``x_size * n_patches`` indices are those of :func:`~aihwkit_dspt.reads.indexed.gather_indexed`.
     """
     n_patches = output[0, 0].numel()
     x_size = indices.numel() // n_patches
@@ -68,34 +69,3 @@ def backward_indexed(product: Rows, errors: Tensor, indices: Tensor, images: Ten
     """
     vectors = errors.flatten(2).transpose(1, 2).reshape(-1, errors.shape[1])
     return scatter_indexed(product(vectors), indices, images)
-
-
-def gather_indexed(images: Tensor, indices: Tensor, size: int) -> Tensor:
-    """Return the ``[n_images * n_patches, size]`` vectors of an indexed convolution.
-
-    aihwkit's index matrix counts from 2 into each flattened image; 0 stands for a zero
-    (padding) and 1 for a one (analog bias).
-
-    Args:
-        images: ``[n_images, channels, *]`` inputs.
-        indices: the index matrix, ``size * n_patches`` integers.
-        size: vector size, the bias included.
-    """
-    flat = images.reshape(len(images), -1)
-    constants = flat.new_tensor([0.0, 1.0]).expand(len(flat), 2)
-    patches = cat([constants, flat], dim=1)[:, indices.reshape(size, -1).long()]
-    return patches.transpose(1, 2).reshape(-1, size)
-
-
-def scatter_indexed(vectors: Tensor, indices: Tensor, images: Tensor) -> Tensor:
-    """Return images to which the entries of vectors are added where they were gathered.
-
-    Vectors are ``[n_images * n_patches, size]``; the result has the shape of ``images``. See
-    :func:`gather_indexed`.
-    """
-    n_images = len(images)
-    entries = vectors.view(n_images, -1, vectors.shape[1]).transpose(1, 2).reshape(n_images, -1)
-    # The first two take what belongs to the constants.
-    flat = vectors.new_zeros(n_images, images[0].numel() + 2)
-    flat.index_add_(1, indices.reshape(-1).long(), entries)
-    return flat[:, 2:].reshape(images.shape)

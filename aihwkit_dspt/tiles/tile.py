@@ -162,8 +162,6 @@ class TrackingTile(
                 "instead"
             )
         context = self._parameters["analog_ctx"]
-        if is_frozen(self):
-            context.reset()  # nobody takes the vectors
         try:
             output = through_tile(self, context, self._in_precision(x_input))
             if self.out_scaling_alpha is None and not self.digital_bias:

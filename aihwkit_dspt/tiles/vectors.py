@@ -7,7 +7,7 @@ from typing import Tuple
 from aihwkit.exceptions import TileError
 from torch import Tensor, cat
 
-from aihwkit_dspt.reads.layout import gather_indexed
+from aihwkit_dspt.reads.indexed import gather_indexed
 
 
 def as_vectors(values: Tensor, transposed: bool, size: int, bias: bool, name: str) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Callable, Dict
 
 import pytest
@@ -77,3 +78,51 @@ def test_second_derivatives_are_refused(name: str) -> None:
     with pytest.raises(TileError, match=r"no second derivative.*convert_to_digital"):
         torch.autograd.grad(loss, x, create_graph=True)
     loss_of(model, x).backward(retain_graph=True)
+
+
+def in_turns(model: AnalogLinear, other: nn.Module, frozen: bool) -> Tensor:
+    """Return the fast array of a model after steps of two that are trained in turns.
+
+    The pass for the other one goes through the model, which is frozen, or whose gradient of it is
+    thrown away, as in a GAN.
+    """
+    optimizer = AnalogSGD(model.parameters(), lr=1.0)
+    for _ in range(3):
+        model.requires_grad_(not frozen)
+        loss_of(model, other(torch.ones(2, 4))).backward()
+        model.requires_grad_(True)
+        if not frozen:
+            optimizer.zero_grad()
+        loss_of(model, torch.ones(2, 4)).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    fast: Tensor = model.analog_module.fast_weights
+    return fast
+
+
+def test_arrays_do_not_learn_from_a_pass_in_which_they_were_frozen() -> None:
+    """The errors that go through a frozen array are right, and its vectors are not kept."""
+    model = AnalogLinear(4, 3, rpu_config=config())
+    results = []
+    for frozen in (False, True):
+        each, other = deepcopy(model), nn.Linear(4, 4, bias=False)
+        nn.init.eye_(other.weight)
+        results.append((in_turns(each, other, frozen), other.weight.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
+    assert not torch.equal(results[0][0], model.analog_module.fast_weights)
+
+
+def test_vectors_of_before_are_kept_while_an_array_is_frozen() -> None:
+    """As torch keeps a gradient: a pass through it leaves them alone."""
+    model = AnalogLinear(4, 3, rpu_config=config())
+    twin, x = deepcopy(model), torch.ones(2, 4)
+    for each in (model, twin):
+        loss_of(each, x).backward()
+    model.requires_grad_(False)
+    loss_of(model, x.requires_grad_()).backward()
+    assert len(model.analog_module.analog_ctx.analog_input) == 1
+    model.requires_grad_(True)
+    for each in (model, twin):
+        AnalogSGD(each.parameters(), lr=1.0).step()
+    assert torch.equal(model.analog_module.fast_weights, twin.analog_module.fast_weights)

@@ -10,7 +10,7 @@ from aihwkit.exceptions import TileError
 from aihwkit.nn import AnalogConv1d, AnalogConv2d, AnalogConv3d
 from torch.nn.functional import unfold
 
-from aihwkit_dspt.reads.layout import gather_indexed
+from aihwkit_dspt.reads.indexed import gather_indexed
 from aihwkit_dspt.tiles.vectors import as_vectors
 from tests.helpers import quiet_config
 from tests.table import METHODS
