@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import sys
 from dataclasses import is_dataclass
 from enum import Enum
 from importlib import import_module
@@ -35,7 +36,9 @@ PARTS_OF_INFERENCE = (
     aihwkit.inference.converter,
     aihwkit.inference.compensation,
 )
-"""Noise models and the like: classes of plain numbers that configurations of inference hold."""
+"""Noise models and the like: classes of plain numbers that configurations of inference hold. Of
+their modules only those count that aihwkit has imported: others need scikit-learn and SciPy, which
+take a second."""
 
 
 def _modules(package: ModuleType) -> Iterator[ModuleType]:
@@ -54,8 +57,8 @@ def configuration_classes() -> List[Any]:
                     found.append(value)
                     for name in ("tile_class", "simulator_tile_class"):
                         found.append(getattr(value, name, None))
-    for package in PARTS_OF_INFERENCE:
-        for module in _modules(package):
+    for name, module in sys.modules.items():
+        if name.startswith(tuple(package.__name__ for package in PARTS_OF_INFERENCE)):
             # Not what the module only imports.
             found += [each for each in vars(module).values() if _is_of(each, module)]
     return list({item: None for item in found if isinstance(item, type)})
