@@ -252,7 +252,8 @@ class TrackingSimulatorTile(SimulatorTile):
             ArgumentError: if there are no such columns, or ``reset_prob`` is no probability.
         """
         require_whole("start_column_idx", start_column_idx, 0, self.x_size - 1)
-        require_whole("num_columns", num_columns, 0, self.x_size)
+        # aihwkit's reset() passes -1 for all.
+        require_whole("num_columns", num_columns, -1, self.x_size)
         require_argument("reset_prob", reset_prob, 0.0, 1.0)
         self.pipeline.fast.tile.reset_columns(start_column_idx, num_columns, reset_prob)
         self.pipeline.refresh_weights()
