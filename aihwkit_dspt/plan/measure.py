@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Union
 
 import torch
-from aihwkit.exceptions import ArgumentError
+from aihwkit.exceptions import ArgumentError, TileError
 from aihwkit.optim import AnalogSGD
 from torch import Tensor, nn
 
@@ -79,7 +79,7 @@ def of_shape(model: nn.Module, input_shape: Sequence[int]) -> Dict[str, Signals]
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
             copied(torch.zeros(*input_shape, dtype=like.dtype, device=like.device))
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        except (TileError, RuntimeError, ValueError, IndexError, TypeError) as error:
             raise ArgumentError(
                 f"input_shape={shown(input_shape)} is not valid: the model does not take zeros of "
                 f"that shape ({error}); pass vectors_per_step or loss"
