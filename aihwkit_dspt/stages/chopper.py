@@ -85,7 +85,7 @@ class Chopper(Module):
             lines: ``[n, in_size]`` vectors, an entry for each line.
             cells: ``[n, out_size]`` vectors, an entry for each cell along a line.
         """
-        if self.in_chop_prob > 0.0:
+        if self.has_input:
             # Not by attribute: torch looks for a buffer last.
             if self._host_version != self._buffers["in_sign"]._version:  # type: ignore[union-attr]
                 self._update_host()
@@ -94,7 +94,7 @@ class Chopper(Module):
                 lines = lines * self.in_sign
             elif self._n_flipped > 0:
                 cells = -cells
-        return lines, cells * self.out_sign if self.out_chop_prob > 0.0 else cells
+        return lines, cells * self.out_sign if self.has_output else cells
 
     def demodulate(self, lines: slice, residual: Tensor, scale: float) -> Tensor:
         """Return ``scale`` times the ``[n_lines, out_size]`` residual with the signs undone."""
