@@ -141,7 +141,7 @@ CALLS: Dict[str, Tuple[Callable[[Any, Any], Any], List[Any]]] = {
     "decay_weights": (lambda one, x: one.decay_weights(x), [NAN, INF, -1.0, "1", None]),
     "drift_weights": (lambda one, x: one.drift_weights(x), [NAN, INF, -1.0, "1", None]),
     "reset_columns start": (lambda one, x: one.reset_columns(x), [-1, 6, 1.5, None]),
-    "reset_columns number": (lambda one, x: one.reset_columns(0, x), [-1, 7, 1.5, None]),
+    "reset_columns number": (lambda one, x: one.reset_columns(0, x), [-2, 7, 1.5, None]),
     "reset_columns prob": (lambda one, x: one.reset_columns(0, 1, x), [-0.1, 1.1, NAN, None]),
 }
 
