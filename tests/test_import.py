@@ -77,16 +77,3 @@ def test_modules_of_the_package_are_attributes() -> None:
     assert aihwkit_dspt.zero_shifting.closed_form is not None  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="'aihwkit_dspt' has no attribute 'zero_shft'"):
         _ = aihwkit_dspt.zero_shft  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("folder", ["configs", "devices", "fused", "pulses", "reads", "stages"])
-def test_nothing_below_tiles_imports_them(folder: str) -> None:
-    """Tiles are made of what is in the other folders, which know nothing of them but names."""
-    found = [
-        (path.name, line)
-        for path in (Path(aihwkit_dspt.__file__).parent / folder).rglob("*.py")
-        if path.name != "rpu_config.py"  # it names the class of its tiles
-        for line in path.read_text().splitlines()
-        if line.startswith("from aihwkit_dspt.tiles")  # not indented, as for type checkers
-    ]
-    assert found == []

@@ -6,6 +6,8 @@ import ast
 from pathlib import Path
 from typing import Dict, Iterator, List
 
+import pytest
+
 PACKAGE = Path(__file__).parents[1] / "aihwkit_dspt"
 
 LAYERS: Dict[str, str] = {
@@ -104,3 +106,16 @@ def test_every_name_is_a_module() -> None:
     """Layers name what is there."""
     names = {name for names in LAYERS.values() for name in names.split()} - {"*"}
     assert {name.removesuffix(".*") for name in names} <= set(MODULES)
+
+
+@pytest.mark.parametrize("folder", ["configs", "devices", "fused", "pulses", "reads", "stages"])
+def test_nothing_below_tiles_imports_them(folder: str) -> None:
+    """Tiles are made of what is in the other folders, which know nothing of them but names."""
+    found = [
+        (path.name, line)
+        for path in (PACKAGE / folder).rglob("*.py")
+        if path.name != "rpu_config.py"  # it names the class of its tiles
+        for line in path.read_text().splitlines()
+        if line.startswith("from aihwkit_dspt.tiles")  # not indented, as for type checkers
+    ]
+    assert found == []

@@ -86,7 +86,8 @@ class Chopper(Module):
             cells: ``[n, out_size]`` vectors, an entry for each cell along a line.
         """
         if self.has_input:
-            # Not by attribute: torch looks for a buffer last.
+            # The version counts changes in place: it tells when signs were loaded. Not by
+            # attribute: torch looks for a buffer last.
             if self._host_version != self._buffers["in_sign"]._version:  # type: ignore[union-attr]
                 self._update_host()
             # With a regular chopper all signs are equal but for one sweep in each period.
@@ -112,11 +113,9 @@ class Chopper(Module):
         return chopper
 
     def _update_host(self) -> None:
-        # The version counts changes in place: it tells when signs were loaded.
-        if self._host_version != self.in_sign._version:
-            self._host_signs = self.in_sign.tolist()
-            self._n_flipped = self._host_signs.count(-1.0)
-            self._host_version = self.in_sign._version
+        self._host_signs = self.in_sign.tolist()
+        self._n_flipped = self._host_signs.count(-1.0)
+        self._host_version = self.in_sign._version
 
     def due_one_by_one(self, n_lines: int, sweep: int) -> NDArray[np.bool_]:
         """Return which signs flip after reads of single lines in a sweep, see :meth:`due`."""

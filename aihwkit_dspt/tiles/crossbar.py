@@ -1,4 +1,7 @@
-"""One analog array: the place where the package touches the C++/CUDA tiles that it builds."""
+"""One analog array: the place where the package touches the C++/CUDA tiles that it builds.
+
+Longer than other files: nobody else touches them.
+"""
 
 from __future__ import annotations
 

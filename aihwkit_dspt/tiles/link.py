@@ -1,4 +1,7 @@
-"""What joins an array to the next slower one."""
+"""What joins an array to the next slower one.
+
+Longer than other files: each stage of a transfer event notes how far it has come.
+"""
 
 from __future__ import annotations
 

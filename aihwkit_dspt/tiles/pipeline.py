@@ -1,4 +1,7 @@
-"""What happens between the arrays, in order."""
+"""What happens between the arrays, in order.
+
+Longer than other files: the order of a step stands in one place.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any, List, Optional, Tuple
 from weakref import ref
 
 from aihwkit.exceptions import TileError
-from torch import Tensor, inference_mode, is_inference_mode_enabled, no_grad, zeros
+from torch import Tensor, zeros
 from torch import device as torch_device
 
 from aihwkit_dspt.configs.checks import require_whole
@@ -24,6 +27,7 @@ from aihwkit_dspt.tiles.learning_rates import FastLearningRate
 from aihwkit_dspt.tiles.link import Link
 from aihwkit_dspt.tiles.mixer import Mixer, residuals
 from aihwkit_dspt.tiles.names import named_arrays, named_stages
+from aihwkit_dspt.tiles.settled import trainable
 from aihwkit_dspt.tiles.vectors import require_type
 
 
@@ -95,6 +99,7 @@ class Pipeline:
         self.step, self.batch = CpuStep.of(self), CpuBatch.of(self)
         self.refresh_weights()
 
+    @trainable
     def update_vectors(self, x_vectors: Tensor, d_vectors: Tensor) -> None:
         """Gradient update with as many transfers as fall into the batch.
 
@@ -105,10 +110,6 @@ class Pipeline:
         Raises:
             TileError: if numbers of vectors or data types do not fit; the tile is left as it was.
         """
-        if is_inference_mode_enabled():
-            with inference_mode(False), no_grad():  # what is made now is changed later
-                self.update_vectors(x_vectors, d_vectors)
-            return
         data_type = self.fast.shared.dtype
         if x_vectors.dtype is not data_type or d_vectors.dtype is not data_type:
             require_type(x_vectors, self.fast.shared, "x_input")
