@@ -33,7 +33,6 @@ def tile(digital_bias: bool = True, bias: bool = False) -> TrackingTile:
         (torch.eye(6).to_sparse(), "x_input has the layout"),
         (torch.ones(2, 6, device="meta"), "x_input is on meta, the arrays on cpu"),
     ],
-    ids=str,
 )
 @pytest.mark.parametrize("method", ["TT-v2", "E-RIDER"])
 def test_inputs(values: Any, message: str, method: str) -> None:
