@@ -9,10 +9,9 @@ after each epoch, so that a run that is stopped leaves what it has.
     python examples/08_many_arrays.py                                  # scikit-learn's digits
     python examples/08_many_arrays.py --data-root mnist --epochs 40    # MNIST from IDX files
 
-A long run of two arrays, with the schedule of the paper's table (examples/paper/table2.py)::
+Long runs, with the schedule of the paper's table (examples/paper/table2.py)::
 
-    python examples/08_many_arrays.py --data-root mnist --arrays 2 --lr 0.05 --lr-decay 0.5 \
-        --decay-every 10
+    python examples/08_many_arrays.py --data-root mnist --lr 0.05 --lr-decay 0.5 --decay-every 10
 """
 
 from __future__ import annotations
@@ -41,9 +40,9 @@ DESIRED_BL = 5
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7")  # colour-blind safe
 
 
-def mapping(device: Any) -> MappingParameter:
+def mapping(device: Any, n_arrays: int) -> MappingParameter:
     """Return the mapping that follows from the device, with an output scale for each column."""
-    scaled = DeviceDefaults.of(device).mapping()
+    scaled = DeviceDefaults.of(device).mapping(n_arrays)
     scaled.weight_scaling_columnwise = scaled.out_scaling_columnwise = True
     return scaled
 
@@ -68,7 +67,7 @@ def run(n_arrays: int, seed: int, images: Images, args: argparse.Namespace, kept
     settings: Dict[str, Any] = {"n_arrays": n_arrays}
     if n_arrays > 2 and args.join_sweeps is not None:
         settings["join_sweeps"] = args.join_sweeps
-    config = erider(device, mapping(device), DESIRED_BL, **settings)
+    config = erider(device, mapping(device, n_arrays), DESIRED_BL, **settings)
     losses: List[float] = []
     result: Dict[str, Any] = {"n_arrays": n_arrays, "seed": seed, "accuracy": [], "joined": []}
     start = time.process_time()

@@ -226,19 +226,22 @@ def test_bad_loss_is_refused(loss: float) -> None:
 def test_default_rule(name: str, n_arrays: int) -> None:
     """For every device: halves between, the fast array no more than half of the one before."""
     device = DEVICES[name]()
-    compound = build_config("e-rider", device, n_arrays=n_arrays).device
+    config = build_config("e-rider", device, n_arrays=n_arrays)
+    compound = config.device
     derived = DeviceDefaults.of(device)
     between = [0.5**distance for distance in range(n_arrays - 2, 0, -1)]
     assert compound.gamma == [min(derived.gamma, between[0] / 2), *between]
     assert compound.transfer_lr_vec == [derived.transfer_lr, *[0.0] * (n_arrays - 2)]
-    assert compound.join_sweeps == 5000.0
+    assert compound.join_sweeps == 10000.0
+    assert config.mapping.weight_scaling_omega == derived.weight_scaling_omega / 2
+    assert config.mapping.learn_out_scaling == (derived.weight_scaling_omega > 0.0)
 
 
 @pytest.mark.parametrize("algorithm", TRACKING_ALGORITHMS)
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"gamma": 0.3}, {"gamma": 0.3, "join_sweeps": 5000.0}),
+        ({"gamma": 0.3}, {"gamma": 0.3, "join_sweeps": 10000.0}),
         ({"gamma": [0.1, 0.2, 0.3]}, {"gamma": [0.1, 0.2, 0.3]}),
         ({"transfer_lr": 0.2}, {"transfer_lr_vec": [0.2, 0.0, 0.0]}),
         ({"transfer_lr_vec": [0.1, 0.2, 0.3]}, {"transfer_lr_vec": [0.1, 0.2, 0.3]}),
@@ -289,17 +292,31 @@ def test_more_arrays_have_a_smaller_error() -> None:
     assert four < 0.5 * two
 
 
-def test_increments_fall_from_the_join_on() -> None:
-    """With ``anneal_sweeps`` the array that has joined is written as the first one was."""
+def test_increments_go_on_over_the_join() -> None:
+    """They fall with all sweeps, and are larger by as much as an array is less significant.
+
+    So the same residual moves the weight in use by as much as before the join.
+    """
     tile = chain(anneal_sweeps=4.0)
     link, heard = tile.tile.pipeline.link, Increments()
     with tile.listen(heard):
         sweeps_until(tile, 3)
         train(tile, 9, STEP)
-    first = heard.of_sweep[0]
-    expected = {k: k**-0.5 for k in range(1, SWEEPS + 1)}
-    for joined in range(2):
-        own = {k: heard.of_sweep[SWEEPS * joined + k - 1] / first for k in expected}
-        assert own == pytest.approx(expected)
-    assert link.written_since == 2 * SWEEPS
-    assert heard.of_sweep[link.written_since] == first
+    given = heard.of_sweep[3]
+    gains = {sweep: heard.of_sweep[sweep] / given for sweep in range(2 * SWEEPS + 2)}
+    scales = [0.5 ** (sweep // SWEEPS) for sweep in gains]
+    assert gains == pytest.approx({k: (4 / (k + 1)) ** 0.5 / scales[k] for k in gains})
+    assert link.target_scale == 0.25
+
+
+@pytest.mark.parametrize("gamma", [0.0, [0.1, 0.0, 0.5]], ids=str)
+def test_arrays_that_the_weight_in_use_does_not_have(gamma: Any) -> None:
+    """They are written as the slowest one is."""
+    tile = chain(gamma=gamma, anneal_sweeps=4.0)
+    link, heard = tile.tile.pipeline.link, Increments()
+    with tile.listen(heard):
+        sweeps_until(tile, 3)
+        train(tile, 9, STEP)
+    assert link.target_scale == 1.0
+    last = max(heard.of_sweep)
+    assert heard.of_sweep[last] == pytest.approx(heard.of_sweep[3] * (4 / (last + 1)) ** 0.5)

@@ -230,7 +230,7 @@ def build_config(
         "forward": make_io(),
         "backward": make_io(),
         "update": make_up(desired_bl=derived.desired_bl),
-        "mapping": derived.mapping(),
+        "mapping": derived.mapping(n_arrays),
     }
     periphery.update(of_config)
     return TrackingRPUConfig(device=TrackingTransferCompound(**settings), **periphery)

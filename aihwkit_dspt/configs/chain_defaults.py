@@ -11,7 +11,7 @@ CHAIN_GAMMA = 0.5
 
 From Li et al. (AISTATS 2026)."""
 
-JOIN_SWEEPS = 5000.0
+JOIN_SWEEPS = 10000.0
 """Sweeps over the fast array until the next array joins.
 
 A residual of half the range takes a cell of an HfO2 array through its range in some 100 sweeps."""
@@ -30,7 +30,7 @@ def chain_settings(
     ==================  =============================================================
     ``gamma``           :math:`\tfrac12, \tfrac14, \ldots` for the arrays between, the
                         most significant first; that of two arrays for the fast one
-    ``join_sweeps``     5000
+    ``join_sweeps``     10000
     ``transfer_lr_vec`` that of two arrays for the fast array, 0 for arrays between
     ==================  =============================================================
 

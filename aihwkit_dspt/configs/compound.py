@@ -146,8 +146,8 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     r"""Sweep over the fast array in which transfers are as large as ``transfer_lr`` says: in the
     :math:`k`-th sweep increments of the buffer are multiplied with
     :math:`\min(\sqrt{\text{anneal\_sweeps}/k}, 4)`, so that the noise which transfers leave in the
-    slow array averages out. In a chain :math:`k` counts from the sweep in which an array joined.
-    ``0`` leaves them as they are, as aihwkit does."""
+    slow array averages out. In a chain the root is divided by the weight :math:`\gamma_n` of the
+    array that is written. ``0`` leaves them as they are, as aihwkit does."""
 
     join_sweeps: Union[float, List[Optional[float]], None] = 0.0
     """Warm start of a chain: sweeps over the fast array until the next array joins.

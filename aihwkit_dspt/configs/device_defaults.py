@@ -118,9 +118,13 @@ class DeviceDefaults:
         """Return the settings of chopper and estimate, for sweeps of 64 vectors."""
         return {"in_chop_prob": self.in_chop_prob, "tail_weightening": self.tail_weightening}
 
-    def mapping(self) -> MappingParameter:
-        """Return the mapping of weights to the arrays."""
-        omega = self.weight_scaling_omega
+    def mapping(self, n_arrays: int = 2) -> MappingParameter:
+        """Return the mapping of weights to the arrays.
+
+        In a chain of more than two, first weights take half as much of the range: finer arrays hold
+        what the slowest one cannot, and the rest of the range is room to grow.
+        """
+        omega = self.weight_scaling_omega / (1.0 if n_arrays == 2 else 2.0)
         return MappingParameter(weight_scaling_omega=omega, learn_out_scaling=omega > 0.0)
 
 

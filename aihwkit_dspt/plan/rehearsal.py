@@ -74,7 +74,7 @@ def rehearse(link: Link, vectors_per_step: int, steps: int, lr: float) -> Rehear
                 if step <= steps:
                     n_lines = lines.stop - lines.start
                     reads += n_lines
-                    weighted = n_lines * link.timing.gain(sweep, link.written_since)
+                    weighted = n_lines * link.timing.gain(sweep, link.target_scale)
                     weighted_reads += weighted
                     writing_reads += weighted * writes
                     if link.tracks:

@@ -55,22 +55,23 @@ class TransferTiming:
         """Return whether an event after ``sweep`` full sweeps sends pulses to the slow array."""
         return sweep >= self.first_sweep
 
-    def gain(self, sweep: int, since: int = 0) -> float:
+    def gain(self, sweep: int, target_scale: float = 1.0) -> float:
         r"""Return the factor of the buffer's increments after ``sweep`` full sweeps.
 
-        .. math:: \min(\sqrt{K/(k - s)}, 4)
+        .. math:: \min\left(\frac{1}{\gamma_n} \sqrt{\frac{K}{k}}, 4\right)
 
-        in the :math:`k`-th sweep, with the sweep :math:`K` in which it is 1, and :math:`s` sweeps
-        that were over when the present target was written for the first time. So the noise that
-        they leave falls, too, while their sum has no bound: what is to be learned is reached.
+        in the :math:`k`-th sweep, with the sweep :math:`K` in which transfers to the slowest array
+        are as given, and the weight :math:`\gamma_n` of the array that is written. So the noise
+        that they leave falls, while their sum has no bound: what is to be learned is reached. An
+        array that joins a chain goes on with steps of the weight in use as large as those before.
 
         Args:
             sweep: full sweeps over the fast array that are over.
-            since: :math:`s`.
+            target_scale: :math:`\gamma_n`, 1 for the slowest array.
         """
         if self.anneal_sweeps == 0.0:
             return 1.0
-        return min(sqrt(self.anneal_sweeps / (sweep + 1 - since)), MOST_GAIN)
+        return min(sqrt(self.anneal_sweeps / (sweep + 1)), MOST_GAIN * target_scale) / target_scale
 
     def ends_phase(self, sweep: int) -> bool:
         """Return whether a phase of a regular chopper ends with the sweep after ``sweep`` ones."""

@@ -34,6 +34,10 @@ class JoinedArrays:
         self.links = links
         self.targets = [link.target for link in links]
         self.choppers = [None, *(link.chopper for link in links[:-1])]
+        # An array that the weight in use does not have (0) is written as the slowest one is.
+        self.scales = [1.0, *(link.residual_scale or 1.0 for link in links[:-1])]
+        for link, scale in zip(links, self.scales):
+            link.target_scale = scale
         self.joined_at = 0
         self.n_joined = 1
         while not self.is_complete and self.waiting[self.n_joined - 1] == 0:
@@ -54,7 +58,7 @@ class JoinedArrays:
         *between, fastest = self.links
         newest = self.n_joined - 1
         fastest.target, fastest.target_chopper = self.targets[newest], self.choppers[newest]
-        fastest.written_since = self.joined_at
+        fastest.target_scale = self.scales[newest]
         joined = [link for link in between[:newest] if link.rate.config.transfer_lr > 0.0]
         return [fastest, *reversed(joined)]
 

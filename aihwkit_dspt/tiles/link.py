@@ -77,7 +77,7 @@ class Link:
 
     Attributes:
         write_lr: weight units per step to the slower array.
-        written_since: full sweeps that were over when the target became the target.
+        target_scale: weight of the target in the weight in use.
         event: the event that is under way, ``None`` between events.
         listeners: who hears of reads and events of this link, and of steps.
     """
@@ -122,7 +122,7 @@ class Link:
         self.transfer_stages = TransferStages(chopper, buffer, estimator, reference, tracks, fuses)
         self.everything = slice(0, schedule.in_size)
         self.write_lr = 0.0
-        self.written_since = 0
+        self.target_scale = 1.0
         self.event: Optional[TransferEvent] = None
         self.listeners: List[Listener] = []
         self._of_sweep: Tuple[Any, Tuple[float, bool, bool]] = None, (0.0, False, False)
@@ -224,7 +224,7 @@ class Link:
         See :meth:`transfer` for the arguments. Nearly all events have them in common with the one
         before.
         """
-        key = sweep, learning_rate, source_lr, self.rate.version, self.written_since
+        key = sweep, learning_rate, source_lr, self.rate.version, self.target_scale
         if self._of_sweep[0] != key:
             beta = self.beta(sweep, learning_rate, source_lr)
             found = beta, self.timing.writes(sweep), self.chopper.may_flip(sweep)
@@ -235,7 +235,7 @@ class Link:
         """Return the increment of the buffer in a sweep, in pulses per weight unit."""
         timing = self.timing
         beta = self.rate(learning_rate, source_lr, sweep % timing.period + 1)
-        return beta * timing.gain(sweep, self.written_since)
+        return beta * timing.gain(sweep, self.target_scale)
 
     def _send(self, event: TransferEvent, counters: OperationCounters) -> bool:
         """SLOW: pulses on the slower array; return whether there were any."""

@@ -45,11 +45,12 @@ def test_first_write() -> None:
         assert timing.writes(0)
 
 
-@pytest.mark.parametrize("since", [0, 700])
-def test_increments_fall(since: int) -> None:
-    """``min(sqrt(K / k), 4)`` in the k-th sweep since the target is written."""
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_increments_fall(scale: float) -> None:
+    """``min(sqrt(K / k) / gamma_n, 4)`` in the k-th sweep."""
     for timing in (TransferTiming.printed(20), TransferTiming.from_first_sweep(200)):
         annealed = replace(timing, anneal_sweeps=100.0)
-        gains = {1: 4.0, 4: 4.0, 25: 2.0, 100: 1.0, 400: 0.5, 10_000: 0.1}
-        assert {k: annealed.gain(since + k - 1, since) for k in gains} == gains
-        assert [timing.gain(since + k - 1, since) for k in gains] == [1.0] * len(gains)
+        falling = {1: 10.0, 4: 5.0, 25: 2.0, 100: 1.0, 400: 0.5, 10_000: 0.1}
+        gains = {k: min(gain / scale, 4.0) for k, gain in falling.items()}
+        assert {k: annealed.gain(k - 1, scale) for k in gains} == gains
+        assert [timing.gain(k - 1, scale) for k in gains] == [1.0] * len(gains)
