@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import product
-from types import SimpleNamespace
 from typing import Any, Iterator, Type
 
 import pytest
@@ -16,7 +15,7 @@ from aihwkit_dspt.fused.table import FUSED_MIXERS
 from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.stages.mixer import MixedWeight
 from aihwkit_dspt.stages.timing import TransferTiming
-from tests.gpu.device import HAS_GPU
+from tests.fused.interpreter import device_for
 
 D_SIZE, X_SIZE = 37, 23
 OPTIONS = tuple(product((True, False), (0.0, 0.5), (0.0, 0.5), (True, False)))
@@ -40,16 +39,6 @@ def new_chopper(mixed: MixedWeight, in_prob: float, out_prob: float) -> Chopper:
     return chopper.to(output.device)
 
 
-@pytest.fixture
-def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Triton's interpreter run the kernel of lines where there is no GPU."""
-    pytest.importorskip("triton")
-    from aihwkit_dspt.fused.gpu import line_kernels
-
-    monkeypatch.setattr(line_kernels, "CELLS", 16)  # several programs for a line
-    monkeypatch.setattr(mixer, "gpu_kernels", lambda: SimpleNamespace(lines=line_kernels))
-
-
 @pytest.mark.parametrize(
     ("kind", "dtype", "columns", "in_prob", "out_prob", "has_reference"),
     cases(),
@@ -62,13 +51,10 @@ def test_fused_pass_equals_torch(
     in_prob: float,
     out_prob: float,
     has_reference: bool,
-    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One line, several and all; what a pass leaves to torch, it leaves as it is."""
-    on_gpu = kind.DEVICE == "cuda"
-    if on_gpu and not HAS_GPU:
-        request.getfixturevalue("on_the_cpu")
-    device = "cuda" if on_gpu and HAS_GPU else "cpu"
+    device = device_for(kind, monkeypatch)
 
     def random(*shape: int) -> Tensor:
         return torch.randn(*shape, dtype=dtype, device=device)
