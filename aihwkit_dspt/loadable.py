@@ -5,17 +5,42 @@ from __future__ import annotations
 import io
 import reprlib
 from collections import OrderedDict
+from dataclasses import is_dataclass
+from enum import Enum
 from typing import IO, Iterator, Optional, Tuple, cast
 
 import torch
 from aihwkit.exceptions import ArgumentError
 from torch import Tensor
 from torch.nn import Parameter
+from torch.serialization import add_safe_globals
 
 from aihwkit_dspt.plain import storable
 
 CONTAINERS = (list, tuple, dict, OrderedDict)
 TENSORS = (Tensor, Parameter)
+
+
+def allow_classes(configuration: object) -> None:
+    """Let ``torch.load(..., weights_only=True)`` read the classes that a configuration consists of.
+
+    Those of aihwkit and of this package are known; devices, parameters and stages of somebody's own
+    are known from here on.
+    """
+    add_safe_globals(list(_classes(configuration)))
+
+
+def _classes(value: object) -> Iterator[type]:
+    if isinstance(value, type):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _classes(item)
+    elif isinstance(value, Enum):
+        yield type(value)
+    elif is_dataclass(value):
+        yield type(value)
+        yield from _classes(list(vars(value).values()))
 
 
 def write_loadable(content: object, file: IO[bytes]) -> None:

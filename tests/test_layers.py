@@ -35,7 +35,7 @@ LAYERS: Dict[str, str] = {
         tiles.vectors
     """,
     "fused forms": "fused.*",
-    "who chooses a form": "reads.* stages.transfer",
+    "who chooses a form": "reads.* stages.mixer stages.transfer",
     "pipeline and tile": """
         tiles.* optim optim.context optim.forgotten optim.gradient optim.wanted optim.written
         state_bytes

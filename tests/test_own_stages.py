@@ -10,7 +10,9 @@ from typing import Any, Dict, List, Mapping, Tuple, Type
 import pytest
 import torch
 from aihwkit.exceptions import ArgumentError, ConfigError, TileError
+from aihwkit.simulator.configs.compounds import VectorUnitCell
 from aihwkit.simulator.configs.devices import LinearStepDevice, SoftBoundsDevice
+from aihwkit.simulator.parameters.io import IOParameters
 from torch import Tensor, nn
 
 from aihwkit_dspt import (
@@ -21,6 +23,7 @@ from aihwkit_dspt import (
     ReadMode,
     SymmetricPointEstimator,
     SymmetricPointMonitor,
+    TrackingRPUConfig,
     TransferBuffer,
     build_config,
     convert,
@@ -326,6 +329,49 @@ def test_an_interrupted_update_is_undone(monkeypatch: pytest.MonkeyPatch) -> Non
 @dataclass
 class LabDevice(LinearStepDevice):
     """A device whose response somebody has measured."""
+
+
+@dataclass
+class LabReads(IOParameters):
+    """Reads of somebody's array."""
+
+
+@dataclass
+class LabConfig(TrackingRPUConfig):
+    """A configuration with a field of its own."""
+
+    batch_of_chips: int = 3
+
+
+def test_classes_of_ones_own_are_saved(tmp_path: Path) -> None:
+    """Devices, parameters and configurations are known as stages are, in cells of devices, too."""
+    cell = VectorUnitCell(unit_cell_devices=[LabDevice(), LabDevice()])
+    compound = quiet_config(
+        **METHODS["E-RIDER"], estimator=Counting, unit_cell_devices=[cell, LabDevice()]
+    ).device
+
+    def build() -> nn.Module:
+        return convert(nn.Linear(6, 4), LabConfig(device=compound, forward=LabReads()))
+
+    model, resumed = build(), build()
+    save_checkpoint(tmp_path / "own.pt", model)
+    load_checkpoint(tmp_path / "own.pt", resumed)
+    saved, loaded = (next(iter(tracking_tiles(each).values())) for each in (model, resumed))
+    assert difference(loaded.tile.dump_extra(), saved.tile.dump_extra()) is None
+    assert loaded.rpu_config.batch_of_chips == 3
+
+
+@dataclass
+class Postponed(LinearStepDevice):
+    """Its annotation is a text, as that of any class in this file."""
+
+    dw_min: float = 0.01
+
+
+def test_annotations_that_aihwkit_cannot_read_are_refused() -> None:
+    """aihwkit compares values with what is annotated, which has to be a class."""
+    with pytest.raises(ConfigError, match=r"dw_min is annotated with the text 'float'.*remove"):
+        quiet_config(**METHODS["E-RIDER"], unit_cell_devices=[Postponed(), Postponed()])
 
 
 class LabResponse(Response):

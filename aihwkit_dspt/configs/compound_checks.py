@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch.serialization import add_safe_globals
-
 from aihwkit_dspt.configs.checks import (
     require,
     require_bool,
@@ -24,6 +22,7 @@ from aihwkit_dspt.configs.enums import (
 )
 from aihwkit_dspt.configs.link_settings import check_joins, check_links
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
+from aihwkit_dspt.loadable import allow_classes
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
@@ -67,6 +66,8 @@ def check_compound(config: TrackingTransferCompound) -> None:
     _check_unsupported(config)
     _check_reference(config)
     _check_stages(config)
+    # A state with these settings is to be loaded with weights_only=True.
+    allow_classes(config)
 
 
 def _check_unit_cell(config: TrackingTransferCompound) -> None:
@@ -142,8 +143,6 @@ def _check_stages(config: TrackingTransferCompound) -> None:
         config.estimator,
         f"nothing is estimated with reference={config.reference}; leave the default",
     )
-    # A state with these settings is to be loaded with weights_only=True.
-    add_safe_globals([config.estimator, config.buffer, config.chopper])
 
 
 def _check_reference(config: TrackingTransferCompound) -> None:

@@ -6,6 +6,8 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from typing import Any, List, get_type_hints
 
+from aihwkit.exceptions import ConfigError
+
 from aihwkit_dspt.configs.checks import (
     is_whole,
     require,
@@ -24,10 +26,18 @@ def check_declared(field: str, parameters: Any) -> None:
 
     Raises:
         ConfigError: naming the field of the first value that is not of its declared type, or a
-            number that is not finite.
+            number that is not finite; or a field of somebody's own whose type aihwkit cannot read.
     """
     types = get_type_hints(type(parameters))
+    in_python = getattr(parameters, "bindings_ignore", ())
     for item in fields(parameters):
+        is_text = isinstance(item.type, str) and item.name not in in_python
+        if is_text and hasattr(parameters, "bindings_class"):
+            raise ConfigError(
+                f"{field}.{item.name} is annotated with the text {item.type!r}, and aihwkit needs "
+                f"a class: remove 'from __future__ import annotations' from the file of "
+                f"{type(parameters).__name__}"
+            )
         value = getattr(parameters, item.name)
         if value is not None or not _is_none_by_default(item):
             _check(f"{field}.{item.name}", value, types[item.name])

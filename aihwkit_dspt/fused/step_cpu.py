@@ -13,10 +13,10 @@ from torch import Tensor, empty, empty_like, float32
 from aihwkit_dspt import fused
 from aihwkit_dspt.fused.form import FusedForm
 from aihwkit_dspt.fused.line_cpu import NumbaLine
+from aihwkit_dspt.fused.mixer import MANY_CELLS, is_shared_out
 from aihwkit_dspt.fused.noise_cpu import draw_noise
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
 from aihwkit_dspt.stages.event import Stage, TransferEvent
-from aihwkit_dspt.stages.mixer import MANY_CELLS, is_shared_out
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 
 if TYPE_CHECKING:

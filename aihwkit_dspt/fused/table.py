@@ -8,6 +8,7 @@ import torch
 
 from aihwkit_dspt.fused.few_cpu import NumbaFew
 from aihwkit_dspt.fused.line_cpu import NumbaLine
+from aihwkit_dspt.fused.mixer import CpuMixer, FusedMixer, GpuMixer
 from aihwkit_dspt.fused.read import FusedLine, FusedProduct
 from aihwkit_dspt.fused.read_cpu import NumbaConverters
 from aihwkit_dspt.fused.read_gpu import TritonConverters, TritonLine, TritonProduct
@@ -16,10 +17,14 @@ from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
 from aihwkit_dspt.fused.transfer_gpu import GpuTransfer
 
 if TYPE_CHECKING:
+    from aihwkit_dspt.stages.mixer import MixedWeight
     from aihwkit_dspt.stages.transfer import TransferStages
 
 FUSED_TRANSFERS: Tuple[Type[FusedTransfer], ...] = (CpuTransfer, GpuTransfer)
 """Passes of BUFFER and ESTIMATE."""
+
+FUSED_MIXERS: Tuple[Type[FusedMixer], ...] = (CpuMixer, GpuMixer)
+"""Passes over the mixed weight."""
 
 FUSED_PRODUCTS: Tuple[Type[FusedProduct], ...] = (
     NumbaFew,
@@ -43,4 +48,13 @@ def fused_transfer(stages: TransferStages, device: torch.device) -> Optional[Fus
     for kind in FUSED_TRANSFERS:
         if types in kind.STAGES and data_type in kind.DATA_TYPES and kind.works_on(device):
             return kind(stages)
+    return None
+
+
+def fused_mixer(mixed: MixedWeight) -> Optional[FusedMixer]:
+    """Return the fused passes for a mixed weight, ``None`` if there are none."""
+    device, data_type = mixed.output.device, mixed.output.dtype
+    for kind in FUSED_MIXERS:
+        if data_type in kind.DATA_TYPES and kind.works_on(device):
+            return kind(mixed)
     return None

@@ -26,6 +26,7 @@ from aihwkit_dspt.configs.enums import (
 )
 from aihwkit_dspt.configs.link_settings import of_link, residual_scales
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
+from aihwkit_dspt.loadable import allow_classes
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.pulses.choose import batch_pulses
 from aihwkit_dspt.reads.array import ArrayReads
@@ -128,6 +129,7 @@ def _checked(rpu_config: UnitCellRPUConfig, data_type: RPUDataType) -> TrackingT
         check_io(name, getattr(rpu_config, name))
         require_reads(name, getattr(rpu_config, name), data_type)
     require_reads("transfer_forward", transfer_read_parameters(config), data_type)
+    allow_classes(rpu_config)
     return config
 
 

@@ -7,7 +7,7 @@ from typing import List, Optional, Sequence
 from torch import Tensor
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
-from aihwkit_dspt.configs.enums import ReferenceType
+from aihwkit_dspt.configs.enums import ReadMode, ReferenceType
 from aihwkit_dspt.stages.mixer import MixedWeight
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.link import Link
@@ -40,6 +40,7 @@ class Mixer:
             self.fastest.residual_scale,
             config.transfer_columns,
             config.reference is not ReferenceType.ZERO,
+            config.read_mode is not ReadMode.TORCH,
         )
         self._kept: Optional[Tensor] = None
         if self.between:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any, Callable, Dict, Iterator, List, Type
 
 import pytest
@@ -25,6 +24,7 @@ from aihwkit_dspt.reads.coverage import Form, covers
 from aihwkit_dspt.reads.law import ReadLaw
 from aihwkit_dspt.reads.one_hot import LineLaw
 from aihwkit_dspt.reads.product import PlainProduct
+from tests.fused.interpreter import device_for
 from tests.gpu.device import HAS_GPU
 
 NM, BM = NoiseManagementType, BoundManagementType
@@ -62,23 +62,6 @@ N_SETTINGS = {Form.CONVERTERS: 16, Form.ONE_PASS: 14}
 
 SAME_BITS = (NumbaConverters, read_gpu.TritonConverters)
 """Forms around the very product of plain torch (on a GPU another library sums)."""
-
-
-def on_the_cpu(kind: Type[Any], monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the device for a form; without a GPU Triton's interpreter runs the kernels."""
-    if kind.DEVICE == "cpu":
-        return "cpu"
-    assert kind.DEVICE == "cuda", f"how is {kind.__name__} tried?"
-    pytest.importorskip("triton")
-    from aihwkit_dspt.fused.gpu import converter_kernels, line_kernels, product_kernel
-
-    modules = SimpleNamespace(
-        lines=line_kernels, converters=converter_kernels, product=product_kernel
-    )
-    monkeypatch.setattr(read_gpu, "gpu_kernels", lambda: modules)
-    for module in (line_kernels, converter_kernels):
-        monkeypatch.setattr(module, "CELLS", 16)  # several programs for a line
-    return "cuda" if HAS_GPU else "cpu"
 
 
 def needs_loops(kind: Type[FusedProduct]) -> bool:
@@ -134,7 +117,7 @@ def test_product_equals_plain_torch(
     """
     if needs_loops(kind):
         pytest.skip("the interpreter of this Triton cannot loop with a recent NumPy")
-    device = on_the_cpu(kind, monkeypatch)
+    device = device_for(kind, monkeypatch)
     monkeypatch.setattr(read_cpu, "draw_normal", Tensor.normal_)
     torch.manual_seed(5)
     law = ReadLaw.of(IOParameters(**SETTINGS[name]), backward)
@@ -195,7 +178,7 @@ def test_lines_equal_plain_torch(
 
     With torch's noise where a form takes it for few numbers and is made to for many.
     """
-    device = on_the_cpu(kind, monkeypatch)
+    device = device_for(kind, monkeypatch)
     monkeypatch.setattr(line_cpu, "draw_noise", Tensor.normal_)
     torch.manual_seed(5)
     settings = dict(SETTINGS[name])
@@ -249,7 +232,7 @@ def test_noise_of_its_own(
     """
     if needs_loops(kind):
         pytest.skip("the interpreter of this Triton cannot loop with a recent NumPy")
-    device = on_the_cpu(kind, monkeypatch)
+    device = device_for(kind, monkeypatch)
     torch.manual_seed(6)
     management = BM.ITERATIVE if bound == 2.0 else BM.NONE
     law = ReadLaw.of(IOParameters(out_noise=0.3, out_bound=bound, bound_management=management))

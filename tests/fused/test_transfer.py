@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from copy import deepcopy
 from itertools import product
-from types import SimpleNamespace
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Type
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from aihwkit_dspt.fused import transfer_gpu
 from aihwkit_dspt.fused.table import FUSED_TRANSFERS
 from aihwkit_dspt.fused.transfer import FusedTransfer
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
@@ -24,6 +22,7 @@ from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.reference import Reference
 from aihwkit_dspt.stages.timing import TransferTiming
 from aihwkit_dspt.stages.transfer import TransferStages
+from tests.fused.interpreter import device_for
 from tests.gpu.device import HAS_GPU
 
 Types = Tuple[Type[Chopper], Type[TransferBuffer], Type[SymmetricPointEstimator]]
@@ -89,17 +88,6 @@ def same(found: Optional[Tensor], expected: Optional[Tensor]) -> bool:
     return torch.equal(found.nan_to_num(1e9), expected.nan_to_num(1e9))
 
 
-@pytest.fixture
-def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Triton's interpreter run the kernel of lines where there is no GPU."""
-    pytest.importorskip("triton")
-    from aihwkit_dspt.fused.gpu import line_kernels
-
-    monkeypatch.setattr(line_kernels, "CELLS", 16)  # several programs for a line
-    kernels = SimpleNamespace(lines=line_kernels)
-    monkeypatch.setattr(transfer_gpu, "gpu_kernels", lambda: kernels)
-
-
 FUSED = {types for kind in FUSED_TRANSFERS for types in kind.STAGES}
 """Types of chopper, buffer and estimator that have a fused pass."""
 
@@ -136,13 +124,11 @@ def test_fused_pass_equals_the_stages(
     name: str,
     out_chop_prob: float,
     tracks: bool,
-    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One line, several and all; pulses, their number, buffer, estimate and what is no number."""
-    on_gpu = not kind.works_on(torch.device("cpu"))
-    if on_gpu:
-        request.getfixturevalue("on_the_cpu")
-    device = "cuda" if on_gpu and HAS_GPU else "cpu"
+    on_gpu = kind.DEVICE == "cuda"
+    device = device_for(kind, monkeypatch)
     torch.manual_seed(7)
     plain = stages(BUFFERS[name], out_chop_prob, tracks, dtype, types)
     for stage in all_stages(plain):

@@ -7,24 +7,25 @@ from itertools import product
 import pytest
 import torch
 
-from aihwkit_dspt.stages import mixer
 from aihwkit_dspt.stages.chopper import Chopper
 from aihwkit_dspt.stages.mixer import MixedWeight
 from aihwkit_dspt.stages.timing import TransferTiming
 
 
 @pytest.mark.parametrize(
-    ("columns", "in_prob", "out_prob", "has_reference"),
-    product((True, False), (0.0, 0.5), (0.0, 0.5), (True, False)),
+    ("columns", "in_prob", "out_prob", "has_reference", "fuses"),
+    product((True, False), (0.0, 0.5), (0.0, 0.5), (True, False), (True, False)),
 )
-def test_mixed_weight(columns: bool, in_prob: float, out_prob: float, has_reference: bool) -> None:
+def test_mixed_weight(
+    columns: bool, in_prob: float, out_prob: float, has_reference: bool, fuses: bool
+) -> None:
     """Full and partial stores, for both orientations, chopped or not."""
     d_size, x_size, gamma = 3, 5, 0.37
     in_size, out_size = (x_size, d_size) if columns else (d_size, x_size)
     timing = TransferTiming.printed(2)
     chopper = Chopper(in_size, out_size, in_prob, out_prob, True, timing, 1, torch.float32)
     output = torch.zeros(d_size, x_size)
-    stage = MixedWeight(output, gamma, columns, has_reference)
+    stage = MixedWeight(output, gamma, columns, has_reference, fuses)
     slow, fast = torch.randn(d_size, x_size), torch.randn(d_size, x_size)
     reference = torch.randn(in_size, out_size) if has_reference else torch.zeros(in_size, out_size)
 
@@ -57,22 +58,3 @@ def test_mixed_weight(columns: bool, in_prob: float, out_prob: float, has_refere
         assert torch.allclose(output, expected(), atol=1e-6)
         assert torch.equal(fast, before)
         assert not torch.equal(copies[0], slow)
-
-
-@pytest.mark.parametrize("columns", [True, False])
-@pytest.mark.parametrize("in_prob", [0.0, 0.5])
-def test_threads_change_nothing(
-    columns: bool, in_prob: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Bit by bit, torch's threads mix a large array as the compiled pass does."""
-    chopper = Chopper(40, 40, in_prob, 0.0, True, TransferTiming.printed(2), 1, torch.float32)
-    chopper.flip(chopper.due(slice(0, 40), 0))
-    stage = MixedWeight(torch.randn(40, 40), 0.37, columns, True)
-    fast, found = torch.randn(40, 40), []
-    for is_shared_out in (False, True):
-        monkeypatch.setattr(mixer, "is_shared_out", lambda _, answer=is_shared_out: answer)
-        stage.refresh(fast, chopper)
-        found.append(stage.output.clone())
-        stage.output.zero_()
-    assert torch.equal(*found)
-    assert found[0].any()
