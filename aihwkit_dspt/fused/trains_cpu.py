@@ -156,18 +156,18 @@ def trains_of(
             continue
         x_value, d_value = x_max[vector], number(grad_scale) * d_max[vector]
         wanted = speed * x_value * d_value / size
-        # Vectors of zeros and of what is no number have no pulses.
-        if not (x_max[vector] > number(0.0) and d_max[vector] > number(0.0)) or np.isnan(wanted):
-            lengths[vector], x_value, d_value = 0, number(1.0), number(1.0)
+        limited = d_value * (most / max(wanted, most))
+        # Vectors of zeros and of what is no number, or too large for one, have no pulses.
+        if not (x_value > number(0.0) and limited > number(0.0)) or np.isnan(wanted):
+            lengths[vector], x_value, limited = 0, number(1.0), number(1.0)
             wanted = speed / size
         if manages_lengths:
             if lengths[vector] > 0:
                 lengths[vector] = int(min(np.ceil(wanted), most))
             slots = number(max(lengths[vector], 1))
             x_scale[vector] = d_scale[vector] = np.sqrt(speed / (size * slots))
-        d_value = d_value * (most / max(wanted, most))
-        x_scale[vector] *= np.sqrt(d_value / x_value)
-        d_scale[vector] *= np.sqrt(x_value / d_value)
+        x_scale[vector] *= np.sqrt(limited / x_value)
+        d_scale[vector] *= np.sqrt(x_value / limited)
     return lengths, x_scale, d_scale
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import inf
 from typing import Any, Dict, Optional, Tuple
 
 from numpy import float32
@@ -18,7 +19,8 @@ class FastLearningRate:
 
     .. math:: \alpha = \mathtt{fast\_lr}\; BL\, \Delta w_{min} / (m_x\, m_d)
 
-    where :math:`m_x, m_d` are running averages of :math:`\max|x|` and :math:`\max|d|`.
+    where :math:`m_x, m_d` are running averages of :math:`\max|x|` and :math:`\max|d|`. A maximum
+    of zero is not averaged in, nor one that is not finite, of which an average would never recover.
     Arithmetic is in single precision like the simulator's, since a pulse more or less hangs on
     the last bit.
 
@@ -53,10 +55,10 @@ class FastLearningRate:
         self._last = None
 
     def _average(self, old: float32, new: float32, m_batch: float) -> float32:
-        if old <= 0.0:
-            return new
-        if new <= 0.0:
+        if not 0.0 < new < inf:
             return old
+        if not 0.0 < old < inf:
+            return new
         tau = (float32(1.0) - float32(self.config.auto_momentum)) / float32(m_batch)
         return (float32(1.0) - tau) * old + tau * new
 

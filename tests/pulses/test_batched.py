@@ -167,6 +167,33 @@ def test_vectors_without_pulses() -> None:
     assert torch.equal(array.weights, start)
 
 
+EXTREME = (torch.nan, torch.inf, -torch.inf, 3e38, 1e30, 1e-30, 1e-45)
+
+
+@pytest.mark.parametrize("manages", [False, True])
+@pytest.mark.parametrize("value", EXTREME)
+@pytest.mark.parametrize("sides", ["x", "d", "xd"])
+def test_inputs_of_any_size(manages: bool, value: float, sides: str) -> None:
+    """One vector does not keep the others from being sent; what is no number sends nothing."""
+    update = UpdateParameters(update_management=manages, update_bl_management=manages)
+    _, array = arrays(quiet(SoftBoundsDevice), update)
+    x, d = torch.zeros(5, X_SIZE), torch.zeros(5, D_SIZE)
+    x[2, 1] = value if "x" in sides else 1.0
+    d[2, 1] = value if "d" in sides else 1.0
+    # Others' rows and columns; of a rate with which each has pulses in every slot.
+    x[[0, 1, 3, 4], 2] = d[[0, 1, 3, 4], 2] = 1.0
+    start = array.weights.clone()
+    array.pulse(x, d, 100.0)
+    moved = (array.weights - start) != 0.0
+    assert moved[2, 2]
+    assert bool(array.weights.isfinite().all())
+    moved[2, 2] = False
+    if value != value:
+        assert not moved.any()
+    moved[1, 1] = False
+    assert not moved.any()
+
+
 def test_a_seed_fixes_the_pulses() -> None:
     """Torch's seed is all that they depend on."""
     _, array = arrays(NOISY["write noise"](), UpdateParameters())

@@ -10,10 +10,11 @@ import torch
 from aihwkit.exceptions import AihwkitException, ArgumentError, ConfigError, TileError
 from aihwkit.nn import AnalogConv2d, AnalogLinear
 from aihwkit.nn.conversion import convert_to_analog
+from aihwkit.simulator.configs.devices import SoftBoundsDevice
 from torch import Tensor, nn
 
-from aihwkit_dspt import TrackingTile
-from tests.helpers import difference, quiet_config, quiet_tile, snapshot
+from aihwkit_dspt import PulseMode, TrackingTile, build_config
+from tests.helpers import difference, mixed_weight, quiet_config, quiet_tile, snapshot
 from tests.table import METHODS
 
 NAN, INF = float("nan"), float("inf")
@@ -50,6 +51,31 @@ def test_transposed_inputs() -> None:
     layer = AnalogConv2d(3, 4, 2, rpu_config=quiet_config(**METHODS["E-RIDER"]), use_indexed=False)
     with pytest.raises(TileError, match=r"x_input has shape .*: pass \[(12, \*|\*, 12)\]"):
         layer(torch.ones(2, 5, 4, 4))
+
+
+@pytest.mark.parametrize("value", [NAN, INF, -INF])
+@pytest.mark.parametrize("side", ["inputs", "errors"])
+@pytest.mark.parametrize("by_batch", [True, False])
+@pytest.mark.parametrize("mode", list(PulseMode))
+def test_one_vector_that_is_not_finite(
+    value: float, side: str, by_batch: bool, mode: PulseMode
+) -> None:
+    """A training goes on as before, with the learning rate that it had."""
+    config = build_config(
+        "e-rider", SoftBoundsDevice(dw_min=0.01), auto_scale_by_batch=by_batch, pulse_mode=mode
+    )
+    made = config.tile_class(4, 6, config)
+    torch.manual_seed(1)
+    batches = [(torch.rand(5, 6), torch.randn(5, 4)) for _ in range(3)]
+    made.update(*batches[0])
+    rate = float(made.tile.pipeline.fast_lr.current)
+    (batches[1][0] if side == "inputs" else batches[1][1])[2, 1] = value
+    made.update(*batches[1])
+    before = made.fast_weights
+    made.update(*batches[2])
+    assert 0.5 * rate < float(made.tile.pipeline.fast_lr.current) < 2.0 * rate
+    assert not torch.equal(made.fast_weights, before)
+    assert torch.allclose(made.tile.get_weights(), mixed_weight(made).float(), atol=1e-6)
 
 
 TRANSFORMS: Dict[str, Callable[[Any], Any]] = {

@@ -54,6 +54,27 @@ def test_auto_scale_recursion(scale_fast_lr: bool, momentum: float) -> None:
         assert (rate.m_x, rate.m_d) == (m_x, m_d)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_is_not_finite_is_not_averaged(value: float, place: int) -> None:
+    """Neither average would ever be a number again; one that a file has so starts anew."""
+    device = TrackingTransferCompound(auto_scale=True, fast_lr=0.7)
+    rate = FastLearningRate(device, GRANULARITY, BL)
+    maxima = [0.5, 0.25]
+    for largest in ([value, value], maxima):
+        rate.observe(*largest, 3)
+        rate.keep()()
+    before = rate(0.1)
+    maxima[place] = value
+    rate.observe(*maxima, 3)
+    rate.keep()()
+    assert (rate.m_x, rate.m_d) == (F(0.5), F(0.25))
+    assert rate(0.1) == before
+    rate.load_state({"m_x": value, "m_d": value, "current": 0.0})
+    rate.observe(0.5, 0.25, 3)
+    assert rate(0.1) == before
+
+
 @pytest.mark.parametrize(
     ("fast_lr", "scale", "auto", "expected"),
     [
