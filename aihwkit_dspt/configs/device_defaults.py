@@ -15,7 +15,14 @@ LONGEST_TRAIN = 127
 """Most pulses of one train: with more states, gradients are clipped rather than slow."""
 
 FEW_STATES = 20
-"""With fewer, noise asks for smaller rates, and first weights for output scales."""
+"""With fewer, noise asks for smaller rates."""
+
+SOME_STATES = 50
+"""With fewer, weights are spread over the range of an array."""
+
+NOISY_WRITES = 0.05
+"""With more write noise (a standard deviation in weight units) first weights are lost in it: those
+of a layer with 100 inputs have a standard deviation of 0.06."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,8 @@ class DeviceDefaults:
     ``mapping.weight_scaling_omega``  0, below 20 states 0.4               0.4      0       0
     ================================  ================================  ======  =====  ======
 
-    Below 20 states ``fast_lr`` is 1 and ``weight_scaling_omega`` 0.4.
+    Below 20 states ``fast_lr`` is 1. Devices with a write noise above 0.05 (of aihwkit's presets
+    HfO2, OM, ReRamSB and ReRamES) have the ``weight_scaling_omega`` of those below 20 states.
     ``docs/defaults.md`` has what was measured (digits; devices from 4 to 1,200 states):
 
     * ``gamma`` lets the noise of the fast array into the model: with few states the residual is
@@ -56,7 +64,9 @@ class DeviceDefaults:
     * ``transfer_update.desired_bl``: one transfer can move a slow cell by one percent of its range,
       or by one pulse. ``update_management`` is on, so that all of these pulses are sent: without it
       a train of :math:`BL` pulses sends :math:`\sqrt{BL}` at most, and the buffer forgets the rest.
-    * Learned output scales keep first weights apart that differ by less than a pulse.
+    * ``weight_scaling_omega``: with learned output scales weights fill more of a range than its
+      write noise does. As they are, first weights come back with the standard deviation of the
+      noise (OM 0.13, HfO2 0.27) and little else.
     """
 
     gamma: float
@@ -96,17 +106,20 @@ class DeviceDefaults:
         parts = [SimulatedNumbers.of(part) for part in pulsed_devices(device)]
         states = mean(part.n_states for part in parts)
         has_few = states < FEW_STATES
+        is_noisy = max(part.write_noise for part in parts) > NOISY_WRITES
+        needs_scales = states < SOME_STATES or is_noisy
+        is_coarse = FEW_STATES <= states < SOME_STATES and not is_noisy
         desired_bl, transfer_bl = _between(5, states / 40.0), _between(1, states / 100.0)
         return cls(
             gamma=0.02 if has_few else 0.05,
             fast_lr=1.0 if has_few else _rounded(max(states / (4.0 * desired_bl), 3.0)),
-            transfer_lr=0.06 if transfer_bl == 1 else 0.04,
+            transfer_lr=0.12 if is_coarse else 0.06 if transfer_bl == 1 else 0.04,
             anneal_sweeps=10.0 if has_few else 50.0,
             in_chop_prob=0.0025 if has_few else 0.05,
             tail_weightening=1.0 if has_few else 5.0,
             desired_bl=desired_bl,
             transfer_bl=transfer_bl,
-            weight_scaling_omega=0.4 if has_few else 0.0,
+            weight_scaling_omega=0.4 if needs_scales else 0.0,
         )
 
     def of_compound(self) -> Dict[str, Any]:

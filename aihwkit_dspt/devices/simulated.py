@@ -41,6 +41,10 @@ class SimulatedNumbers:
     """Weight granularity, in weight units: ``dw_min`` times the relative step size in the middle
     of the range."""
 
+    write_noise: float
+    """Standard deviation of the write noise, in weight units: of what is seen of a cell around what
+    it holds, new with each pulse. 0 for devices without."""
+
     @property
     def weight_range(self) -> float:
         """Width of the range, in weight units."""
@@ -66,7 +70,8 @@ class SimulatedNumbers:
             )
         bindings = device.as_bindings(RPUDataType.FLOAT)
         granularity = bindings.calc_weight_granularity()
-        given = bindings.w_min, bindings.w_max, bindings.dw_min, granularity
+        noise = getattr(device, "write_noise_std", 0.0) * bindings.dw_min
+        given = bindings.w_min, bindings.w_max, bindings.dw_min, granularity, max(noise, 0.0)
         numbers = cls(*(_written(value) for value in given))
         for name in ("weight_range", "dw_min", "granularity"):
             value = getattr(numbers, name)

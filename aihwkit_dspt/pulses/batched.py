@@ -100,11 +100,8 @@ class BatchedPulses:
         cells = crossbar.x_size * crossbar.d_size
         self.fewest_pulses = FEWEST_PULSES + CALL_PULSES / cells
         self.persistent: Optional[NDArray[np.float32]] = None
-        device = crossbar.device_config
-        noise = getattr(device, "write_noise_std", 0.0)
-        self._has_write_noise = noise > 0.0
-        unit = SimulatedNumbers.of(device).dw_min if self._has_write_noise else 0.0
-        self.write_noise = float(noise * unit)
+        self.write_noise = SimulatedNumbers.of(crossbar.device_config).write_noise
+        self._has_write_noise = self.write_noise > 0.0
         self._not_asked = 0
         self._version = -1
         self._cells: Optional[Cells] = None

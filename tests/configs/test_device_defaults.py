@@ -7,6 +7,7 @@ from typing import Any, Dict, Tuple
 import pytest
 import torch
 from aihwkit.exceptions import ArgumentError
+from aihwkit.nn import AnalogLinear
 from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.optim import AnalogSGD
 from aihwkit.simulator.configs.devices import IdealDevice, SoftBoundsReferenceDevice
@@ -35,7 +36,9 @@ def soft_bounds(states: float, w_max: float = 1.0) -> Any:
     ("states", "expected"),
     [
         (4, (0.02, 1.0, 0.06, 10.0, 0.0025, 1.0, 5, 1, 0.4)),
-        (20, (0.05, 3.0, 0.06, 50.0, 0.05, 5.0, 5, 1, 0.0)),
+        (20, (0.05, 3.0, 0.12, 50.0, 0.05, 5.0, 5, 1, 0.4)),
+        (40, (0.05, 3.0, 0.12, 50.0, 0.05, 5.0, 5, 1, 0.4)),
+        (60, (0.05, 3.0, 0.06, 50.0, 0.05, 5.0, 5, 1, 0.0)),
         (100, (0.05, 5.0, 0.06, 50.0, 0.05, 5.0, 5, 1, 0.0)),
         (200, (0.05, 10.0, 0.04, 50.0, 0.05, 5.0, 5, 2, 0.0)),
         (1200, (0.05, 10.0, 0.04, 50.0, 0.05, 5.0, 30, 12, 0.0)),
@@ -47,6 +50,34 @@ def soft_bounds(states: float, w_max: float = 1.0) -> Any:
 def test_rules(states: float, w_max: float, expected: Any) -> None:
     """The closed forms; nothing depends on the weight range."""
     assert DeviceDefaults.of(soft_bounds(states, w_max)) == DeviceDefaults(*expected)
+
+
+@pytest.mark.parametrize(("noise", "omega"), [(0.0, 0.0), (0.049, 0.0), (0.051, 0.4), (-1.0, 0.0)])
+def test_write_noise_asks_for_output_scales(noise: float, omega: float) -> None:
+    """It counts in weight units, whatever the number of states."""
+    for states in (100.0, 1000.0):
+        device = soft_bounds(states)
+        device.write_noise_std = noise * states / 2.0
+        assert DeviceDefaults.of(device).weight_scaling_omega == omega
+
+
+def test_write_noise_keeps_transfers_small() -> None:
+    """From 20 to 50 states, where they are larger without."""
+    quiet, noisy = soft_bounds(21), soft_bounds(21)
+    noisy.write_noise_std = 1.4
+    assert [DeviceDefaults.of(device).transfer_lr for device in (quiet, noisy)] == [0.12, 0.06]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_first_weights_come_back(device: str) -> None:
+    """Weights of 0.07 on every device, under its write noise too, as well as 4 states allow."""
+    torch.manual_seed(1)
+    config = build_config("e-rider", DEVICES[device], construction_seed=1)
+    layer = AnalogLinear(64, 64, bias=False, rpu_config=config)
+    given = (2.0 * torch.rand(64, 64) - 1.0) / 8.0
+    layer.set_weights(given)
+    read = layer.get_weights()[0]
+    assert torch.corrcoef(torch.stack([given.flatten(), read.flatten()]))[0, 1] > 0.6
 
 
 @pytest.mark.parametrize("device", DEVICES)
