@@ -29,22 +29,23 @@ of a layer with 100 inputs have a standard deviation of 0.06."""
 class DeviceDefaults:
     r"""Settings for a device with :math:`n` states.
 
-    ================================  ================================  ======  =====  ======
-    setting                           rule                               n = 4  n=200  n=1200
-    ================================  ================================  ======  =====  ======
-    ``gamma``                         0.05, below 20 states 0.02          0.02   0.05    0.05
-    ``update.desired_bl``             :math:`n / 40`, from 5 to 127          5      5      30
-    ``fast_lr``                       :math:`n / (4\, BL)`, at least 3       1     10      10
-    ``transfer_lr``                   0.06, above 100 states 0.04         0.06   0.04    0.04
-    ``anneal_sweeps``                 50, below 20 states 10                10     50      50
-    ``in_chop_prob``                  0.05, below 20 states 0.0025      0.0025   0.05    0.05
-    ``tail_weightening``              5, below 20 states 1                   1      5       5
-    ``transfer_update.desired_bl``    :math:`n / 100`, from 1 to 127         1      2      12
-    ``mapping.weight_scaling_omega``  0, below 20 states 0.4               0.4      0       0
-    ================================  ================================  ======  =====  ======
+    ================================  ================================  =====  ======  =====  ======
+    setting                           rule                              n = 4  n = 20  n=200  n=1200
+    ================================  ================================  =====  ======  =====  ======
+    ``gamma``                         0.05, below 20 states 0.02         0.02    0.05   0.05    0.05
+    ``update.desired_bl``             :math:`n / 40`, from 5 to 127         5       5      5      30
+    ``fast_lr``                       :math:`n / (4\, BL)`, at least 3      1       3     10      10
+    ``transfer_lr``                   see below                          0.06    0.12   0.04    0.04
+    ``anneal_sweeps``                 50, below 20 states 10               10      50     50      50
+    ``in_chop_prob``                  0.05, below 20 states 0.0025     0.0025    0.05   0.05    0.05
+    ``tail_weightening``              5, below 20 states 1                  1       5      5       5
+    ``transfer_update.desired_bl``    :math:`n / 100`, from 1 to 127        1       1      2      12
+    ``mapping.weight_scaling_omega``  0, below 50 states 0.4              0.4     0.4      0       0
+    ================================  ================================  =====  ======  =====  ======
 
-    Below 20 states ``fast_lr`` is 1. Devices with a write noise above 0.05 (of aihwkit's presets
-    HfO2, OM, ReRamSB and ReRamES) have the ``weight_scaling_omega`` of those below 20 states.
+    Below 20 states ``fast_lr`` is 1. With a write noise above 0.05 (of aihwkit's presets HfO2, OM,
+    ReRamSB and ReRamES) ``weight_scaling_omega`` is 0.4 whatever the number of states.
+    ``transfer_lr`` is 0.06, above 100 states 0.04, from 20 to 50 states without such noise 0.12.
     ``docs/defaults.md`` has what was measured (digits; devices from 4 to 1,200 states):
 
     * ``gamma`` lets the noise of the fast array into the model: with few states the residual is
@@ -54,8 +55,9 @@ class DeviceDefaults:
       batch moves a cell of the fast array by a fortieth of its range at least, or by half a pulse
       below 20 states.
     * ``transfer_lr``: in the sweep ``anneal_sweeps`` the slow array takes that share of the
-      residual. Above 100 states a transfer sends several pulses, and those of read noise let the
-      slow array drift, to its own symmetric points.
+      residual; more where output scales make the same step of the array a smaller one of the
+      weight, unless write noise goes with it. Above 100 states a transfer sends several pulses, and
+      those of read noise let the slow array drift, to its own symmetric points.
     * ``anneal_sweeps``: with few states the residual is noise for the most part. What its pulses do
       to the slow array at the start is still there after many epochs.
     * ``in_chop_prob``, ``tail_weightening``: a phase has to be longer than cells of the fast array
@@ -66,7 +68,8 @@ class DeviceDefaults:
       a train of :math:`BL` pulses sends :math:`\sqrt{BL}` at most, and the buffer forgets the rest.
     * ``weight_scaling_omega``: with learned output scales weights fill more of a range than its
       write noise does. As they are, first weights come back with the standard deviation of the
-      noise (OM 0.13, HfO2 0.27) and little else.
+      noise (OM 0.13, HfO2 0.27) and little else. With few states a pulse and a drift to symmetric
+      points are smaller beside such weights.
     """
 
     gamma: float
