@@ -71,7 +71,8 @@ class TrainLaw:
         n_vectors, single = len(x_max), np.float32
         scales = np.empty(n_vectors, single), np.empty(n_vectors, single)
         trains = Trains(np.empty(n_vectors, np.int64), *scales)
-        fused.trains_cpu.trains_of(x_max, d_max, *self.numbers(rate, step), *trains)
+        arguments = *self.numbers(rate, step), *trains
+        fused.trains_cpu.trains_of(x_max, d_max, *arguments)
         return trains
 
     def numbers(self, rate: float, step: float) -> Tuple[Any, ...]:
