@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from aihwkit.exceptions import ArgumentError
 from aihwkit.optim.context import AnalogContext
+from aihwkit.simulator.tiles.base import AnalogTileStateNames
 from aihwkit.simulator.tiles.module import TileModule
 from torch import nn
 from torch.optim import Optimizer
@@ -24,6 +25,7 @@ from aihwkit_dspt.loadable import write_loadable
 from aihwkit_dspt.parallel.files import one_writer, random_of_ranks, random_of_this_rank
 from aihwkit_dspt.plain import restored
 from aihwkit_dspt.seal import has_intact_members, is_intact, seal
+from aihwkit_dspt.tiles.context import fitting_context
 from aihwkit_dspt.tiles.undo import TileBefore
 from aihwkit_dspt.whole_file import whole_file
 
@@ -141,6 +143,7 @@ def load_checkpoint(
     with torch.inference_mode(any(tensor.is_inference() for tensor in tensors)):
         undo = _undo_all(model, optimizer, scheduler)
         try:
+            _fit_contexts(model, content["model"])
             with _settings_chosen(model, load_rpu_config):
                 for name, part in parts.items():
                     part.load_state_dict(content[name])
@@ -202,6 +205,23 @@ def _damaged(path: Path) -> ArgumentError:
         f"path={str(path)!r} is damaged, or no checkpoint: its checksum is wrong or missing. Pass "
         "an undamaged copy, or the checkpoint before it; nothing has been loaded"
     )
+
+
+def _fit_contexts(model: nn.Module, state: Dict[str, Any]) -> None:
+    """Let the contexts in a state of the other aihwkit be as this one has them, in place.
+
+    aihwkit 1.2 would warn of those of 1.1 and no longer look whether the rest of the state fits.
+    """
+    tiles = {
+        f"{name}.".lstrip(".") + AnalogTileStateNames.CONTEXT: tile
+        for name, tile in model.named_modules()
+        if isinstance(tile, TileModule)
+    }
+    for key in [key for key in state if key.endswith(AnalogTileStateNames.CONTEXT)]:
+        if key in tiles:
+            state[key] = fitting_context(tiles[key].analog_ctx, state[key])
+        else:  # the load will say so
+            state[key] = state[key].new_zeros(1)
 
 
 @contextmanager

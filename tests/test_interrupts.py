@@ -13,8 +13,9 @@ from random import Random
 from typing import Any, Dict
 
 import pytest
+import torch
 
-from aihwkit_dspt import ESTIMATORS, LowPassFilter, TransferScope
+from aihwkit_dspt import ESTIMATORS, LowPassFilter, PulseMode, TransferScope, build_config
 from tests.fuzz.checks import check, check_same, state
 from tests.fuzz.instants import run_until_line, run_until_timer
 from tests.helpers import draw_batch, quiet_device, quiet_tile, train
@@ -208,3 +209,20 @@ def test_signals(name: str) -> None:
         bench.restart()
         run_until_timer(bench.update, random.uniform(1e-4, 2e-3))
         bench.check()
+
+
+def test_signals_while_pulses_are_drawn() -> None:
+    """An interrupt of compiled code comes out as what it is: callers look for no other error."""
+    config = build_config("e-rider", quiet_device(), pulse_mode=PulseMode.BATCHED)
+    batched = config.tile_class(30, 40, config).tile.pipeline.fast.batched
+    x, d = torch.rand(8, 40), torch.rand(8, 30)
+    largest = x[:, 0].numpy()
+    random = Random(1)
+    calls = [
+        lambda: batched.draw(x, d, 0.1),
+        lambda: batched.trains_of_lines(largest, True, 1.0),
+    ]
+    for call in calls:
+        call()  # compiled by now
+        for _ in range(20):
+            run_until_timer(call, random.uniform(1e-4, 1e-3))

@@ -1,8 +1,12 @@
-"""Pulse trains of all lines of an array, as bits, on the CPU."""
+"""Pulse trains of all lines of an array, as bits, on the CPU.
+
+A function returns one array at most: Numba runs Python code for each array that it returns, and an
+interrupt (Ctrl-C) in the first of several comes out as a ``SystemError``.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any
 
 import numpy as np
 from numba import int32, int64, uint64
@@ -131,8 +135,11 @@ def trains_of(
     rate: float,
     step: float,
     desired_bl: float,
-) -> Tuple[NDArray[np.int64], Singles, Singles]:
-    """Return the trains of vectors; see :class:`~aihwkit_dspt.pulses.trains.TrainLaw`.
+    lengths: NDArray[np.int64],
+    x_scale: Singles,
+    d_scale: Singles,
+) -> None:
+    """Find the trains of vectors; see :class:`~aihwkit_dspt.pulses.trains.TrainLaw`.
 
     Args:
         x_max: ``[n_vectors]`` largest size of the column inputs.
@@ -145,12 +152,14 @@ def trains_of(
         rate: learning rate.
         step: granularity.
         desired_bl: most slots.
+        lengths: ``[n_vectors]``, written: see :class:`~aihwkit_dspt.pulses.trains.Trains`.
+        x_scale: ``[n_vectors]``, written.
+        d_scale: ``[n_vectors]``, written.
     """
-    number, n_vectors = np.float32, len(x_max)
-    lengths = np.full(n_vectors, length, np.int64)
-    x_scale, d_scale = np.empty(n_vectors, np.float32), np.empty(n_vectors, np.float32)
+    number = np.float32
     speed, size, most = number(rate), number(step), number(desired_bl)
-    for vector in range(n_vectors):
+    for vector in range(len(x_max)):
+        lengths[vector] = length
         x_scale[vector] = d_scale[vector] = number(scale)
         if not is_managed:
             continue
@@ -168,7 +177,6 @@ def trains_of(
             x_scale[vector] = d_scale[vector] = np.sqrt(speed / (size * slots))
         x_scale[vector] *= np.sqrt(limited / x_value)
         d_scale[vector] *= np.sqrt(x_value / limited)
-    return lengths, x_scale, d_scale
 
 
 @compiled
@@ -184,8 +192,11 @@ def draw_batch(
     rate: float,
     step: float,
     desired_bl: float,
-) -> Tuple[NDArray[np.int64], Words, Words, Words, Words]:
+) -> Words:
     """Return the slots of all vectors up to each, and pulses and signs of columns and rows.
+
+    All in one array, one after the other: ``[n_vectors]`` ends, ``[x_size, n_words]`` pulses and
+    signs of columns, ``[d_size, n_words]`` pulses and signs of rows.
 
     Args:
         x_values: ``[n_vectors, x_size]`` inputs of columns.
@@ -200,14 +211,29 @@ def draw_batch(
         step: granularity.
         desired_bl: most slots.
     """
-    lengths, x_scale, d_scale = trains_of(
+    n_vectors, x_size, d_size = len(x_values), x_values.shape[1], d_values.shape[1]
+    lengths = np.empty(n_vectors, np.int64)
+    x_scale, d_scale = np.empty(n_vectors, np.float32), np.empty(n_vectors, np.float32)
+    trains_of(
         largest(x_values), largest(d_values), length, scale, is_managed, manages_lengths,
-        grad_scale, rate, step, desired_bl,
+        grad_scale, rate, step, desired_bl, lengths, x_scale, d_scale,
     )  # fmt: skip
     n_words = (lengths.sum() + 63) >> 6
-    x_pulses = np.empty((x_values.shape[1], n_words), np.uint64)
-    d_pulses = np.empty((d_values.shape[1], n_words), np.uint64)
-    x_signs, d_signs = np.empty_like(x_pulses), np.empty_like(d_pulses)
-    draw_trains(x_values, x_scale, lengths, seeds[0], x_pulses, x_signs)
-    draw_trains(d_values, d_scale, lengths, seeds[1], d_pulses, d_signs)
-    return np.cumsum(lengths), x_pulses, x_signs, d_pulses, d_signs
+    found = np.empty(n_vectors + 2 * (x_size + d_size) * n_words, np.uint64)
+    total = uint64(0)
+    for vector in range(n_vectors):
+        total += uint64(lengths[vector])
+        found[vector] = total
+    of_columns, start = x_size * n_words, n_vectors
+    of_rows, middle = d_size * n_words, n_vectors + 2 * of_columns
+    draw_trains(
+        x_values, x_scale, lengths, seeds[0],
+        found[start : start + of_columns].reshape((x_size, n_words)),
+        found[start + of_columns : middle].reshape((x_size, n_words)),
+    )  # fmt: skip
+    draw_trains(
+        d_values, d_scale, lengths, seeds[1],
+        found[middle : middle + of_rows].reshape((d_size, n_words)),
+        found[middle + of_rows :].reshape((d_size, n_words)),
+    )  # fmt: skip
+    return found

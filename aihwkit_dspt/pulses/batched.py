@@ -160,8 +160,14 @@ class BatchedPulses:
         """
         numbers = self.law.numbers(learning_rate, self.crossbar.pulse_granularity)
         seeds = np.array(fused.random_bits.new_seeds(3))
-        found = fused.trains_cpu.draw_batch(_plain(x_input), _plain(d_input), seeds, *numbers)
-        return Drawn(found[0], found[1:3], found[3:5], int(seeds[2]))
+        x_values, d_values = _plain(x_input), _plain(d_input)
+        found = fused.trains_cpu.draw_batch(x_values, d_values, seeds, *numbers)
+        (n_vectors, x_size), d_size = x_values.shape, d_values.shape[1]
+        ends, words = found[:n_vectors].view(np.int64), found[n_vectors:]
+        words = words.reshape(2 * (x_size + d_size), -1)
+        rows = words[2 * x_size :]
+        lines = (words[:x_size], words[x_size : 2 * x_size]), (rows[:d_size], rows[d_size:])
+        return Drawn(ends, *lines, int(seeds[2]))
 
     def takes_lines(self, values: Tensor, learning_rate: float) -> bool:
         """Return whether pulses on lines are sent this way.

@@ -68,7 +68,12 @@ class TrainLaw:
             rate: learning rate :math:`\lambda`.
             step: granularity :math:`\delta`, in weight units.
         """
-        return Trains(*fused.trains_cpu.trains_of(x_max, d_max, *self.numbers(rate, step)))
+        n_vectors, single = len(x_max), np.float32
+        scales = np.empty(n_vectors, single), np.empty(n_vectors, single)
+        trains = Trains(np.empty(n_vectors, np.int64), *scales)
+        arguments = *self.numbers(rate, step), *trains
+        fused.trains_cpu.trains_of(x_max, d_max, *arguments)
+        return trains
 
     def numbers(self, rate: float, step: float) -> Tuple[Any, ...]:
         """Return what :func:`~aihwkit_dspt.fused.trains_cpu.trains_of` takes after the inputs."""

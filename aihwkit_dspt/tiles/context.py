@@ -57,6 +57,19 @@ def keep_context(tile: Any, context: Any) -> None:
     context.reset(tile)
 
 
+def fitting_context(context: Any, saved: torch.Tensor) -> torch.Tensor:
+    """Return what a state keeps of a context as the aihwkit that runs has it.
+
+    It says where the tile was, and no more: a number in aihwkit 1.1, a view of the weights in 1.2.
+
+    Args:
+        context: the context of the tile that takes the state; in aihwkit 1.1 of any tile.
+        saved: what the state has.
+    """
+    shape = context.shape if hasattr(context, "_raw_data") else ()
+    return saved if saved.shape == shape else saved.new_zeros(1)[0].expand(shape)
+
+
 def follow_attributes(tile: Any) -> None:
     """Let the context of a tile belong to it, and view its weights where aihwkit's context does."""
     tile.analog_ctx.reset(tile)

@@ -23,7 +23,7 @@ from aihwkit_dspt.tiles.compound_state import (
     is_compound,
     require_same_settings,
 )
-from aihwkit_dspt.tiles.context import keep_context
+from aihwkit_dspt.tiles.context import fitting_context, keep_context
 from aihwkit_dspt.tiles.settings import (
     Difference,
     differences,
@@ -109,6 +109,9 @@ class TileState(TileSettings):
                 f"state has weights of shape {sizes}, this tile "
                 f"{list(self.tile.pipeline.sizes())}: load the state of a layer of the same size"
             )
+        if names.CONTEXT in state:  # of the other aihwkit, perhaps
+            fitting = fitting_context(self.analog_ctx, state[names.CONTEXT])
+            state = {**state, names.CONTEXT: fitting}
         # A copy: a state may be loaded into several tiles.
         saved = plain(deepcopy(state[names.RPU_CONFIG]))
         if is_compound(getattr(saved, "device", None)):
@@ -171,6 +174,9 @@ class TileState(TileSettings):
             if is_translated or self.load_rpu_config:
                 found = list(differences(plain(deepcopy(saved)), self.rpu_config))
             state_dict[name] = _with_settings(state)
+        context = prefix + AnalogTileStateNames.CONTEXT
+        if context in state_dict:
+            state_dict[context] = fitting_context(self.analog_ctx, state_dict[context])
         super()._load_from_state_dict(state_dict, prefix, *args)
         # aihwkit saves the scales, not the learning rate that follows from them.
         self.set_mapping_scales(self.mapping_scales)
