@@ -86,6 +86,32 @@ def with_aihwkits_tile() -> None:
     AnalogLinear(4, 3, rpu_config=SingleRPUConfig(device=compound))
 
 
+def converted_by_aihwkit(*layers: nn.Module) -> Any:
+    """Return layers that ``convert`` knows and aihwkit's conversion does not."""
+    return convert_to_analog(nn.Sequential(*layers), build_config("e-rider", DEVICE))
+
+
+def groups() -> None:
+    converted_by_aihwkit(nn.Conv2d(4, 4, 3, groups=2))
+
+
+def padding_mode() -> None:
+    converted_by_aihwkit(nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"))
+
+
+def padding_by_name() -> None:
+    converted_by_aihwkit(nn.Conv2d(4, 4, 3, padding="same"))(torch.ones(1, 4, 5, 5))
+
+
+def many_inputs() -> None:
+    converted_by_aihwkit(nn.Conv1d(192, 4, 3))(torch.ones(1, 192, 5))
+
+
+def no_weight() -> None:
+    layer = nn.TransformerEncoderLayer(4, 2, 4, batch_first=True)
+    converted_by_aihwkit(layer).eval()(torch.ones(1, 3, 4))
+
+
 def not_converted() -> None:
     training_plan(nn.Linear(4, 3), vectors_per_step=8, steps=100)
 
@@ -258,6 +284,11 @@ FAULTS: List[Callable[[], None]] = [
     two_counts,
     set_when_built,
     with_aihwkits_tile,
+    groups,
+    padding_mode,
+    padding_by_name,
+    many_inputs,
+    no_weight,
     not_converted,
     no_calibration,
     no_reference_device,

@@ -11,6 +11,7 @@ from aihwkit.exceptions import AihwkitException, ArgumentError, ConfigError
 from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.simulator.parameters.base import RPUConfigBase
 from torch import nn
+from torch.nn.parameter import UninitializedBuffer
 
 from aihwkit_dspt.configs.checks import require_choice, require_whole
 from aihwkit_dspt.models.arguments import check, check_optional, names_of, require_known
@@ -120,7 +121,16 @@ def convert(
 
 
 def _copy(model: nn.Module) -> nn.Module:
-    """Return a copy; torch copies no tensor that was computed, as a weight norm keeps one."""
+    """Return a copy; torch copies no tensor that was computed, as a weight norm keeps one.
+
+    Raises:
+        ArgumentError: for a buffer without a size, which torch does not copy.
+    """
+    for name, module in model.named_modules():
+        if any(isinstance(value, UninitializedBuffer) for value in module._buffers.values()):
+            raise ArgumentError(
+                f"{_called(name, module)} has no size yet: call the model once before"
+            )
     computed = {
         id(value): value.detach().clone()
         for module in model.modules()

@@ -88,6 +88,8 @@ def _require_kind(module: nn.Module, kind: type) -> None:
     for name, value in module._parameters.items():
         if isinstance(value, UninitializedParameter):
             raise StaysDigital(f"its {name} has no size yet; call the model once before")
+        if value is not None and value.numel() == 0:
+            raise StaysDigital(f"its {name} has no entries, so there is nothing for an array")
 
 
 def _computed(module: Any) -> List[str]:

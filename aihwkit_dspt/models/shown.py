@@ -86,5 +86,6 @@ def refuse_writes(name: str, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> N
         what = "an assignment" if name == "__set__" else name
         raise TileError(
             f"{what} would not reach the arrays of an analog layer, whose weight and bias only "
-            "show what the layer holds: pass new ones to layer.set_weights(weight, bias)"
+            "show what the layer holds: pass new ones to layer.set_weights(weight, bias), or leave "
+            "the layer digital (exclude_modules of convert)"
         )

@@ -249,9 +249,14 @@ class ToSame(nn.Conv2d):
         (lambda: nn.Conv2d(40, 40, 3, groups=40), (1, 40, 3, 3), "40 groups.*max_groups=40"),
         (lambda: nn.LazyLinear(4), (), "its weight has no size yet"),
         (lambda: nn.Bilinear(4, 4, 4), (), "bilinear"),
+        (lambda: nn.Linear(4, 0), (2, 4), "its weight has no entries"),
+        (lambda: nn.Linear(0, 4), (2, 0), "its weight has no entries"),
+        (lambda: nn.Conv1d(4, 0, 1), (), "its weight has no entries"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning", "ignore:Lazy modules")
+@pytest.mark.filterwarnings(
+    "ignore:.*weight_norm:FutureWarning", "ignore:Lazy modules", "ignore:Initializing zero"
+)
 def test_what_does_something_else_stays_digital(make: Any, shape: Any, reason: str) -> None:
     """It is named in the report and in a warning, and gives what it gave."""
     model = nn.Sequential(make()).eval()
@@ -262,6 +267,29 @@ def test_what_does_something_else_stays_digital(make: Any, shape: Any, reason: s
     if shape:
         x = torch.randn(shape)
         assert torch.equal(tensors(model(x))[0], tensors(analog(x))[0])
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero")
+def test_small_softmax_of_many_classes() -> None:
+    """Its tails get no features where there are few: aihwkit's tiles end the process there."""
+    model, x, y = nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5, 10]), torch.randn(3, 8), torch.arange(3)
+    for value in model.parameters():
+        nn.init.uniform_(value, -0.4, 0.4)
+    analog = convert(model, config())
+    assert isinstance(analog.head, AnalogLinear)
+    assert type(analog.tail[1][1]) is nn.Linear
+    assert (model(x, 7 * y).output - analog(x, 7 * y).output).abs().max() <= 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+@pytest.mark.parametrize("make", [nn.LazyBatchNorm1d, nn.LazyInstanceNorm1d])
+def test_lazy_buffers_are_refused(make: Any) -> None:
+    """torch cannot copy them; after a call of the model they have a size."""
+    model = nn.Sequential(nn.Linear(4, 4), make())
+    with pytest.raises(ArgumentError, match=rf"1 \({make.__name__}\).*call the model once before"):
+        convert(model, config())
+    model(torch.randn(2, 4, 4))
+    assert conversion_report(convert(model, config())).analog_share == 1.0
 
 
 def test_excluded_modules() -> None:
