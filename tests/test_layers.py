@@ -30,7 +30,7 @@ LAYERS: Dict[str, str] = {
     "stages": "stages.*",
     "settings": "configs.*",
     "arrays and their pulses": """
-        pulses.* tiles.cell_weights tiles.cpp_tile
+        pulses.* tiles.array_state tiles.cpp_tile
         tiles.crossbar tiles.gradient_pulses tiles.lines tiles.moved_steps tiles.tiny_inputs
         tiles.vectors
     """,

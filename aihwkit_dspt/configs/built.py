@@ -18,7 +18,7 @@ REMEDY = (
 class Buildable:
     """A configuration that no longer takes assignments once a tile is built from it."""
 
-    def _guard(self, key: str, value: Any) -> None:
+    def _guard(self, key: str, value: object) -> None:
         """Refuse an assignment to a field.
 
         Raises:
@@ -31,7 +31,7 @@ class Buildable:
         return {key: value for key, value in vars(self).items() if key != MARK}
 
 
-def mark_built(*configurations: Any) -> None:
+def mark_built(*configurations: object) -> None:
     """Let configurations of this package refuse assignments from now on."""
     for configuration in configurations:
         if isinstance(configuration, Buildable):

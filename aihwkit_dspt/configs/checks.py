@@ -6,10 +6,11 @@ import math
 import os
 from dataclasses import fields
 from difflib import get_close_matches
+from enum import Enum
 from inspect import isabstract
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Callable, Iterable, Optional, Sequence, Type, TypeVar
+from typing import Any, Callable, Iterable, Optional, Sequence, Type, TypeGuard, TypeVar
 
 from aihwkit.exceptions import ArgumentError, ConfigError
 from torch.nn import Module
@@ -42,7 +43,7 @@ def strict_fields(cls: Type[T]) -> Type[T]:
                 raise ConfigError(f"{cls.__name__} has no field '{key}'{suggestion(key, names)}")
         plain_init(self, *args, **kwargs)
 
-    def __setattr__(self: Any, key: str, value: Any) -> None:
+    def __setattr__(self: Any, key: str, value: object) -> None:
         # A subclass may add fields of its own; dunder-like names are left to Python.
         if key not in self.__dataclass_fields__ and not key.startswith("_"):
             raise ConfigError(
@@ -59,7 +60,7 @@ def strict_fields(cls: Type[T]) -> Type[T]:
     return cls
 
 
-def require(condition: bool, field: str, value: Any, remedy: str) -> None:
+def require(condition: bool, field: str, value: object, remedy: str) -> None:
     """Raise ``ConfigError``, which names field, value and remedy, unless ``condition`` holds."""
     if not condition:
         raise ConfigError(f"{field}={value!r} is not valid: {remedy}")
@@ -67,7 +68,7 @@ def require(condition: bool, field: str, value: Any, remedy: str) -> None:
 
 def require_argument(
     name: str,
-    value: Any,
+    value: object,
     low: float = -math.inf,
     high: float = math.inf,
     low_open: bool = False,
@@ -90,7 +91,7 @@ def require_argument(
     return number
 
 
-def _as_float(value: Any) -> float:
+def _as_float(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         return math.nan
     try:
@@ -99,7 +100,7 @@ def _as_float(value: Any) -> float:
         return math.inf
 
 
-def is_whole(value: Any) -> bool:
+def is_whole(value: object) -> TypeGuard[int]:
     """Return whether a value is a whole number, a flag being none."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
@@ -113,7 +114,7 @@ MOST = 2**63 - 1
 """Largest whole number of a simulator that counts in 64 bits."""
 
 
-def require_whole(name: str, value: Any, low: Optional[int] = None, high: int = MOST) -> int:
+def require_whole(name: str, value: object, low: Optional[int] = None, high: int = MOST) -> int:
     """Return a whole number that was passed to a function as a plain ``int``.
 
     NumPy's integers are whole numbers; floats and tensors are not. The smallest one is ``low``, or
@@ -130,7 +131,7 @@ def require_whole(name: str, value: Any, low: Optional[int] = None, high: int = 
     return int(value)
 
 
-def require_flag(name: str, value: Any) -> bool:
+def require_flag(name: str, value: object) -> bool:
     """Return a flag that was passed to a function.
 
     Raises:
@@ -141,7 +142,7 @@ def require_flag(name: str, value: Any) -> bool:
     return value
 
 
-def require_choice(name: str, value: Any, known: Sequence[str]) -> str:
+def require_choice(name: str, value: object, known: Sequence[str]) -> str:
     """Return a word that was passed to a function.
 
     Raises:
@@ -153,7 +154,7 @@ def require_choice(name: str, value: Any, known: Sequence[str]) -> str:
     return value
 
 
-def require_module(name: str, value: Any) -> Module:
+def require_module(name: str, value: object) -> Module:
     """Return a module that was passed to a function.
 
     Raises:
@@ -164,7 +165,7 @@ def require_module(name: str, value: Any) -> Module:
     return value
 
 
-def require_path(name: str, value: Any) -> Path:
+def require_path(name: str, value: object) -> Path:
     """Return the path of a file.
 
     Raises:
@@ -178,7 +179,7 @@ def require_path(name: str, value: Any) -> Path:
     return Path(path)
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return a value for a message: in one line and not at length."""
     shape = getattr(value, "shape", None)
     if shape is not None and len(shape) > 0:
@@ -189,7 +190,7 @@ def shown(value: Any) -> str:
 
 def require_number(
     field: str,
-    value: Any,
+    value: object,
     low: float = -math.inf,
     high: float = math.inf,
     low_open: bool = False,
@@ -203,18 +204,18 @@ def require_number(
     require(fits, field, value, remedy)
 
 
-def require_enum(field: str, value: Any, enum: Type[Any]) -> None:
+def require_enum(field: str, value: object, enum: Type[Enum]) -> None:
     """Raise ``ConfigError`` unless ``value`` is a member of ``enum``."""
     choices = ", ".join(f"{enum.__name__}.{item.name}" for item in enum)
     require(isinstance(value, enum), field, value, f"pass one of {choices}")
 
 
-def require_bool(field: str, value: Any) -> None:
+def require_bool(field: str, value: object) -> None:
     """Raise ``ConfigError`` unless ``value`` is a bool."""
     require(isinstance(value, bool), field, value, "pass True or False")
 
 
-def require_subclass(field: str, value: Any, base: type) -> None:
+def require_subclass(field: str, value: object, base: type) -> None:
     """Raise ``ConfigError`` unless ``value`` is a class derived from ``base``, not abstract."""
     require(
         isinstance(value, type) and issubclass(value, base) and not isabstract(value),

@@ -46,7 +46,7 @@ class TrackingRPUConfig(Buildable, UnitCellRPUConfig):
         cls: Type[Any] = super().get_default_tile_module_class(out_size, in_size)
         return cls
 
-    def _guard(self, key: str, value: Any) -> None:
+    def _guard(self, key: str, value: object) -> None:
         super()._guard(key, value)
         if key == "mapping":
             # aihwkit's mapped convolutions split by it before they ask for a tile.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence, Type
+from typing import Optional, Sequence, Type
 
 import torch
 from aihwkit.exceptions import ArgumentError
@@ -13,7 +13,7 @@ from aihwkit_dspt.configs.checks import shown
 
 def require_numbers(
     name: str,
-    value: Any,
+    value: object,
     shape: Optional[Sequence[int]] = None,
     error: Type[Exception] = ArgumentError,
 ) -> Tensor:
@@ -53,7 +53,7 @@ def require_numbers(
     return numbers
 
 
-def require_generator(value: Any) -> None:
+def require_generator(value: object) -> None:
     """Raise ``ArgumentError`` unless this is a generator of torch on the CPU, or ``None``."""
     on_cpu = isinstance(value, torch.Generator) and value.device.type == "cpu"
     if value is not None and not on_cpu:

@@ -15,6 +15,7 @@ from aihwkit_dspt.configs.tensor_checks import require_numbers
 from aihwkit_dspt.devices import Response, response, symmetric_points
 from aihwkit_dspt.devices.simulated import PERSISTENT
 from aihwkit_dspt.drift.law import DriftLaw
+from aihwkit_dspt.stages.uninterrupted import Call
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.moved_steps import require_movable, scaled_steps
 
@@ -80,7 +81,7 @@ class MovingPoints:
         parameters = self.array.device_parameters()
         return parameters.get(PERSISTENT, self.array.weights.detach().cpu().clone())
 
-    def moved(self, law: DriftLaw, n_steps: int, generator: Generator) -> List[partial[Any]]:
+    def moved(self, law: DriftLaw, n_steps: int, generator: Generator) -> List[Call]:
         """Return the calls that move all points as they do in so many steps, made in one go."""
         self._follow()
         array = self.array
@@ -97,7 +98,7 @@ class MovingPoints:
         own = {"points": points, "weights": weights, "_devices": devices}
         return [*calls, partial(vars(self).update, own)]
 
-    def _moved_to(self, cells: Response, points: Tensor) -> Tuple[List[partial[Any]], Tensor]:
+    def _moved_to(self, cells: Response, points: Tensor) -> Tuple[List[Call], Tensor]:
         """Return what moves points to other places, and where they are then.
 
         Those without a pulse of either sign there stay.

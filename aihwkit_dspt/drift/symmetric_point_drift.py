@@ -143,7 +143,7 @@ class SymmetricPointDrift:
         self._listener.start()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self._listener.stop()
 
     def _on_step(self) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from aihwkit_dspt.configs.checks import require_module, shown, suggestion
 
 
-def check(model: Any, rpu_config: Any) -> None:
+def check(model: object, rpu_config: object) -> None:
     """Raise ``ArgumentError`` unless a model and a configuration were given."""
     require_module("model", model)
     if not isinstance(rpu_config, RPUConfigBase):
@@ -21,7 +21,7 @@ def check(model: Any, rpu_config: Any) -> None:
         )
 
 
-def check_optional(function: Any, tile_module_class: Any) -> None:
+def check_optional(function: object, tile_module_class: object) -> None:
     """Raise ``ArgumentError`` unless these are ``None`` or a function and a class."""
     if function is not None and not callable(function):
         raise ArgumentError(

@@ -52,10 +52,10 @@ class StepListener:
     def _count(self) -> int:
         return sum(tile.tile.pipeline.counters.update_cycles for tile in self._tiles)
 
-    def _before(self, *_: Any) -> None:
+    def _before(self, *_: object) -> None:
         self._cycles = self._count()
 
-    def _after(self, *_: Any) -> None:
+    def _after(self, *_: object) -> None:
         cycles = self._count()
         if cycles != self._cycles:
             self._cycles = cycles

@@ -14,9 +14,8 @@ from aihwkit_dspt.monitor.columns import COLUMNS
 from aihwkit_dspt.monitor.ground_truth import CachedGroundTruth
 from aihwkit_dspt.monitor.measure import finish, look
 from aihwkit_dspt.monitor.steps import StepListener
-from aihwkit_dspt.monitor.table import table
 from aihwkit_dspt.monitor.tensorboard import require_writer, write_histograms, write_scalars
-from aihwkit_dspt.monitor.text import as_csv, as_json
+from aihwkit_dspt.monitor.text import as_csv, as_json, table
 from aihwkit_dspt.parallel.lending import is_borrowed
 from aihwkit_dspt.tiles.names import row_name
 from aihwkit_dspt.tiles.of_model import tracking_tiles
@@ -89,7 +88,7 @@ class SymmetricPointMonitor:
             self.record()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self._listener.stop()
 
     def _on_step(self) -> None:

@@ -12,7 +12,7 @@ from aihwkit_dspt.monitor.columns import KEYS
 from aihwkit_dspt.monitor.ground_truth import CachedGroundTruth
 
 
-def require_writer(writer: Any) -> None:
+def require_writer(writer: object) -> None:
     """Raise ``ArgumentError`` unless scalars can be added to the writer."""
     if not callable(getattr(writer, "add_scalar", None)):
         raise ArgumentError(

@@ -14,7 +14,7 @@ WHAT = "save a checkpoint"
 
 
 @contextmanager
-def one_writer(model: Any) -> Iterator[bool]:
+def one_writer(model: object) -> Iterator[bool]:
     """Say inside a ``with`` block whether this process is the one that writes.
 
     Raises:
@@ -31,7 +31,7 @@ def one_writer(model: Any) -> Iterator[bool]:
     model.ranks.agree(WHAT, error)
 
 
-def random_of_ranks(model: Any, own: Dict[str, Any]) -> List[Dict[str, Any]]:
+def random_of_ranks(model: object, own: Dict[str, Any]) -> List[Dict[str, Any]]:
     """Return the states of the random number generators of all ranks, given those of this one."""
     if not isinstance(model, AnalogDataParallel):
         return [own]
@@ -39,7 +39,7 @@ def random_of_ranks(model: Any, own: Dict[str, Any]) -> List[Dict[str, Any]]:
     return [from_tensor(torch.frombuffer(bytearray(each), dtype=torch.uint8)) for each in said]
 
 
-def random_of_this_rank(model: Any, content: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+def random_of_this_rank(model: object, content: Dict[str, Any]) -> Optional[Dict[str, Any]]:
     """Return the states that a checkpoint has for this process.
 
     With another number of ranks than saved it, rank 0 takes those of rank 0, and the others go on

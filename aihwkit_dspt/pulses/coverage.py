@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Optional, Tuple
 
 from aihwkit.simulator.configs.devices import (
     ConstantStepDevice,
@@ -34,7 +34,7 @@ PULSE_TYPES = (PulseType.STOCHASTIC_COMPRESSED, PulseType.STOCHASTIC)
 """Both have the same law: within a slot every cell takes one pulse at most."""
 
 
-def device_obstacle(device: Any) -> Optional[str]:
+def device_obstacle(device: object) -> Optional[str]:
     """Return the setting of a device that has no batched form, ``None`` if there is none."""
     if not isinstance(device, PulsedDevice) or not isinstance(device, DEVICES):
         return type(device).__name__

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, dtype, ones, rand, tensor
 from torch.nn import Module
 
 from aihwkit_dspt.stages.timing import TransferTiming
-from aihwkit_dspt.stages.uninterrupted import in_one_go
+from aihwkit_dspt.stages.uninterrupted import Call, in_one_go
 
 
 def as_index(numbers: List[int], values: Tensor) -> Tensor:
@@ -127,7 +127,7 @@ class Chopper(Module):
         flips: NDArray[np.bool_] = (draws < self.in_chop_prob).numpy()
         return flips
 
-    def follow_signs(self) -> partial[Any]:
+    def follow_signs(self) -> Call:
         """Return the call that notes that somebody has changed the signs in their memory."""
         return partial(vars(self).update, _host_version=-1)
 
@@ -150,7 +150,7 @@ class Chopper(Module):
         draws = rand(len(indices), generator=self.generator, device="cpu").tolist()
         return [line for line, draw in zip(indices, draws) if draw < self.in_chop_prob]
 
-    def flip(self, flipped: List[int], *then: partial[Any]) -> None:
+    def flip(self, flipped: List[int], *then: Call) -> None:
         """Flip input signs.
 
         Args:
@@ -182,7 +182,7 @@ class Chopper(Module):
         flipped: List[int] = (draws < self.out_chop_prob).nonzero().flatten().tolist()
         return flipped
 
-    def flip_outputs(self, flipped: List[int], *then: partial[Any]) -> None:
+    def flip_outputs(self, flipped: List[int], *then: Call) -> None:
         """Flip output signs.
 
         Args:

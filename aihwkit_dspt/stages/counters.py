@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Dict, Union
+from typing import Dict, Union
 
 from torch import Tensor, float64, tensor, zeros
 from torch import device as torch_device
+
+from aihwkit_dspt.stages.uninterrupted import Call
 
 NUMBERS = ("update_cycles", "forward_mvms", "backward_mvms", "calibration_pulses")
 
@@ -34,11 +36,11 @@ class OperationCounters:
         self.expected_coincidences = zeros((), dtype=float64, device="cpu")
         self.estimates_coincidences = False
 
-    def count_update_cycles(self, n_vectors: int) -> partial[None]:
+    def count_update_cycles(self, n_vectors: int) -> Call:
         """Return the call that counts vector pairs."""
         return partial(setattr, self, "update_cycles", self.update_cycles + n_vectors)
 
-    def count_gradient_pulses(self, x_input: Tensor, d_input: Tensor, steps: float) -> partial[Any]:
+    def count_gradient_pulses(self, x_input: Tensor, d_input: Tensor, steps: float) -> Call:
         """Return the call that counts the expected pulses of a batch.
 
         Inputs are ``[n, x_size]``, errors ``[n, d_size]``; ``steps`` are the pulses at x = d = 1.
@@ -46,14 +48,14 @@ class OperationCounters:
         products = x_input.abs().sum(1) * d_input.abs().sum(1)
         return partial(self.expected_coincidences.add_, products.sum() * steps)
 
-    def count_slow_pulses(self, n_pulses: Union[float, Tensor]) -> partial[None]:
+    def count_slow_pulses(self, n_pulses: Union[float, Tensor]) -> Call:
         """Return the call that counts pulses to the slow array."""
         # The kernel on a GPU has counted them: another operation there takes time for nothing.
         is_none = isinstance(n_pulses, float) and n_pulses == 0.0
         total = self.slow_pulses if is_none else self.slow_pulses + n_pulses
         return partial(setattr, self, "slow_pulses", total)
 
-    def state(self) -> Dict[str, Any]:
+    def state(self) -> Dict[str, float]:
         """Return all counts as plain numbers."""
         counts = {name: int(getattr(self, name)) for name in NUMBERS}
         return {
@@ -62,7 +64,7 @@ class OperationCounters:
             "expected_coincidences": float(self.expected_coincidences),
         }
 
-    def load_state(self, state: Dict[str, Any]) -> None:
+    def load_state(self, state: Dict[str, float]) -> None:
         """Set all counts."""
         for name in NUMBERS:
             setattr(self, name, int(state[name]))

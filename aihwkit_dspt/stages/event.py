@@ -10,6 +10,8 @@ from numpy import floating, ndarray
 from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
+from aihwkit_dspt.stages.uninterrupted import Call
+
 
 class Stage(IntEnum):
     """What of a transfer event is done."""
@@ -94,6 +96,6 @@ class TransferEvent:
         # A compiled pass leaves an array: most events send nothing, and a tensor takes time.
         return from_numpy(self.values) if isinstance(self.values, ndarray) else self.values
 
-    def note(self, stage: Stage) -> partial[Any]:
+    def note(self, stage: Stage) -> Call:
         """Return the call that notes a stage as done."""
         return partial(setattr, self, "stage", stage)

@@ -49,14 +49,14 @@ def new_stage(
     return stage
 
 
-def require_flips(chopper: Chopper, flipped: Any, lines: slice) -> List[int]:
+def require_flips(chopper: Chopper, flipped: List[int], lines: slice) -> List[int]:
     """Return the numbers of lines, or of cells along them, that flip; each once.
 
     Raises:
         TileError: unless they are within ``lines``.
     """
     if type(chopper) is Chopper:
-        return flipped  # type: ignore[no-any-return]
+        return flipped
     numbers = list(dict.fromkeys(int(number) for number in flipped))
     if any(not lines.start <= number < lines.stop for number in numbers):
         raise TileError(

@@ -10,7 +10,11 @@ from typing import Any, List
 _CALL: Any = getattr(operator, "call", partial.__call__)
 
 
-def in_one_go(*calls: partial[Any]) -> List[Any]:
+Call = partial[Any]
+"""A call that is to be made, of a function in C; what it returns is of no interest to most."""
+
+
+def in_one_go(*calls: Call) -> List[Any]:
     """Make calls one after the other so that an interrupt comes before all or after all of them.
 
     Python runs signal handlers (Ctrl-C) between its own instructions, never inside a function that

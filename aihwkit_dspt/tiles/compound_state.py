@@ -117,6 +117,7 @@ def to_compound(pipeline: Pipeline, hidden: HiddenParameters, extra: Extra) -> N
 
     Both belong to a compound of the same settings and are changed in place.
     """
+    link, schedule = pipeline.link, pipeline.link.schedule
     for number, array in enumerate((pipeline.fast, pipeline.slow)):
         values = zip(array.hidden_parameter_names(), array.hidden_parameters())
         hidden.update({f"{name}_{number}": value for name, value in values})
@@ -124,22 +125,17 @@ def to_compound(pipeline: Pipeline, hidden: HiddenParameters, extra: Extra) -> N
         own = {key: value for key, value in extra_of(array).items() if key.startswith(DEVICE)}
         extra.update({f"{DEVICE}{number}.{key[len(DEVICE) :]}": own[key] for key in own})
     extra[DEVICE + "weight_granularity"] = [pipeline.fast.pulse_granularity]
-    hidden[_buffer_name(hidden)] = pipeline.oriented(pipeline.link.buffer.hidden).clone()
+    hidden[_buffer_name(hidden)] = pipeline.oriented(link.buffer.hidden).clone()
     if NAMES["sp_estimate"] in hidden:
-        hidden[NAMES["sp_estimate"]] = pipeline.oriented(
-            pipeline.link.estimator.sp_estimate
-        ).clone()
+        hidden[NAMES["sp_estimate"]] = pipeline.oriented(link.estimator.sp_estimate).clone()
         # Nothing has to be copied at the next read: the reference is up to date.
-        hidden[NAMES["reference"]] = pipeline.oriented(pipeline.link.reference.values).clone()
-        extra[DEVICE + "in_chopper_switched"] = [0.0] * pipeline.link.schedule.in_size
-    for side, signs in (
-        ("in", pipeline.link.chopper.in_sign),
-        ("out", pipeline.link.chopper.out_sign),
-    ):
+        hidden[NAMES["reference"]] = pipeline.oriented(link.reference.values).clone()
+        extra[DEVICE + "in_chopper_switched"] = [0.0] * schedule.in_size
+    for side, signs in (("in", link.chopper.in_sign), ("out", link.chopper.out_sign)):
         extra[f"{DEVICE}{side}_chopper"] = (0.5 - 0.5 * signs).tolist()
-    extra[DEVICE + "current_slice_indices"][0] = float(pipeline.link.schedule.line)
-    extra[DEVICE + "transfer_counter"] = [float(pipeline.link.schedule.sweep)]
-    extra[DEVICE + "current_update_idx"] = [float(pipeline.link.schedule.update_count)]
+    extra[DEVICE + "current_slice_indices"][0] = float(schedule.line)
+    extra[DEVICE + "transfer_counter"] = [float(schedule.sweep)]
+    extra[DEVICE + "current_update_idx"] = [float(schedule.update_count)]
     rates = pipeline.fast_lr.state()
     for name, key in (("m_x", "m_x"), ("m_d", "m_d"), ("current", "tmp_count_lr")):
         extra[DEVICE + key] = [rates[name]]

@@ -21,7 +21,7 @@ from torch import device as torch_device
 
 from aihwkit_dspt.devices.simulated import PERSISTENT
 from aihwkit_dspt.pulses.batched import BatchedPulses
-from aihwkit_dspt.stages.uninterrupted import in_one_go
+from aihwkit_dspt.stages.uninterrupted import Call, in_one_go
 from aihwkit_dspt.tiles.cpp_tile import (
     DATA_TYPES,
     copy_cpp_tile,
@@ -150,9 +150,7 @@ class Crossbar:
         self.pulse_granularity = granularity
         set_cpp_granularity(self.cpp, granularity)
 
-    def pulse(
-        self, x_input: Tensor, d_input: Tensor, learning_rate: float, *then: partial[Any]
-    ) -> None:
+    def pulse(self, x_input: Tensor, d_input: Tensor, learning_rate: float, *then: Call) -> None:
         r"""Send pulses for :math:`W \leftarrow W - \lambda\, d\, x^T`, one vector at a time.
 
         Args:
@@ -163,7 +161,7 @@ class Crossbar:
         """
         in_one_go(self.pulses(x_input, d_input, learning_rate), *then)
 
-    def pulses(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> partial[Any]:
+    def pulses(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> Call:
         """Return the call that sends pulses, to be made at once; see :meth:`pulse`."""
         self.cpp.set_learning_rate(learning_rate)
         batched, tile = self.batched, self.cpp
@@ -180,7 +178,7 @@ class Crossbar:
         columns: bool,
         values: Tensor,
         learning_rate: float,
-        *then: partial[Any],
+        *then: Call,
     ) -> bool:
         r"""Send pulses that change lines by :math:`+\lambda` times values, if there is a fast way.
 

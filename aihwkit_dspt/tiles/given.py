@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, Optional, Sequence
 
 import torch
 from aihwkit.exceptions import ConfigError, TileError
@@ -61,7 +61,7 @@ def _require_finite(name: str, values: Tensor, is_first: bool) -> None:
         raise TileError(f"{name} has values that are not finite: pass finite ones")
 
 
-def _tensor(name: str, value: Any, shape: Any) -> Tensor:
+def _tensor(name: str, value: object, shape: Sequence[int]) -> Tensor:
     try:
         given = value if isinstance(value, Tensor) else as_tensor(value, device="cpu")
     except (TypeError, ValueError, RuntimeError) as error:
@@ -71,7 +71,9 @@ def _tensor(name: str, value: Any, shape: Any) -> Tensor:
     return given
 
 
-def fault_of(name: str, values: Any, tile: Any, size: int, transposed: bool) -> Optional[Exception]:
+def fault_of(
+    name: str, values: object, tile: Any, size: int, transposed: bool
+) -> Optional[Exception]:
     """Return the error of inputs or errors that a tile cannot take, ``None`` if they fit.
 
     A training step does not wait for this check: it is made when a pass has failed.
@@ -87,7 +89,7 @@ def fault_of(name: str, values: Any, tile: Any, size: int, transposed: bool) -> 
     return next((TileError(f"{name} {fault}") for fault in faults), None)
 
 
-def _faults(values: Any, tile: Any, size: int, transposed: bool) -> Iterator[str]:
+def _faults(values: object, tile: Any, size: int, transposed: bool) -> Iterator[str]:
     if torch._C._functorch.peek_interpreter_stack() is not None:
         yield (
             "is in a transform of torch.func, which arrays are no operations for: call the model "

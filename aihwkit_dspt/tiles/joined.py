@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Dict, List, Sequence
+from typing import Dict, List, Optional, Sequence
 
+from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.link_settings import waits
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 from aihwkit_dspt.tiles.link import Link
@@ -29,7 +30,7 @@ class JoinedArrays:
         joined_at: full sweeps of the fast array that were over when the last one joined.
     """
 
-    def __init__(self, waiting: Sequence[Any], links: List[Link]) -> None:
+    def __init__(self, waiting: Sequence[Optional[float]], links: List[Link]) -> None:
         self.waiting = waiting
         self.links = links
         self.targets = [link.target for link in links]
@@ -80,11 +81,11 @@ class JoinedArrays:
         """Return the counters."""
         return {"n_joined": self.n_joined, "joined_at": self.joined_at}
 
-    def load_state(self, state: Dict[str, Any]) -> None:
+    def load_state(self, state: Dict[str, int]) -> None:
         """Set the counters."""
         self.n_joined, self.joined_at = int(state["n_joined"]), int(state["joined_at"])
 
 
-def joined_arrays(config: Any, links: List[Link]) -> JoinedArrays:
+def joined_arrays(config: TrackingTransferCompound, links: List[Link]) -> JoinedArrays:
     """Return the warm start that the compound of a pipeline asks for."""
     return JoinedArrays(waits(config), links)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Dict, List, Optional, Tuple
 
+from numpy import float32
 from torch import Tensor, float64
 from torch.nn import Module
 
@@ -27,7 +28,7 @@ from aihwkit_dspt.stages.reference import Reference
 from aihwkit_dspt.stages.schedule import TransferSchedule
 from aihwkit_dspt.stages.timing import TransferTiming
 from aihwkit_dspt.stages.transfer import TransferStages
-from aihwkit_dspt.stages.uninterrupted import in_one_go
+from aihwkit_dspt.stages.uninterrupted import Call, in_one_go
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.learning_rates import TransferLearningRate
 from aihwkit_dspt.tiles.lines import LineAccess
@@ -155,7 +156,7 @@ class Link:
     def transfer(
         self,
         learning_rate: float,
-        source_lr: Any,
+        source_lr: float32,
         counters: OperationCounters,
     ) -> Optional[slice]:
         """Do the transfer event that is due, or what is left of it.
@@ -210,14 +211,14 @@ class Link:
             self._at_once = line, at_once
         return self._at_once[1]
 
-    def new_event(self, lines: slice, learning_rate: float, source_lr: Any) -> TransferEvent:
+    def new_event(self, lines: slice, learning_rate: float, source_lr: float32) -> TransferEvent:
         """Return the event that transfers lines now; see :meth:`transfer`."""
         sweep = self.schedule.sweep
         beta, writes, _ = self.of_sweep(sweep, learning_rate, source_lr)
         return TransferEvent(self.schedule.n_reads % LARGEST, lines, sweep, beta, writes)
 
     def of_sweep(
-        self, sweep: int, learning_rate: float, source_lr: Any
+        self, sweep: int, learning_rate: float, source_lr: float32
     ) -> Tuple[float, bool, bool]:
         """Return increment, whether pulses are sent, and whether signs may flip, in a sweep.
 
@@ -231,7 +232,7 @@ class Link:
             self._of_sweep = key, found
         return self._of_sweep[1]
 
-    def beta(self, sweep: int, learning_rate: float, source_lr: Any) -> float:
+    def beta(self, sweep: int, learning_rate: float, source_lr: float32) -> float:
         """Return the increment of the buffer in a sweep, in pulses per weight unit."""
         timing = self.timing
         beta = self.rate(learning_rate, source_lr, sweep % timing.period + 1)
@@ -299,7 +300,7 @@ class Link:
         self.buffer.hidden.zero_()
         self.schedule.restart()
 
-    def sync(self, lines: slice, numbers: Optional[List[int]] = None, *then: partial[Any]) -> None:
+    def sync(self, lines: slice, numbers: Optional[List[int]] = None, *then: Call) -> None:
         """Program the reference of the given lines (and outputs) to the estimate.
 
         An analog reference is programmed towards the estimate from where it is, also when that is

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, List
+from typing import List
 
 from aihwkit.exceptions import ConfigError
 from torch import Tensor
 
 from aihwkit_dspt.devices.simulated import PERSISTENT
+from aihwkit_dspt.stages.uninterrupted import Call
 from aihwkit_dspt.tiles.crossbar import Crossbar
 
 UP, DOWN = ("dwmin_up", "slope_up"), ("dwmin_down", "slope_down")
@@ -32,7 +33,7 @@ def require_movable(name: str, array: Crossbar) -> None:
         )
 
 
-def scaled_steps(array: Crossbar, up: Tensor, down: Tensor) -> List[partial[Any]]:
+def scaled_steps(array: Crossbar, up: Tensor, down: Tensor) -> List[Call]:
     """Return the calls that multiply the pulses of all cells by ``[d_size, x_size]`` factors.
 
     Weights, noise and the granularity for which pulse trains are made stay as they are. The calls
@@ -43,7 +44,7 @@ def scaled_steps(array: Crossbar, up: Tensor, down: Tensor) -> List[partial[Any]
         for name in of_sign:
             if name in names:
                 parameters[names.index(name)] *= factors.to(parameters)
-    calls: List[partial[Any]] = [partial(array.cpp.set_hidden_parameters, parameters)]
+    calls: List[Call] = [partial(array.cpp.set_hidden_parameters, parameters)]
     if PERSISTENT in names:
         persistent = parameters[names.index(PERSISTENT)]
         calls.append(partial(array.cpp.set_weights, persistent))

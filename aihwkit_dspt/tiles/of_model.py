@@ -12,7 +12,7 @@ from aihwkit_dspt.configs.checks import require_module, shown
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 
-def analog_tiles(model: Any) -> Dict[str, Any]:
+def analog_tiles(model: object) -> Dict[str, Any]:
     """Return name -> tile of all analog tiles of a model, whatever their kind.
 
     Tiles that other tiles consist of are left out.
@@ -34,7 +34,7 @@ def analog_tiles(model: Any) -> Dict[str, Any]:
     return tiles
 
 
-def tracking_tiles(model: Any) -> Dict[str, TrackingTile]:
+def tracking_tiles(model: object) -> Dict[str, TrackingTile]:
     """Return name -> tile of the tracking tiles of a model. All else in the model is left out.
 
     Raises:
@@ -51,12 +51,12 @@ def tracking_tiles(model: Any) -> Dict[str, TrackingTile]:
     return tiles
 
 
-def is_analog_layer(module: Any) -> bool:
+def is_analog_layer(module: object) -> bool:
     """Return whether a module is one of aihwkit's layers, but no container of others."""
     return bool(isinstance(module, AnalogLayerBase) and not module.IS_CONTAINER)
 
 
-def require_tracking_tile(tile: Any) -> TrackingTile:
+def require_tracking_tile(tile: object) -> TrackingTile:
     """Return a tile that was passed to a function.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence, Union
+from typing import Sequence, Union
 
 from aihwkit.exceptions import TileError
 from torch import Tensor
@@ -46,7 +46,7 @@ def program_weight(pipeline: Pipeline, weight: Tensor, is_first: bool) -> None:
     pipeline.refresh_weights()
 
 
-def program_reference(pipeline: Pipeline, reference: Any, array: Any) -> None:
+def program_reference(pipeline: Pipeline, reference: object, array: int) -> None:
     r"""Program the reference :math:`\tilde Q` (and the estimate) to calibrated values.
 
     Args:
@@ -89,7 +89,7 @@ def calibrate(pipeline: Pipeline, symmetric_points: Union[Tensor, Sequence[Tenso
     pipeline.refresh_weights()
 
 
-def _checked(pipeline: Pipeline, reference: Any) -> Tensor:
+def _checked(pipeline: Pipeline, reference: object) -> Tensor:
     """Return values of a reference as a tensor like the weights, see :func:`program_reference`."""
     if pipeline.config.reference is ReferenceType.ZERO:
         raise TileError(

@@ -9,8 +9,7 @@ from aihwkit.exceptions import TileError
 from torch import Tensor, ones_like, stack
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
-from aihwkit_dspt.tiles.array_state import set_state, state_of
-from aihwkit_dspt.tiles.cell_weights import set_parameters
+from aihwkit_dspt.tiles.array_state import set_parameters, set_state, state_of
 from aihwkit_dspt.tiles.names import (
     named_arrays,
     named_links,
@@ -207,7 +206,7 @@ def from_format_1(state: Dict[str, Any], config: TrackingTransferCompound) -> Di
     return state
 
 
-def require_format(state: Any) -> None:
+def require_format(state: object) -> None:
     """Raise ``TileError`` unless this is a state of a tracking tile in a known format."""
     found = state.get("format", "none") if isinstance(state, dict) else type(state).__name__
     if found not in ([1], [STATE_FORMAT]):
@@ -239,7 +238,7 @@ def require_settings(settings: Any, config: TrackingTransferCompound) -> None:
         )
 
 
-def _require_same_keys(path: str, given: Any, wanted: List[str]) -> None:
+def _require_same_keys(path: str, given: object, wanted: List[str]) -> None:
     keys = sorted(given) if isinstance(given, dict) else type(given).__name__
     if keys != sorted(wanted):
         raise StateError(f"{path} has {keys}, this tile needs {sorted(wanted)}: {REMEDY}")

@@ -22,7 +22,6 @@ from aihwkit_dspt.stages.listener import Listener
 from aihwkit_dspt.tiles.context import follow_device, is_frozen
 from aihwkit_dspt.tiles.given import fault_of, require_construction
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
-from aihwkit_dspt.tiles.tile_data_type import TileDataType
 from aihwkit_dspt.tiles.tile_device import TileDevice
 from aihwkit_dspt.tiles.tile_export import TileExport
 from aihwkit_dspt.tiles.tile_function import through_tile
@@ -35,9 +34,8 @@ from aihwkit_dspt.tiles.uncompiled import uncompiled
 class TrackingTile(
     TileState,
     TileValues,
-    TileDataType,
-    TilePeriphery,
     TileDevice,
+    TilePeriphery,
     TileExport,
 ):
     r"""Analog tile that is evaluated at :math:`\bar W = W + \gamma\, c \circ (P - \tilde Q)`.

@@ -9,7 +9,7 @@ import torch
 from aihwkit.simulator.tiles.analog import AnalogTile
 
 from aihwkit_dspt import ReferenceType, TrackingTile
-from aihwkit_dspt.tiles.cell_weights import sum_of_cells
+from aihwkit_dspt.tiles.array_state import sum_of_cells
 from tests import quiet_devices
 from tests.covering import covering
 from tests.helpers import draw_batch, mixed_weight, quiet_tile, train
