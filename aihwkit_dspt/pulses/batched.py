@@ -156,15 +156,20 @@ class BatchedPulses:
             send = partial(fused.pulses_cpu.pulse_cells, weights, visible, cells.kind, *arrays)
         return partial(send, self.write_noise, drawn.seed, fused.random_bits.NORMALS)
 
-    def draw(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> Drawn:
+    def draw(self, x_input: Tensor, d_input: Tensor, *learning_rates: float) -> Drawn:
         """Return the pulses of all lines for a batch.
 
-        See :meth:`~aihwkit_dspt.tiles.crossbar.Crossbar.pulses` for the arguments.
+        See :meth:`~aihwkit_dspt.tiles.crossbar.Crossbar.pulses` for the arguments; there is one
+        learning rate for all vectors, or one for each.
         """
-        numbers = self.law.numbers(learning_rate, self.crossbar.pulse_granularity)
-        seeds = np.array(fused.random_bits.new_seeds(3))
-        found = fused.trains_cpu.draw_batch(_plain(x_input), _plain(d_input), seeds, *numbers)
+        rates = np.array(learning_rates, np.float32)
+        law, seeds = self.train_numbers(), np.array(fused.random_bits.new_seeds(3))
+        found = fused.trains_cpu.draw_batch(_plain(x_input), _plain(d_input), seeds, rates, law)
         return Drawn(found[0], found[1:3], found[3:5], int(seeds[2]))
+
+    def train_numbers(self) -> NDArray[np.float64]:
+        """Return :meth:`~aihwkit_dspt.pulses.trains.TrainLaw.numbers` of gradient pulses."""
+        return self.law.numbers(self.crossbar.pulse_granularity)
 
     def takes_lines(self, values: Tensor, learning_rate: float) -> bool:
         """Return whether pulses on lines are sent this way.
