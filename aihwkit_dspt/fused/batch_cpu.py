@@ -112,9 +112,10 @@ class CpuBatch(FusedForm):
             weights, values = (weights[0].T, weights[1].T), values.transpose(1, 0, 2)
         hidden, estimate, n_reads, reference, in_sign, out_sign = self.transfer.shared_arrays()
         trains = self.slow.trains_of_lines(self._most, columns, link.write_lr)
+        numbers = np.array(events.schedule)
         arguments: Tuple[Any, ...] = (
             *(*weights, cells.kind, values, cells.shared, cells.at_once, *own, *across),
-            *(self.fast.write_noise, drawn.ends, events.schedule, events.sweeps, events.flips),
+            *(self.fast.write_noise, drawn.ends, numbers, events.sweeps, events.flips),
             *(in_sign, out_sign, hidden, estimate, n_reads, reference, self._law, self._options),
             *(self.slow.weights(), pipeline.slow.values, slow.kind, slow.values, slow.shared),
             *(slow.at_once, self.slow.write_noise, columns, *trains),

@@ -9,6 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from aihwkit_dspt.tiles.link import Link
 
+NO_SWEEPS = ((0.0, 0.0),)
+
 
 class Events:
     """The transfer events within and after a batch, line by line.
@@ -42,7 +44,7 @@ class Events:
         schedule = link.schedule
         first, every = (m_batch, 0) if n_due is not None else schedule.parts(m_batch)
         self.n_events = (m_batch - first) // every + 1 if n_due is None else n_due
-        self.schedule = np.array([self.n_events, first, every, schedule.line])
+        self.schedule = self.n_events, first, every, schedule.line
         self.flips = np.zeros(self.n_events, np.int8)
         rows: List[Tuple[float, float]] = []
         self.n_flips, self.n_syncs, done, line = 0, 0, 0, schedule.line
@@ -62,7 +64,7 @@ class Events:
                     at_once = n_due is not None and n_flips == n_lines
                     self.n_syncs += 1 if at_once else n_flips
             done, line = done + n_lines, 0
-        self.sweeps = np.array(rows).reshape(-1, 2)
+        self.sweeps = np.array(rows or NO_SWEEPS)
         self.may_send = any(writes > 0.0 for _, writes in rows)
 
     def lines(self, line: int, in_size: int) -> List[slice]:

@@ -41,7 +41,7 @@ class TrainPlan:
         self.trains = np.zeros((1, 4), np.float32)
         self.current = 0.0
         shape = pipeline.fast.weights.shape
-        self._places = np.array([*shape, 0, 0, 0, self.by, 0, 0], np.int64)
+        self._places = np.array([*shape, self.by, 0, 0, 0, 0, 0], np.int64)
         self._settings = np.zeros(6)
         self._law: Tuple[float, Any] = -1.0, None
 
@@ -68,8 +68,7 @@ class TrainPlan:
         parts = m_batch, m_batch
         if n_due is None:
             parts = pipeline.link.schedule.parts(m_batch)
-        places[2], places[3:5] = m_batch, parts
-        places[6:8] = x_vectors.data_ptr(), d_vectors.data_ptr()
+        places[3:] = m_batch, *parts, x_vectors.data_ptr(), d_vectors.data_ptr()
         fast_lr, rate = pipeline.fast_lr, pipeline.learning_rate
         if self.by == BY_NOBODY:
             settings[0] = fast_lr(rate)

@@ -80,10 +80,10 @@ def plan_trains(
     r"""Find learning rates and trains of all vectors of a batch.
 
     Args:
-        places: ``(d_size, x_size, n_vectors, first, every, by, x, d)``: vectors up to the first
-            event and between events, which end the parts of the batch; whether learning rates
-            follow the vectors one by one (1), part by part (2) or not at all (0); the addresses
-            of ``[n_vectors, x_size]`` inputs and ``[n_vectors, d_size]`` errors.
+        places: ``(d_size, x_size, by, n_vectors, first, every, x, d)``: whether learning rates
+            follow the vectors one by one (1), part by part (2) or not at all (0); vectors up to
+            the first event and between events, which end the parts of the batch; the addresses of
+            ``[n_vectors, x_size]`` inputs and ``[n_vectors, d_size]`` errors.
         settings: learning rate without scaling; :math:`\mathtt{fast\_lr}\, BL\, \Delta w_{min}`,
             the learning rate of the SGD if it counts (else 1), one less the momentum, the running
             averages :math:`m_x` and :math:`m_d`. Written: the first one becomes the rate of the
@@ -96,12 +96,12 @@ def plan_trains(
         trains do not fit words.
     """
     number = np.float32
-    d_size, x_size, n_vectors, by = places[0], places[1], places[2], places[5]
+    d_size, x_size, by, n_vectors = places[0], places[1], places[2], places[3]
     x_values = carray(single_at(places[6]), (n_vectors, x_size))
     d_values = carray(single_at(places[7]), (n_vectors, d_size))
     rate, base, scale = number(settings[0]), number(settings[1]), number(settings[2])
     rest, m_x, m_d = number(settings[3]), number(settings[4]), number(settings[5])
-    n_pulses, start, stop = 0.0, 0, places[3]
+    n_pulses, start, stop = 0.0, 0, places[4]
     x_max, d_max = number(0.0), number(0.0)
     for vector in range(n_vectors):
         x_most, x_sum = size_of(x_values[vector])
@@ -132,6 +132,6 @@ def plan_trains(
             if length > LONGEST:
                 n_pulses = np.inf
         start = stop
-        stop = start + places[4]
+        stop = start + places[5]
     settings[0], settings[4], settings[5] = rate, m_x, m_d
     return float(abs(n_pulses) / (law[5] * d_size * x_size))
