@@ -9,9 +9,18 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 import torch
+from aihwkit.nn import AnalogLinear
 from torch import Tensor
 
-from aihwkit_dspt import Listener, PulseMode, ReadMode, ReferenceType, TrackingTile, TransferScope
+from aihwkit_dspt import (
+    ERIDERReRamArrayHfO2Preset,
+    Listener,
+    PulseMode,
+    ReadMode,
+    ReferenceType,
+    TrackingTile,
+    TransferScope,
+)
 from aihwkit_dspt.configs.enums import TransferStart
 from aihwkit_dspt.fused.update_cpu import CpuUpdate
 from aihwkit_dspt.stages.estimators import LowPassFilter
@@ -26,6 +35,7 @@ from tests.fused.test_batch import (
     tile_of,
     update_of,
 )
+from tests.fuzz.instants import run_until_line
 from tests.helpers import difference, quiet_config, snapshot
 
 SWEEPS: Dict[str, Any] = {"sweep_every": 4.0, "start": TransferStart.FIRST_SWEEP}
@@ -144,6 +154,63 @@ def test_many_pulses_are_left_to_others() -> None:
     few(first).most_pulses = inf
     assert few(first).update(pipeline, x, d, 20)
     assert difference(state, snapshot(first)) is not None
+
+
+@pytest.mark.parametrize("settings", [{"transfer_every": 1, "auto_scale": True}, SWEEPS])
+def test_an_interrupted_update_is_done_or_not(settings: Dict[str, Any]) -> None:
+    """Before whatever line it is interrupted: there are two states, and both are seen."""
+    torch.manual_seed(6)
+    first = tile_of([device("soft")] * 2, False, **settings)
+    few(first).most_pulses = inf
+    x, d = signs(6, IN_SIZE), signs(6, OUT_SIZE)
+    for _ in range(20):
+        first.update(x, d)
+    after = deepcopy(first)
+    few(after).most_pulses = inf
+    after.update(x, d)
+    states = [snapshot(first), snapshot(after)]
+    n_pulses = [one.tile.pipeline.counters.state()["slow_pulses"] for one in (first, after)]
+    assert n_pulses[0] < n_pulses[1]
+    seen, line = set(), 0
+    while True:
+        tile = deepcopy(first)
+        few(tile).most_pulses = inf
+        if not run_until_line(lambda: tile.update(x, d), line):  # noqa: B023
+            break
+        found = snapshot(tile)
+        place = [difference(found, state) for state in states].index(None)
+        assert tile.tile.pipeline.counters.state()["slow_pulses"] == n_pulses[place]
+        seen.add(place)
+        line += 1
+    assert seen == {0, 1}
+    assert line > 50
+
+
+def noisy_training(tile: TrackingTile, seed: int) -> None:
+    """Update a tile with random vectors."""
+    few(tile).most_pulses = inf
+    torch.manual_seed(seed)
+    for _ in range(30):
+        tile.update(torch.randn(3, IN_SIZE), torch.randn(3, OUT_SIZE))
+
+
+def test_a_resumed_training_is_one_that_was_never_stopped() -> None:
+    """With noise of all kinds, whose seeds come from torch's generator."""
+    torch.manual_seed(8)
+    config = ERIDERReRamArrayHfO2Preset()
+    config.device.unit_cell_devices = [device("soft", 0.3, 0.6)] * 2
+    config.device.auto_scale_by_batch = False
+    layers = [AnalogLinear(IN_SIZE, OUT_SIZE, False, config) for _ in range(2)]
+    first, second = (layer.analog_module for layer in layers)
+    noisy_training(first, 9)
+    layers[1].load_state_dict(deepcopy(layers[0].state_dict()))
+    assert few(first).fast.persistent is not None  # ahead of the C++ tile
+    for tile in (first, second):
+        noisy_training(tile, 10)
+    states = [snapshot(tile) for tile in (first, second)]
+    for state in states:
+        del state["used"]  # read with noise
+    assert difference(*states) is None
 
 
 class Ear(Listener):
