@@ -65,10 +65,10 @@ def averaged(old: Any, new: Any, rest: Any, n_vectors: Any) -> Any:
         rest: one less the momentum.
         n_vectors: of how many parts it is one.
     """
-    if old <= np.float32(0.0):
-        return new
-    if new <= np.float32(0.0):
+    if not np.float32(0.0) < new < np.float32(np.inf):
         return old
+    if not np.float32(0.0) < old < np.float32(np.inf):
+        return new
     tau = rest / n_vectors
     return (np.float32(1.0) - tau) * old + tau * new
 
