@@ -53,13 +53,15 @@ class PulseMode(Enum):
     """How the pulses of a batch are simulated."""
 
     AUTO = "Auto"
-    """Gradient pulses of a batch in which a cell takes more than two pulses or so batched, and
-    transfers of 2,000 pulses or more (without write noise), where that covers device and pulses;
-    all others by aihwkit's tile. Each where it is the faster. A batch with transfers after every
-    eight vectors or more often goes batched, transfers included."""
+    """Each where it is the faster, where device and pulses have a batched form; all others by
+    aihwkit's tile. With the usual stages and up to 2**20 cells a batch in which cells take eight
+    pulses or fewer on average is one compiled call, transfers included, that visits the cells where
+    pulses meet. Else gradient pulses of a batch in which a cell takes more than two pulses or so go
+    batched, and transfers of 2,000 pulses or more (without write noise). A batch with transfers
+    after every eight vectors or more often goes batched, transfers included."""
 
     BATCHED = "Batched"
-    """All vectors of a batch in one compiled pass over the cells, equal in distribution to
+    """All vectors of a batch in one compiled call, equal in distribution to
     aihwkit's tile: the same pulse trains, each pulse with the step of its cell, its noise and the
     bounds; fine linear steps some at a time. Lines of a transfer likewise. Its random numbers come
     from torch's generator, so that a seed fixes them. Devices and pulses without this form are

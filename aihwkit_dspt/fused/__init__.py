@@ -17,9 +17,11 @@ if TYPE_CHECKING:
         line_pulses_cpu,
         pulses_cpu,
         random_bits,
+        rates_cpu,
         read_kernels_cpu,
         step_kernels_cpu,
         trains_cpu,
+        update_kernels_cpu,
     )
 else:
     __getattr__ = imported_later(__name__, {})

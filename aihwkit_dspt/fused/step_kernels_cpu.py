@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import carray, types
-from numba.extending import intrinsic
+from numba import carray
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from aihwkit_dspt.fused.addresses import single_at
 from aihwkit_dspt.fused.compiled import compiled
 from aihwkit_dspt.fused.line_kernels_cpu import mix, read_and_transfer
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _at(typingctx: Any, address: Any) -> Any:
-    """Return the pointer to single-precision numbers at an address."""
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(types.float32)(types.int64), code
 
 
 @compiled
@@ -48,14 +36,17 @@ def take_and_mix(places: NDArray[np.int64], numbers: NDArray[np.float64]) -> flo
     """
     d_size, x_size, columns, first, n_lines = places[0], places[1], places[2], places[4], places[5]
     in_size, out_size = (x_size, d_size) if columns else (d_size, x_size)
-    fast = carray(_at(places[6]), (d_size, x_size))
-    read = carray(_at(places[9]), (n_lines, out_size))
-    steps = carray(_at(places[10]), (n_lines, out_size))
-    hidden = carray(_at(places[11]), (in_size, out_size))
-    sp_estimate = carray(_at(places[12]), (in_size, out_size))
-    n_reads = carray(_at(places[13]), (in_size,))
-    reference = carray(_at(places[14]), (in_size, out_size))
-    in_sign, out_sign = carray(_at(places[15]), (in_size,)), carray(_at(places[16]), (out_size,))
+    fast = carray(single_at(places[6]), (d_size, x_size))
+    read = carray(single_at(places[9]), (n_lines, out_size))
+    steps = carray(single_at(places[10]), (n_lines, out_size))
+    hidden = carray(single_at(places[11]), (in_size, out_size))
+    sp_estimate = carray(single_at(places[12]), (in_size, out_size))
+    n_reads = carray(single_at(places[13]), (in_size,))
+    reference = carray(single_at(places[14]), (in_size, out_size))
+    in_sign, out_sign = (
+        carray(single_at(places[15]), (in_size,)),
+        carray(single_at(places[16]), (out_size,)),
+    )
     # Of one type for lines of either kind.
     strides = fast.strides[::-1] if columns else fast.strides
     n_pulses = read_and_transfer(
@@ -63,7 +54,7 @@ def take_and_mix(places: NDArray[np.int64], numbers: NDArray[np.float64]) -> flo
         reference, in_sign, out_sign, steps, numbers[0], numbers[3:8], numbers[8:16],
     )  # fmt: skip
     if places[3] and n_pulses <= numbers[2]:
-        stored = carray(_at(places[7]), (d_size, x_size))
-        output = carray(_at(places[8]), (d_size, x_size))
+        stored = carray(single_at(places[7]), (d_size, x_size))
+        output = carray(single_at(places[8]), (d_size, x_size))
         mix(stored, fast, in_sign, columns > 0, numbers[1], output)
     return n_pulses

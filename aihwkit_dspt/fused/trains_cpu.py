@@ -6,7 +6,7 @@ interrupt (Ctrl-C) in the first of several comes out as a ``SystemError``.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Tuple
 
 import numpy as np
 from numba import int32, int64, uint64
@@ -17,6 +17,7 @@ from aihwkit_dspt.fused.random_bits import stream
 
 Singles = NDArray[np.float32]
 Words = NDArray[np.uint64]
+Doubles = NDArray[np.float64]
 
 DIGITS = 30
 """Random bits of a slot: so many fit a signed number of 32 bits, which processors convert fast."""
@@ -124,17 +125,46 @@ def largest(values: Singles) -> Singles:
 
 
 @compiled
+def train_of(x_max: Any, d_max: Any, speed: Any, law: Doubles) -> Tuple[int, Any, Any]:
+    """Return slots and scales of a vector; see :class:`~aihwkit_dspt.pulses.trains.TrainLaw`.
+
+    Args:
+        x_max: largest size of the column inputs.
+        d_max: largest size of the row inputs.
+        speed: learning rate.
+        law: the numbers of the law, see there.
+    """
+    number = np.float32
+    most, size, whole = number(law[0]), number(law[5]), speed / number(law[5])
+    manages_lengths = law[2] > 0.0
+    length, x_scale, d_scale = int(law[0]), number(1.0), number(1.0)
+    if not (law[1] > 0.0 or manages_lengths) and whole > most:
+        length = max(int(np.ceil(whole)), 1)
+    else:
+        x_scale = d_scale = np.sqrt(whole / most)
+    if not law[3] > 0.0:
+        return length, x_scale, d_scale
+    x_value, d_value = x_max, number(law[4]) * d_max
+    wanted = speed * x_value * d_value / size
+    limited = d_value * (most / max(wanted, most))
+    # Vectors of zeros and of what is no number, or too large for one, have no pulses.
+    if not (x_value > number(0.0) and limited > number(0.0)) or np.isnan(wanted):
+        length, x_value, limited = 0, number(1.0), number(1.0)
+        wanted = speed / size
+    if manages_lengths:
+        if length > 0:
+            length = int(min(np.ceil(wanted), most))
+        slots = number(max(length, 1))
+        x_scale = d_scale = np.sqrt(speed / (size * slots))
+    return length, x_scale * np.sqrt(limited / x_value), d_scale * np.sqrt(x_value / limited)
+
+
+@compiled
 def trains_of(
     x_max: Singles,
     d_max: Singles,
-    length: int,
-    scale: float,
-    is_managed: bool,
-    manages_lengths: bool,
-    grad_scale: float,
-    rate: float,
-    step: float,
-    desired_bl: float,
+    rates: Singles,
+    law: Doubles,
     lengths: NDArray[np.int64],
     x_scale: Singles,
     d_scale: Singles,
@@ -144,54 +174,22 @@ def trains_of(
     Args:
         x_max: ``[n_vectors]`` largest size of the column inputs.
         d_max: ``[n_vectors]`` largest size of the row inputs.
-        length: slots without management.
-        scale: probability of a pulse per unit of an input, without management.
-        is_managed: whether probabilities are shared out.
-        manages_lengths: whether slots are as many as pulses are wanted.
-        grad_scale: factor of the row inputs, where probabilities are shared out.
-        rate: learning rate.
-        step: granularity.
-        desired_bl: most slots.
+        rates: ``[n_vectors]`` learning rates, or one for all.
+        law: see :func:`train_of`.
         lengths: ``[n_vectors]``, written: see :class:`~aihwkit_dspt.pulses.trains.Trains`.
         x_scale: ``[n_vectors]``, written.
         d_scale: ``[n_vectors]``, written.
     """
-    number = np.float32
-    speed, size, most = number(rate), number(step), number(desired_bl)
     for vector in range(len(x_max)):
-        lengths[vector] = length
-        x_scale[vector] = d_scale[vector] = number(scale)
-        if not is_managed:
-            continue
-        x_value, d_value = x_max[vector], number(grad_scale) * d_max[vector]
-        wanted = speed * x_value * d_value / size
-        limited = d_value * (most / max(wanted, most))
-        # Vectors of zeros and of what is no number, or too large for one, have no pulses.
-        if not (x_value > number(0.0) and limited > number(0.0)) or np.isnan(wanted):
-            lengths[vector], x_value, limited = 0, number(1.0), number(1.0)
-            wanted = speed / size
-        if manages_lengths:
-            if lengths[vector] > 0:
-                lengths[vector] = int(min(np.ceil(wanted), most))
-            slots = number(max(lengths[vector], 1))
-            x_scale[vector] = d_scale[vector] = np.sqrt(speed / (size * slots))
-        x_scale[vector] *= np.sqrt(limited / x_value)
-        d_scale[vector] *= np.sqrt(x_value / limited)
+        rate = rates[min(vector, len(rates) - 1)]
+        lengths[vector], x_scale[vector], d_scale[vector] = train_of(
+            x_max[vector], d_max[vector], rate, law
+        )
 
 
 @compiled
 def draw_batch(
-    x_values: Singles,
-    d_values: Singles,
-    seeds: NDArray[np.int64],
-    length: int,
-    scale: float,
-    is_managed: bool,
-    manages_lengths: bool,
-    grad_scale: float,
-    rate: float,
-    step: float,
-    desired_bl: float,
+    x_values: Singles, d_values: Singles, seeds: NDArray[np.int64], rates: Singles, law: Doubles
 ) -> Words:
     """Return the slots of all vectors up to each, and pulses and signs of columns and rows.
 
@@ -202,22 +200,13 @@ def draw_batch(
         x_values: ``[n_vectors, x_size]`` inputs of columns.
         d_values: ``[n_vectors, d_size]`` inputs of rows.
         seeds: ``[2]`` seeds, of columns and rows.
-        length: see :func:`trains_of`, as for all that follows.
-        scale: probability of a pulse per unit of an input, without management.
-        is_managed: whether probabilities are shared out.
-        manages_lengths: whether slots are as many as pulses are wanted.
-        grad_scale: factor of the row inputs, where probabilities are shared out.
-        rate: learning rate.
-        step: granularity.
-        desired_bl: most slots.
+        rates: see :func:`trains_of`.
+        law: see :func:`train_of`.
     """
     n_vectors, x_size, d_size = len(x_values), x_values.shape[1], d_values.shape[1]
     lengths = np.empty(n_vectors, np.int64)
     x_scale, d_scale = np.empty(n_vectors, np.float32), np.empty(n_vectors, np.float32)
-    trains_of(
-        largest(x_values), largest(d_values), length, scale, is_managed, manages_lengths,
-        grad_scale, rate, step, desired_bl, lengths, x_scale, d_scale,
-    )  # fmt: skip
+    trains_of(largest(x_values), largest(d_values), rates, law, lengths, x_scale, d_scale)
     n_words = (lengths.sum() + 63) >> 6
     found = np.empty(n_vectors + 2 * (x_size + d_size) * n_words, np.uint64)
     total = uint64(0)

@@ -153,21 +153,26 @@ class BatchedPulses:
             send = partial(fused.pulses_cpu.pulse_cells, weights, visible, cells.kind, *arrays)
         return partial(send, self.write_noise, drawn.seed, fused.random_bits.NORMALS)
 
-    def draw(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> Drawn:
+    def draw(self, x_input: Tensor, d_input: Tensor, *learning_rates: float) -> Drawn:
         """Return the pulses of all lines for a batch.
 
-        See :meth:`~aihwkit_dspt.tiles.crossbar.Crossbar.pulses` for the arguments.
+        See :meth:`~aihwkit_dspt.tiles.crossbar.Crossbar.pulses` for the arguments; there is one
+        learning rate for all vectors, or one for each.
         """
-        numbers = self.law.numbers(learning_rate, self.crossbar.pulse_granularity)
-        seeds = np.array(fused.random_bits.new_seeds(3))
+        rates = np.array(learning_rates, np.float32)
+        law, seeds = self.train_numbers(), np.array(fused.random_bits.new_seeds(3))
         x_values, d_values = _plain(x_input), _plain(d_input)
-        found = fused.trains_cpu.draw_batch(x_values, d_values, seeds, *numbers)
+        found = fused.trains_cpu.draw_batch(x_values, d_values, seeds, rates, law)
         (n_vectors, x_size), d_size = x_values.shape, d_values.shape[1]
         ends, words = found[:n_vectors].view(np.int64), found[n_vectors:]
         words = words.reshape(2 * (x_size + d_size), -1)
         rows = words[2 * x_size :]
         lines = (words[:x_size], words[x_size : 2 * x_size]), (rows[:d_size], rows[d_size:])
         return Drawn(ends, *lines, int(seeds[2]))
+
+    def train_numbers(self) -> NDArray[np.float64]:
+        """Return :meth:`~aihwkit_dspt.pulses.trains.TrainLaw.numbers` of gradient pulses."""
+        return self.law.numbers(self.crossbar.pulse_granularity)
 
     def takes_lines(self, values: Tensor, learning_rate: float) -> bool:
         """Return whether pulses on lines are sent this way.

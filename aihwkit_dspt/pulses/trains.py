@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Tuple
+from typing import NamedTuple
 
 import numpy as np
 from aihwkit.simulator.parameters.training import UpdateParameters
@@ -71,19 +71,15 @@ class TrainLaw:
         n_vectors, single = len(x_max), np.float32
         scales = np.empty(n_vectors, single), np.empty(n_vectors, single)
         trains = Trains(np.empty(n_vectors, np.int64), *scales)
-        arguments = *self.numbers(rate, step), *trains
-        fused.trains_cpu.trains_of(x_max, d_max, *arguments)
+        rates = np.array([rate], single)
+        fused.trains_cpu.trains_of(x_max, d_max, rates, self.numbers(step), *trains)
         return trains
 
-    def numbers(self, rate: float, step: float) -> Tuple[Any, ...]:
-        """Return what :func:`~aihwkit_dspt.fused.trains_cpu.trains_of` takes after the inputs."""
-        number = np.float32
-        length, scale = self.desired_bl, 1.0
-        whole = number(rate) / number(step)
-        if not (self.fixed_bl or self.update_bl_management) and whole > length:
-            length = max(int(np.ceil(whole)), 1)
-        else:
-            scale = float(np.sqrt(whole / number(length)))
-        managements = bool(self.update_management), bool(self.update_bl_management)
-        settings = float(self.um_grad_scale), float(rate), float(step), float(self.desired_bl)
-        return (length, scale, *managements, *settings)
+    def numbers(self, step: float) -> NDArray[np.float64]:
+        """Return what :func:`~aihwkit_dspt.fused.trains_cpu.train_of` takes as the law.
+
+        The most slots, whether these are fixed and managed, whether probabilities are shared out,
+        the factor of the row inputs, and the granularity.
+        """
+        managements = self.fixed_bl, self.update_bl_management, self.update_management
+        return np.array([self.desired_bl, *managements, self.um_grad_scale, step], np.float64)

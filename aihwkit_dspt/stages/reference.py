@@ -55,9 +55,9 @@ class Reference(Module):
         held = partial(self.values.__setitem__, index, values)
         in_one_go(held, partial(vars(self).update, counts), *then)
 
-    def count_syncs(self, n_syncs: int) -> partial[Any]:
-        """Return the call that counts lines that somebody else has programmed."""
-        n_cells = n_syncs * self.values.shape[1]
+    def count_syncs(self, n_syncs: int, n_lines: int) -> partial[Any]:
+        """Return the call that counts events in which somebody else has programmed lines."""
+        n_cells = n_lines * self.values.shape[1]
         counts = {
             "n_syncs": self.n_syncs + n_syncs,
             "n_synced_cells": self.n_synced_cells + n_cells,

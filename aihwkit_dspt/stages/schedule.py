@@ -78,6 +78,11 @@ class TransferSchedule:
             return int(ceil(float32(self.transfer_every) * float32(m_batch)))
         return round_half_away(float(float32(self.transfer_every)))
 
+    def parts(self, m_batch: int) -> Tuple[int, int]:
+        """Return the vectors of a batch up to its first event, and between its events."""
+        every = self.every(m_batch)
+        return every - self.update_count % every, every
+
     def due_at_end(self, m_batch: int) -> Optional[int]:
         """Return the lines that are due after a batch, ``None`` if some are within it."""
         if self.sweep_every > 0.0:

@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import Tensor, cat
 
-from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.pipeline import Pipeline
 
 
@@ -24,18 +23,20 @@ def described(pipeline: Pipeline, bias: bool, indexed: bool) -> str:
         f"{names}, reference={config.reference.value}, gamma={config.gamma}, "
         f"{pipeline.reads.describe(bias, indexed)}, "
         f"line={link.line_reads.executor_name(link.schedule.lines_per_event)}, "
-        f"pulses={_pulses(pipeline.fast)}"
+        f"pulses={_pulses(pipeline)}"
     )
 
 
-def _pulses(array: Crossbar) -> str:
-    """Return what sends pulses now, and from how many of a cell on if that depends on them."""
+def _pulses(pipeline: Pipeline) -> str:
+    """Return what sends pulses now, and for how many of a cell if that depends on them."""
+    array, few = pipeline.fast, pipeline.few
     tile, batched = "cuda" if array.is_cuda else "cpp", array.batched
     if batched is None or array.is_cuda:
         return tile
+    most = "" if few is None else f"{few.NAME}: up to {few.most_pulses:.1f} per cell, "
     if batched.takes_all:
-        return batched.NAME
-    return f"[{tile}, {batched.NAME}: {batched.fewest_pulses:.1f}+ per cell]"
+        return f"[{most}{batched.NAME}]" if most else batched.NAME
+    return f"[{most}{tile}, {batched.NAME}: {batched.fewest_pulses:.1f}+ per cell]"
 
 
 def meta_parameters(pipeline: Pipeline) -> Any:

@@ -82,6 +82,21 @@ class FastLearningRate:
         m_x, m_d = self._observed
         return partial(vars(self).update, m_x=m_x, m_d=m_d)
 
+    def numbers(self, learning_rate: float) -> Tuple[float, ...]:
+        r"""Return what the learning rates of vectors follow from.
+
+        :math:`\mathtt{fast\_lr}\, BL\, \Delta w_{min}`, the learning rate of the SGD if it counts
+        (else 1), one less the momentum, and the averages.
+        """
+        scale = learning_rate if self.config.scale_fast_lr else 1.0
+        rest = float32(1.0) - float32(self.config.auto_momentum)
+        return float(self.base), scale, float(rest), float(self.m_x), float(self.m_d)
+
+    def keep_last(self, current: float, m_x: float, m_d: float) -> partial[None]:
+        """Return the call that keeps the last rate and averages that somebody else has found."""
+        kept = {"current": float32(current), "m_x": float32(m_x), "m_d": float32(m_d)}
+        return partial(vars(self).update, kept, _observed=(kept["m_x"], kept["m_d"]))
+
     def __call__(self, learning_rate: float) -> float:
         """Return the fast learning rate for the given SGD learning rate."""
         # It seldom changes, and arithmetic on NumPy's numbers takes longer than a comparison.

@@ -17,6 +17,7 @@ from aihwkit_dspt.configs.checks import require_whole
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.fused.batch_cpu import CpuBatch
 from aihwkit_dspt.fused.step_cpu import CpuStep
+from aihwkit_dspt.fused.update_cpu import CpuUpdate
 from aihwkit_dspt.reads.array import ArrayReads
 from aihwkit_dspt.stages.counters import OperationCounters
 from aihwkit_dspt.stages.schedule import chunks
@@ -61,6 +62,7 @@ class Pipeline:
         unfinished: whether a call was interrupted, see :meth:`settle`.
         schedules: when the active links transfer.
         mixer: keeps the mixed weight, ``None`` where nothing is mixed.
+        few: the fused form of an update with few pulses, ``None`` where there is none.
         step: the fused form of an update that ends with an event, ``None`` where there is none.
         batch: the fused form of an update with events within it, ``None`` where there is none.
         is_changing: whether a method that is :func:`~aihwkit_dspt.tiles.settled.settled` is
@@ -96,7 +98,7 @@ class Pipeline:
             array.owner = ref(self)
         self.follow_joined()
         self.mixer = self._mixer()
-        self.step, self.batch = CpuStep.of(self), CpuBatch.of(self)
+        self._find_forms()
         self.refresh_weights()
 
     @trainable
@@ -127,8 +129,10 @@ class Pipeline:
         self.unfinished = True
         if not -self.largest_lr <= learning_rate <= self.largest_lr:
             self.follow_learning_rate(learning_rate)
-        step = self.step
-        if step is None or not step.update(self, x_vectors, d_vectors, m_batch):
+        if not any(
+            form is not None and form.update(self, x_vectors, d_vectors, m_batch)
+            for form in (self.few, self.step)
+        ):
             if self.batch is not None and self.batch.takes(self, m_batch):
                 self.batch.update(self, x_vectors, d_vectors)
             else:
@@ -154,6 +158,11 @@ class Pipeline:
     def pulses_at_once(self) -> bool:
         """Whether :meth:`gradient_calls` has the pulses of all vectors of a batch."""
         return are_at_once(self)
+
+    @property
+    def scales_apart(self) -> bool:
+        """Whether transfers do not depend on learning rates that follow the vectors one by one."""
+        return not (self.fast_lr.auto_scales and self.config.correct_gradient_magnitudes)
 
     def gradient_calls(
         self, x_vectors: Tensor, d_vectors: Tensor, m_batch: int, due: Tuple[int, ...]
@@ -186,8 +195,9 @@ class Pipeline:
         """
         if not self.unfinished:
             return
-        if self.batch is not None:
-            self.batch.count(self)
+        for form in (self.few, self.batch):
+            if form is not None:
+                form.count(self)
         for number, schedule in enumerate(self.schedules):
             if schedule.n_due:
                 self.transfer(number)
@@ -257,6 +267,11 @@ class Pipeline:
         r"""Return the ``[d_size, x_size]`` part :math:`\sum \gamma\, c \circ (P - \tilde Q)`."""
         return self.oriented(residuals(self.fastest_first, self.link.everything))
 
+    def _find_forms(self) -> None:
+        """Find the fused forms of updates, which share memory with the arrays."""
+        self.few = CpuUpdate.of(self)
+        self.step, self.batch = CpuStep.of(self), CpuBatch.of(self)
+
     def _mixer(self) -> Optional[Mixer]:
         if self.mixed_array is self.slow:
             return None
@@ -307,5 +322,5 @@ class Pipeline:
             stage.to(device)
         self.counters.to(device)
         self.mixer = self._mixer()
-        self.step, self.batch = CpuStep.of(self), CpuBatch.of(self)
+        self._find_forms()
         self.refresh_weights()

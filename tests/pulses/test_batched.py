@@ -290,7 +290,10 @@ def test_auto_batches_where_cells_take_many_pulses(
     ("mode", "expected"),
     [
         (PulseMode.CPP, "pulses=cpp"),
-        (PulseMode.AUTO, "pulses=[cpp, numba-pulses: 418.2+ per cell]"),
+        (
+            PulseMode.AUTO,
+            "pulses=[numba-update: up to 8.0 per cell, cpp, numba-pulses: 418.2+ per cell]",
+        ),
         (PulseMode.BATCHED, "pulses=numba-pulses"),
     ],
 )

@@ -1,0 +1,76 @@
+"""The transfer events of a batch, for compiled calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, List, Optional, Tuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from aihwkit_dspt.tiles.link import Link
+
+NO_SWEEPS = ((0.0, 0.0),)
+
+
+class Events:
+    """The transfer events within and after a batch, line by line.
+
+    Args:
+        link: what transfers.
+        m_batch: vectors of the batch.
+        n_due: lines that are due after the batch; ``None`` for events of a line each within it.
+        learning_rate: learning rate of the SGD.
+        source_lr: that of the pulses to the fast array.
+
+    Attributes:
+        schedule: number of events, vectors up to the first one, vectors between events, and the
+            first line.
+        sweeps: for each sweep that has events the increment of the buffer, in pulses per weight
+            unit, and whether pulses are sent to the slow array.
+        flips: ``[n_events]`` whether the sign of a line flips: 0, 1, or 2 if the reference follows.
+        n_flips: number of signs that flip.
+        n_syncs: number of events in which the reference follows, as the stages count them.
+        may_send: whether any of them may send pulses.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        m_batch: int,
+        n_due: Optional[int],
+        learning_rate: float,
+        source_lr: Any,
+    ) -> None:
+        schedule = link.schedule
+        first, every = (m_batch, 0) if n_due is not None else schedule.parts(m_batch)
+        self.n_events = (m_batch - first) // every + 1 if n_due is None else n_due
+        self.schedule = self.n_events, first, every, schedule.line
+        self.flips = np.zeros(self.n_events, np.int8)
+        rows: List[Tuple[float, float]] = []
+        self.n_flips, self.n_syncs, done, line = 0, 0, 0, schedule.line
+        while done < self.n_events:
+            # Those of one sweep have nearly everything in common.
+            sweep = schedule.sweep + len(rows)
+            n_lines = min(schedule.in_size - line, self.n_events - done)
+            beta, writes, may_flip = link.of_sweep(sweep, learning_rate, source_lr)
+            rows.append((beta, float(writes)))
+            if may_flip:
+                flips = link.chopper.due_one_by_one(n_lines, sweep)
+                self.flips[done : done + n_lines] = flips * (2 if link.tracks else 1)
+                n_flips = int(flips.sum())
+                self.n_flips += n_flips
+                if link.tracks:
+                    # Lines of one event that all flip are programmed at once.
+                    at_once = n_due is not None and n_flips == n_lines
+                    self.n_syncs += 1 if at_once else n_flips
+            done, line = done + n_lines, 0
+        self.sweeps = np.array(rows or NO_SWEEPS)
+        self.may_send = any(writes > 0.0 for _, writes in rows)
+
+    def lines(self, line: int, in_size: int) -> List[slice]:
+        """Return the lines of all events, of which the first one is that of a line."""
+        if self.n_events >= in_size:
+            return [slice(0, in_size)]
+        rest = line + self.n_events - in_size
+        parts = [slice(line, min(line + self.n_events, in_size))]
+        return [*parts, slice(0, rest)] if rest > 0 else parts

@@ -1,0 +1,137 @@
+"""Trains of the vectors of a batch whose learning rates may follow their size, on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any, Tuple
+
+import numpy as np
+from numba import carray, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from aihwkit_dspt.fused.addresses import single_at
+from aihwkit_dspt.fused.coincidences_cpu import LONGEST
+from aihwkit_dspt.fused.compiled import compiled, compiled_inside, compiled_sums
+from aihwkit_dspt.fused.trains_cpu import train_of
+
+Singles = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _as_number(_: Any, bits: Any) -> Any:
+    """Return the single-precision number of the lowest 32 bits."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lowest = builder.trunc(arguments[0], context.get_value_type(types.int32))
+        return builder.bitcast(lowest, context.get_value_type(signature.return_type))
+
+    return types.float32(types.int64), code
+
+
+@compiled_sums
+def size_of(values: Singles) -> Tuple[Any, Any]:
+    """Return the largest and the summed size of the entries of a vector.
+
+    In the order of their bits numbers without a sign are in order, and what is no number is the
+    largest: so processors take several at once.
+    """
+    most, total = 0, np.float32(0.0)
+    bits = values.view(np.int32)
+    for place in range(values.shape[0]):
+        most = max(most, bits[place] & 0x7FFFFFFF)
+        total += abs(values[place])
+    return _as_number(most), total
+
+
+@compiled
+def mean_sizes(x_values: Singles, d_values: Singles) -> Tuple[Any, Any]:
+    """Return the means of the largest sizes of ``[n_vectors, size]`` inputs and errors."""
+    x_max, d_max = np.float32(0.0), np.float32(0.0)
+    for vector in range(len(x_values)):
+        x_max += size_of(x_values[vector])[0]
+        d_max += size_of(d_values[vector])[0]
+    size = np.float32(len(x_values))
+    return x_max / size, d_max / size
+
+
+@compiled_inside
+def averaged(old: Any, new: Any, rest: Any, n_vectors: Any) -> Any:
+    """Return a running average, see :class:`~aihwkit_dspt.tiles.learning_rates.FastLearningRate`.
+
+    Args:
+        old: the average.
+        new: what is averaged in.
+        rest: one less the momentum.
+        n_vectors: of how many parts it is one.
+    """
+    if not np.float32(0.0) < new < np.float32(np.inf):
+        return old
+    if not np.float32(0.0) < old < np.float32(np.inf):
+        return new
+    tau = rest / n_vectors
+    return (np.float32(1.0) - tau) * old + tau * new
+
+
+@compiled
+def plan_trains(
+    places: NDArray[np.int64], settings: Doubles, law: Doubles, trains: Singles
+) -> float:
+    r"""Find learning rates and trains of all vectors of a batch.
+
+    Args:
+        places: ``(d_size, x_size, by, n_vectors, first, every, x, d)``: whether learning rates
+            follow the vectors one by one (1), part by part (2) or not at all (0); vectors up to
+            the first event and between events, which end the parts of the batch; the addresses of
+            ``[n_vectors, x_size]`` inputs and ``[n_vectors, d_size]`` errors.
+        settings: learning rate without scaling; :math:`\mathtt{fast\_lr}\, BL\, \Delta w_{min}`,
+            the learning rate of the SGD if it counts (else 1), one less the momentum, the running
+            averages :math:`m_x` and :math:`m_d`. Written: the first one becomes the rate of the
+            last vector, and the averages those after it.
+        law: see :func:`~aihwkit_dspt.fused.trains_cpu.train_of`.
+        trains: ``[n_vectors, 4]``, written: slots, scale of columns, scale of rows, learning rate.
+
+    Returns:
+        how many pulses a cell takes on average, as long as trains are long enough; infinite where
+        trains do not fit words.
+    """
+    number = np.float32
+    d_size, x_size, by, n_vectors = places[0], places[1], places[2], places[3]
+    x_values = carray(single_at(places[6]), (n_vectors, x_size))
+    d_values = carray(single_at(places[7]), (n_vectors, d_size))
+    rate, base, scale = number(settings[0]), number(settings[1]), number(settings[2])
+    rest, m_x, m_d = number(settings[3]), number(settings[4]), number(settings[5])
+    n_pulses, start, stop = 0.0, 0, places[4]
+    x_max, d_max = number(0.0), number(0.0)
+    for vector in range(n_vectors):
+        x_most, x_sum = size_of(x_values[vector])
+        d_most, d_sum = size_of(d_values[vector])
+        trains[vector, 0], trains[vector, 1] = x_most, d_most
+        trains[vector, 3] = x_sum * d_sum
+    while start < n_vectors:
+        if by == 1 or stop > n_vectors or stop <= start:
+            stop = start + 1 if by == 1 else n_vectors
+        if by > 0:
+            x_max = d_max = number(0.0)
+            for vector in range(start, stop):
+                x_max += trains[vector, 0]
+                d_max += trains[vector, 1]
+            size = number(stop - start)
+            parts = number(n_vectors / (stop - start))
+            m_x = averaged(m_x, x_max / size, rest, parts)
+            m_d = averaged(m_d, d_max / size, rest, parts)
+            rate = base
+            if m_x > number(0.0) and m_d > number(0.0):
+                rate = rate / (m_x * m_d)
+            rate = rate * scale
+        for vector in range(start, stop):
+            n_pulses += rate * trains[vector, 3]
+            length, x_scale, d_scale = train_of(trains[vector, 0], trains[vector, 1], rate, law)
+            trains[vector, 0], trains[vector, 1], trains[vector, 2] = length, x_scale, d_scale
+            trains[vector, 3] = rate
+            if length > LONGEST:
+                n_pulses = np.inf
+        start = stop
+        stop = start + places[5]
+    settings[0], settings[4], settings[5] = rate, m_x, m_d
+    return float(abs(n_pulses) / (law[5] * d_size * x_size))
