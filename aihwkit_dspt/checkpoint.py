@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from aihwkit_dspt.configs.checks import require_module, require_path, shown
 from aihwkit_dspt.loadable import write_loadable
 from aihwkit_dspt.parallel.files import one_writer, random_of_ranks, random_of_this_rank
+from aihwkit_dspt.parallel.wrapper import AnalogDataParallel
 from aihwkit_dspt.plain import restored
 from aihwkit_dspt.seal import has_intact_members, is_intact, seal
 from aihwkit_dspt.tiles.context import fitting_context
@@ -212,9 +213,11 @@ def _fit_contexts(model: nn.Module, state: Dict[str, Any]) -> None:
 
     aihwkit 1.2 would warn of those of 1.1 and no longer look whether the rest of the state fits.
     """
+    # The names of a state have no "module." of the wrapper in front.
+    one = model.module if isinstance(model, AnalogDataParallel) else model
     tiles = {
         f"{name}.".lstrip(".") + AnalogTileStateNames.CONTEXT: tile
-        for name, tile in model.named_modules()
+        for name, tile in one.named_modules()
         if isinstance(tile, TileModule)
     }
     for key in [key for key in state if key.endswith(AnalogTileStateNames.CONTEXT)]:

@@ -202,8 +202,8 @@ def test_profile(tmp_path: Path) -> None:
     assert step["calls"] == 1.0
     assert sum(row["own_us"] for row in result["tree"]) == pytest.approx(step["total_us"])
     assert sum(result["kinds"].values()) == pytest.approx(step["total_us"])
-    assert "C++ update" in result["kinds"]
-    assert "update: pulses, and one line (FAST, BUFFER, ESTIMATE)" in printed
+    assert "C++ forward" in result["kinds"]
+    assert "update: one compiled call, where cells take few pulses" in printed
     assert "| aten::" in printed
 
 

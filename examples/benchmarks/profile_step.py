@@ -4,8 +4,8 @@
    less that of the rows below it. Labels with "C++" are calls of aihwkit's C++ tiles.
 2. The torch operations by ``torch.profiler``, which slows each of them by about as much as a short
    one takes: an upper limit. Copies have a row of their own.
-3. By kind: C++ tiles (from 1), torch operations (from 2) and what is left for Python, the way into
-   torch and C++, and autograd's engine: a lower limit.
+3. By kind: C++ tiles (from 1), torch operations (from 2) and what is left for Python, compiled
+   updates, the way into torch and C++, and autograd's engine: a lower limit.
 
     python examples/benchmarks/profile_step.py --out profile.json
     python examples/benchmarks/profile_step.py --competitor "C++ AGAD"
@@ -61,6 +61,8 @@ def watched(training: Training) -> List[Tuple[Any, str, str]]:
         methods += [(owner, name, text) for name, text in PIPELINE.items()]
     for owner in {type(pipeline.step) for pipeline in pipelines if pipeline.step is not None}:
         methods.append((owner, "update", "update: pulses, and one line (FAST, BUFFER, ESTIMATE)"))
+    for owner in {type(pipeline.few) for pipeline in pipelines if pipeline.few is not None}:
+        methods.append((owner, "update", "update: one compiled call, where cells take few pulses"))
     for owner in {type(pipeline.mixer) for pipeline in pipelines if pipeline.mixer is not None}:
         methods.append((owner, "refresh", "update: mixed weight"))
     for owner in (tiles.FloatingPointTile, tiles.AnalogTile):
@@ -157,7 +159,10 @@ def kinds(result: Dict[str, Any]) -> Dict[str, float]:
     others = sum(spent for spent, _ in result["torch"].values()) - copies
     total = result["tree"][0]["total_us"]
     known = {**cpp, "torch: copies": copies, "torch: other operations": others}
-    return {**known, "Python, dispatch, autograd's engine": total - sum(known.values())}
+    return {
+        **known,
+        "Python, compiled updates, dispatch, autograd's engine": total - sum(known.values()),
+    }
 
 
 def kinds_table(result: Dict[str, Any]) -> str:

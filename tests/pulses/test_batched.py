@@ -294,7 +294,7 @@ def test_auto_batches_where_cells_take_many_pulses(
             PulseMode.AUTO,
             "pulses=[numba-update: up to 8.0 per cell, cpp, numba-pulses: 418.2+ per cell]",
         ),
-        (PulseMode.BATCHED, "pulses=numba-pulses"),
+        (PulseMode.BATCHED, "pulses=[numba-update: up to 8.0 per cell, numba-pulses]"),
     ],
 )
 def test_a_tile_tells_who_sends_its_pulses(mode: PulseMode, expected: str) -> None:
