@@ -29,19 +29,19 @@ of a layer with 100 inputs have a standard deviation of 0.06."""
 class DeviceDefaults:
     r"""Settings for a device with :math:`n` states.
 
-    ================================  ================================  =====  ======  =====  ======
-    setting                           rule                              n = 4  n = 20  n=200  n=1200
-    ================================  ================================  =====  ======  =====  ======
-    ``gamma``                         0.05, below 20 states 0.02         0.02    0.05   0.05    0.05
-    ``update.desired_bl``             :math:`n / 40`, from 5 to 127         5       5      5      30
-    ``fast_lr``                       :math:`n / (4\, BL)`, at least 3      1       3     10      10
-    ``transfer_lr``                   see below                          0.06    0.12   0.04    0.04
-    ``anneal_sweeps``                 50, below 20 states 10               10      50     50      50
-    ``in_chop_prob``                  0.05, below 20 states 0.0025     0.0025    0.05   0.05    0.05
-    ``tail_weightening``              5, below 20 states 1                  1       5      5       5
-    ``transfer_update.desired_bl``    :math:`n / 100`, from 1 to 127        1       1      2      12
-    ``mapping.weight_scaling_omega``  0, below 50 states 0.4              0.4     0.4      0       0
-    ================================  ================================  =====  ======  =====  ======
+    ================================  ==============================  ======  ======  =====  ======
+    setting                           rule                             n = 4  n = 20  n=200  n=1200
+    ================================  ==============================  ======  ======  =====  ======
+    ``gamma``                         0.05, below 20 states 0.02        0.02    0.05   0.05    0.05
+    ``update.desired_bl``             :math:`n / 40`, from 5 to 127        5       5      5      30
+    ``fast_lr``                       :math:`n/(4\,BL)`, at least 3        1       3     10      10
+    ``transfer_lr``                   see below                         0.06    0.12   0.04    0.04
+    ``anneal_sweeps``                 50, below 20 states 10              10      50     50      50
+    ``in_chop_prob``                  0.05, below 20 states 0.0025    0.0025    0.05   0.05    0.05
+    ``tail_weightening``              5, below 20 states 1                 1       5      5       5
+    ``transfer_update.desired_bl``    :math:`n / 100`, from 1 to 127       1       1      2      12
+    ``mapping.weight_scaling_omega``  0, below 50 states 0.4             0.4     0.4      0       0
+    ================================  ==============================  ======  ======  =====  ======
 
     Below 20 states ``fast_lr`` is 1. With a write noise above 0.05 (of aihwkit's presets HfO2, OM,
     ReRamSB and ReRamES) ``weight_scaling_omega`` is 0.4 whatever the number of states.
