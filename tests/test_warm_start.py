@@ -285,7 +285,7 @@ def test_more_arrays_have_a_smaller_error() -> None:
     """Each halves what the ones before it leave.
 
     Pulses are random (aihwkit seeds them by the clock). The errors are means over 300 batches; in
-    five tries that of two arrays was 7 to 18 times that of four.
+    five tries that of two arrays was 4 to 16 times that of four.
     """
     (two, _), (four, joined) = regress(2), regress(4)
     assert joined == 3
