@@ -14,8 +14,8 @@ from aihwkit_dspt.fused.form import FusedForm
 from aihwkit_dspt.fused.line_cpu import NumbaLine
 from aihwkit_dspt.fused.plan_cpu import BY_NOBODY, TrainPlan
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
+from aihwkit_dspt.fused.usual_cpu import count_sent, usual_parts
 from aihwkit_dspt.pulses.batched import BatchedPulses
-from aihwkit_dspt.stages.reference import Reference
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 
 if TYPE_CHECKING:
@@ -63,21 +63,10 @@ class CpuBatch(FusedForm):
     @classmethod
     def of(cls, pipeline: Pipeline) -> Optional[CpuBatch]:
         """Return the form for a pipeline, ``None`` if it has others than the usual stages."""
-        link = pipeline.link
-        fast, slow = pipeline.fast.batched, pipeline.slow.batched
-        if len(pipeline.links) > 1 or pipeline.fast.is_cuda or link.syncs_every_read:
+        parts = usual_parts(pipeline)
+        if parts is None or pipeline.link.schedule.lines_per_event > 1:
             return None
-        if fast is None or slow is None:
-            return None
-        if type(link.reference) is not Reference or link.schedule.lines_per_event > 1:
-            return None
-        if link.chopper.has_output or not pipeline.scales_apart:
-            return None
-        line = link.line_reads.fused
-        transfer = link.transfer_stages.fused(link.source.weights.device)
-        if isinstance(line, NumbaLine) and isinstance(transfer, CpuTransfer):
-            return cls(pipeline, line, transfer, (fast, slow))
-        return None
+        return cls(pipeline, *parts)
 
     def takes(self, pipeline: Pipeline, m_batch: int) -> bool:
         """Return whether a batch is updated this way: events are due within it, and many."""
@@ -137,8 +126,4 @@ class CpuBatch(FusedForm):
 
     def count(self, pipeline: Pipeline) -> None:
         """Count the pulses that the last call has sent to the slow array, if they are not yet."""
-        sent = float(self._sent[0])
-        if sent > 0.0:
-            pipeline.slow.cpp.set_learning_rate(pipeline.link.write_lr)
-            counted = pipeline.counters.count_slow_pulses(sent)
-            in_one_go(counted, partial(self._sent.fill, 0.0))
+        count_sent(pipeline, self._sent, 0)

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from aihwkit_dspt.fused.compiled import compiled, compiled_inside
 
 _LOG2_NORMALS = 13
+N_NORMALS = 2**_LOG2_NORMALS
 
 
 def _normal_numbers() -> NDArray[np.float32]:
     """Return equally likely normal numbers: quantiles, of mean zero and variance one."""
-    count = 2**_LOG2_NORMALS
+    count = N_NORMALS
     middles = (torch.arange(count, dtype=torch.float64, device="cpu") + 0.5) / count
     numbers = torch.special.ndtri(middles)
     values: NDArray[np.float32] = (numbers / numbers.std(unbiased=False)).float().numpy()

@@ -15,8 +15,8 @@ from aihwkit_dspt.fused.form import FusedForm
 from aihwkit_dspt.fused.line_cpu import NumbaLine
 from aihwkit_dspt.fused.plan_cpu import BY_NOBODY, TrainPlan
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
+from aihwkit_dspt.fused.usual_cpu import count_sent, usual_parts
 from aihwkit_dspt.pulses.batched import BatchedPulses
-from aihwkit_dspt.stages.reference import Reference
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 
 if TYPE_CHECKING:
@@ -84,21 +84,10 @@ class CpuUpdate(FusedForm):
     @classmethod
     def of(cls, pipeline: Pipeline) -> Optional[CpuUpdate]:
         """Return the form for a pipeline, ``None`` if it has others than the usual stages."""
-        link = pipeline.link
-        fast, slow = pipeline.fast.batched, pipeline.slow.batched
-        if len(pipeline.links) > 1 or pipeline.fast.is_cuda or link.syncs_every_read:
+        parts = usual_parts(pipeline)
+        if parts is None or pipeline.fast.weights.numel() > MOST_CELLS:
             return None
-        if fast is None or slow is None:
-            return None
-        if type(link.reference) is not Reference or link.chopper.has_output:
-            return None
-        weights = link.source.weights
-        if weights.numel() > MOST_CELLS or not pipeline.scales_apart:
-            return None
-        line, transfer = link.line_reads.fused, link.transfer_stages.fused(weights.device)
-        if isinstance(line, NumbaLine) and isinstance(transfer, CpuTransfer):
-            return cls(pipeline, line, transfer, (fast, slow))
-        return None
+        return cls(pipeline, *parts)
 
     def update(
         self, pipeline: Pipeline, x_vectors: Tensor, d_vectors: Tensor, m_batch: int
@@ -180,8 +169,4 @@ class CpuUpdate(FusedForm):
 
     def count(self, pipeline: Pipeline) -> None:
         """Count the pulses that the last call has sent to the slow array, if they are not yet."""
-        sent = float(self._numbers[SENT])
-        if sent > 0.0:
-            pipeline.slow.cpp.set_learning_rate(pipeline.link.write_lr)
-            counted = pipeline.counters.count_slow_pulses(sent)
-            in_one_go(counted, partial(self._numbers.__setitem__, SENT, 0.0))
+        count_sent(pipeline, self._numbers, SENT)

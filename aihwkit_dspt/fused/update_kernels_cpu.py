@@ -12,15 +12,12 @@ from aihwkit_dspt.fused.coincidences_cpu import draw_active, pulse_coincidences
 from aihwkit_dspt.fused.compiled import compiled
 from aihwkit_dspt.fused.line_kernels_cpu import read_and_transfer
 from aihwkit_dspt.fused.line_pulses_cpu import pulse_lines
-from aihwkit_dspt.fused.random_bits import advance, normal, stream
+from aihwkit_dspt.fused.random_bits import N_NORMALS, advance, normal, stream
 
 Singles = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.int8]
-
-N_NORMALS = 8192
-"""Length of :data:`~aihwkit_dspt.fused.random_bits.NORMALS`."""
 
 
 @compiled

@@ -199,8 +199,10 @@ def test_a_listener_hears_all_events() -> None:
     ],
 )
 def test_who_has_no_such_pass(settings: Dict[str, Any]) -> None:
-    """It can be switched off, and what it does not know goes by stages."""
+    """Compiled updates can be switched off, and what they do not know goes by stages."""
     usual: Dict[str, Any] = {"unit_cell_devices": [device("soft")] * 2, "units_in_mbatch": False}
     config = quiet_config(**{**usual, "transfer_update": update_of(1, False), **settings})
     config.update = update_of(3, True)
-    assert TrackingTile(OUT_SIZE, IN_SIZE, config).tile.pipeline.batch is None
+    pipeline = TrackingTile(OUT_SIZE, IN_SIZE, config).tile.pipeline
+    assert pipeline.batch is None
+    assert pipeline.few is None

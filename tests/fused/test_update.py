@@ -14,9 +14,6 @@ from torch import Tensor
 
 from aihwkit_dspt import (
     ERIDERReRamArrayHfO2Preset,
-    Listener,
-    PulseMode,
-    ReadMode,
     ReferenceType,
     TrackingTile,
     TransferScope,
@@ -33,10 +30,9 @@ from tests.fused.test_batch import (
     moments,
     signs,
     tile_of,
-    update_of,
 )
 from tests.fuzz.instants import run_until_line
-from tests.helpers import difference, quiet_config, snapshot
+from tests.helpers import difference, snapshot
 
 SWEEPS: Dict[str, Any] = {"sweep_every": 4.0, "start": TransferStart.FIRST_SWEEP}
 ALL_SETTINGS: Dict[str, Dict[str, Any]] = {
@@ -211,39 +207,3 @@ def test_a_resumed_training_is_one_that_was_never_stopped() -> None:
     for state in states:
         del state["used"]  # read with noise
     assert difference(*states) is None
-
-
-class Ear(Listener):
-    """Hears reads."""
-
-    n_heard = 0
-
-    def on_read(self, lines: slice, read: Tensor) -> None:
-        """Count."""
-        self.n_heard += 1
-
-
-def test_a_listener_hears_all_events() -> None:
-    """With a listener the batch goes by stages, event by event."""
-    tile, ear = tile_of([device("soft")] * 2, False, transfer_every=1), Ear()
-    with tile.listen(ear):
-        tile.update(signs(6, IN_SIZE), signs(6, OUT_SIZE))
-    assert ear.n_heard == 6
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"pulse_mode": PulseMode.CPP},
-        {"read_mode": ReadMode.TORCH},
-        {"read_mode": ReadMode.CPP},
-        {"out_chop_prob": 0.1},
-        {"auto_scale": True, "correct_gradient_magnitudes": True},
-    ],
-)
-def test_who_has_no_such_call(settings: Dict[str, Any]) -> None:
-    """It can be switched off, and what it does not know goes by stages."""
-    usual: Dict[str, Any] = {"unit_cell_devices": [device("soft")] * 2, "units_in_mbatch": False}
-    config = quiet_config(**{**usual, "transfer_update": update_of(1, False), **settings})
-    config.update = update_of(3, True)
-    assert TrackingTile(OUT_SIZE, IN_SIZE, config).tile.pipeline.few is None
