@@ -203,7 +203,7 @@ def test_profile(tmp_path: Path) -> None:
     assert sum(row["own_us"] for row in result["tree"]) == pytest.approx(step["total_us"])
     assert sum(result["kinds"].values()) == pytest.approx(step["total_us"])
     assert "C++ forward" in result["kinds"]
-    assert "update: one compiled call, where cells take few pulses" in printed
+    assert "update: numba-update" in printed
     assert "| aten::" in printed
 
 

@@ -281,7 +281,7 @@ def test_automatic_transfer_happens_once(reference: ReferenceType, fast: str) ->
     # C++ repeats it by the number of states of the slow device.
     devices = [quiet_devices.ALL[fast](), quiet_devices.ALL[fast]()]
     theirs, ours = deterministic_pair(reference, {**case, "devices": devices})
-    ours.tile.pipeline.step = None  # the event has to be one of the stages
+    ours.tile.pipeline.forms = []  # the event has to be one of the stages
     once = ours.tile.pipeline.transfer
 
     def twice(number: int) -> None:

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from aihwkit_dspt import fused
 from aihwkit_dspt.fused.events import Events
-from aihwkit_dspt.fused.form import FusedForm
 from aihwkit_dspt.fused.line_cpu import NumbaLine
 from aihwkit_dspt.fused.plan_cpu import BY_NOBODY, TrainPlan
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
+from aihwkit_dspt.fused.update import FusedUpdate
 from aihwkit_dspt.fused.usual_cpu import count_sent, usual_parts
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.stages.uninterrupted import in_one_go
@@ -26,7 +26,7 @@ MOST_VECTORS = 8
 faster."""
 
 
-class CpuBatch(FusedForm):
+class CpuBatch(FusedUpdate):
     """The update of a batch in which lines are transferred every vector, or every few.
 
     Gradient pulses, reads, BUFFER, ESTIMATE, the pulses of transfers, flips of the chopper and the
@@ -79,15 +79,13 @@ class CpuBatch(FusedForm):
             pipeline.learning_rate
         )
 
-    def update(self, pipeline: Pipeline, x_vectors: Tensor, d_vectors: Tensor) -> None:
-        """Do the update, but for the mixed weight.
-
-        Args:
-            pipeline: the pipeline.
-            x_vectors: ``[m_batch, x_size]`` inputs.
-            d_vectors: ``[m_batch, d_size]`` errors.
-        """
-        link, rate, m_batch = pipeline.link, pipeline.learning_rate, x_vectors.shape[0]
+    def update(
+        self, pipeline: Pipeline, x_vectors: Tensor, d_vectors: Tensor, m_batch: int
+    ) -> bool:
+        """Do the update, if many events are due within the batch."""
+        if not self.takes(pipeline, m_batch):
+            return False
+        link, rate = pipeline.link, pipeline.learning_rate
         columns, schedule = pipeline.config.transfer_columns, pipeline.link.schedule
         x_vectors, d_vectors = x_vectors.contiguous(), d_vectors.contiguous()
         self.plan(pipeline, x_vectors, d_vectors, None)
@@ -123,6 +121,8 @@ class CpuBatch(FusedForm):
         if pipeline.mixer is not None and (events.n_flips or events.may_send):
             for lines in events.lines(first_line, schedule.in_size):
                 pipeline.mixer.store(lines, link)
+        pipeline.mix()
+        return True
 
     def count(self, pipeline: Pipeline) -> None:
         """Count the pulses that the last call has sent to the slow array, if they are not yet."""

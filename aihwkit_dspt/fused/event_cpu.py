@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aihwkit_dspt import fused
+from aihwkit_dspt.fused.form import FusedForm
 from aihwkit_dspt.fused.line_cpu import NumbaLine
 from aihwkit_dspt.fused.noise_cpu import draw_noise
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
@@ -16,7 +17,7 @@ from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 
 
-class CpuEvent:
+class CpuEvent(FusedForm):
     """Both compiled passes of an event at once: on one line, calls are most of the time.
 
     It equals the read by one and the other after it bit by bit.
@@ -25,6 +26,11 @@ class CpuEvent:
         line: the read.
         transfer: BUFFER and ESTIMATE.
     """
+
+    NAME = "numba-event"
+    DEVICE = "cpu"
+    PARTS = NumbaLine, CpuTransfer
+    """Types of the passes that it joins."""
 
     def __init__(self, line: NumbaLine, transfer: CpuTransfer) -> None:
         self.line = line

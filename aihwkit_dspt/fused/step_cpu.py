@@ -11,11 +11,11 @@ import numpy as np
 from torch import Tensor, empty, empty_like, float32
 
 from aihwkit_dspt import fused
-from aihwkit_dspt.fused.form import FusedForm
 from aihwkit_dspt.fused.line_cpu import NumbaLine
 from aihwkit_dspt.fused.mixer import MANY_CELLS, is_shared_out
 from aihwkit_dspt.fused.noise_cpu import draw_noise
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
+from aihwkit_dspt.fused.update import FusedUpdate
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 
@@ -26,7 +26,7 @@ FIRST, N_LINES, FAST, READ, STAGES, N_PLACES = 4, 5, 6, 9, 11, 13
 """Where :func:`~aihwkit_dspt.fused.step_kernels_cpu.take_and_mix` looks for what."""
 
 
-class CpuStep(FusedForm):
+class CpuStep(FusedUpdate):
     """The update of a batch whose transfer event, if there is one, follows its last vector.
 
     Read, BUFFER, ESTIMATE and the mixed weight are one compiled call. It equals the stages one
@@ -80,16 +80,7 @@ class CpuStep(FusedForm):
     ) -> bool:
         """Do the update, unless events are due within the batch or somebody listens.
 
-        Nor where several threads mix a large array.
-
-        Args:
-            pipeline: the pipeline.
-            x_vectors: ``[m_batch, x_size]`` inputs.
-            d_vectors: ``[m_batch, d_size]`` errors.
-            m_batch: vectors of the batch.
-
-        Returns:
-            whether it was done.
+        Large arrays are left to several threads, which mix them.
         """
         link, rate = pipeline.link, pipeline.learning_rate
         schedule = link.schedule

@@ -11,10 +11,10 @@ from torch import Tensor, float32
 
 from aihwkit_dspt import fused
 from aihwkit_dspt.fused.events import Events
-from aihwkit_dspt.fused.form import FusedForm
 from aihwkit_dspt.fused.line_cpu import NumbaLine
 from aihwkit_dspt.fused.plan_cpu import BY_NOBODY, TrainPlan
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
+from aihwkit_dspt.fused.update import FusedUpdate
 from aihwkit_dspt.fused.usual_cpu import count_sent, usual_parts
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.stages.uninterrupted import in_one_go
@@ -35,7 +35,7 @@ SENT = 3
 """Places of what :func:`~aihwkit_dspt.fused.update_kernels_cpu.update_and_mix` takes."""
 
 
-class CpuUpdate(FusedForm):
+class CpuUpdate(FusedUpdate):
     """The update of a batch in which few cells take pulses, with all of its transfers.
 
     Gradient pulses, reads, BUFFER, ESTIMATE, the pulses of transfers, flips of the chopper, the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from torch import Tensor, cat
@@ -29,11 +30,12 @@ def described(pipeline: Pipeline, bias: bool, indexed: bool) -> str:
 
 def _pulses(pipeline: Pipeline) -> str:
     """Return what sends pulses now, and for how many of a cell if that depends on them."""
-    array, few = pipeline.fast, pipeline.few
+    array = pipeline.fast
     tile, batched = "cuda" if array.is_cuda else "cpp", array.batched
     if batched is None or array.is_cuda:
         return tile
-    most = "" if few is None else f"{few.NAME}: up to {few.most_pulses:.1f} per cell, "
+    limited = [form for form in pipeline.forms if form.most_pulses < inf]
+    most = "".join(f"{each.NAME}: up to {each.most_pulses:.1f} per cell, " for each in limited)
     if batched.takes_all:
         return f"[{most}{batched.NAME}]" if most else batched.NAME
     return f"[{most}{tile}, {batched.NAME}: {batched.fewest_pulses:.1f}+ per cell]"

@@ -13,9 +13,8 @@ from torch import Tensor, float64
 from torch.nn import Module
 
 from aihwkit_dspt.fused.event_cpu import CpuEvent
-from aihwkit_dspt.fused.line_cpu import NumbaLine
 from aihwkit_dspt.fused.read import FusedLine
-from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
+from aihwkit_dspt.fused.table import fused_event
 from aihwkit_dspt.reads.line import LineReads
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper, as_index
@@ -205,10 +204,8 @@ class Link:
         if self.listeners or line is None or lines.stop - lines.start > 1:
             return None
         if self._at_once[0] is not line:
-            transfer, at_once = self.transfer_stages.fused(self.source.weights.device), None
-            if isinstance(line, NumbaLine) and isinstance(transfer, CpuTransfer):
-                at_once = CpuEvent(line, transfer)
-            self._at_once = line, at_once
+            transfer = self.transfer_stages.fused(self.source.weights.device)
+            self._at_once = line, fused_event(line, transfer)
         return self._at_once[1]
 
     def new_event(self, lines: slice, learning_rate: float, source_lr: float32) -> TransferEvent:

@@ -15,9 +15,7 @@ from torch import device as torch_device
 
 from aihwkit_dspt.configs.checks import require_whole
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
-from aihwkit_dspt.fused.batch_cpu import CpuBatch
-from aihwkit_dspt.fused.step_cpu import CpuStep
-from aihwkit_dspt.fused.update_cpu import CpuUpdate
+from aihwkit_dspt.fused.table import fused_updates
 from aihwkit_dspt.reads.array import ArrayReads
 from aihwkit_dspt.stages.counters import OperationCounters
 from aihwkit_dspt.stages.schedule import chunks
@@ -62,9 +60,7 @@ class Pipeline:
         unfinished: whether a call was interrupted, see :meth:`settle`.
         schedules: when the active links transfer.
         mixer: keeps the mixed weight, ``None`` where nothing is mixed.
-        few: the fused form of an update with few pulses, ``None`` where there is none.
-        step: the fused form of an update that ends with an event, ``None`` where there is none.
-        batch: the fused form of an update with events within it, ``None`` where there is none.
+        forms: fused forms of an update, in the order in which they are asked.
         is_changing: whether a method that is :func:`~aihwkit_dspt.tiles.settled.settled` is
             running.
     """
@@ -98,7 +94,7 @@ class Pipeline:
             array.owner = ref(self)
         self.follow_joined()
         self.mixer = self._mixer()
-        self._find_forms()
+        self.forms = fused_updates(self)
         self.refresh_weights()
 
     @trainable
@@ -129,16 +125,11 @@ class Pipeline:
         self.unfinished = True
         if not -self.largest_lr <= learning_rate <= self.largest_lr:
             self.follow_learning_rate(learning_rate)
-        if not any(
-            form is not None and form.update(self, x_vectors, d_vectors, m_batch)
-            for form in (self.few, self.step)
-        ):
-            if self.batch is not None and self.batch.takes(self, m_batch):
-                self.batch.update(self, x_vectors, d_vectors)
-            else:
-                self._update_by_stages(x_vectors, d_vectors, m_batch)
-            self.mix()
-            self._join_due()
+        for form in self.forms:
+            if form.update(self, x_vectors, d_vectors, m_batch):
+                break
+        else:
+            self._update_by_stages(x_vectors, d_vectors, m_batch)
         self.unfinished = False
         for link in self.fastest_first:
             for listener in link.listeners:
@@ -153,6 +144,8 @@ class Pipeline:
             for number, n_lines in enumerate(due):
                 if n_lines:
                     self.transfer(number)
+        self.mix()
+        self._join_due()
 
     @property
     def pulses_at_once(self) -> bool:
@@ -195,9 +188,8 @@ class Pipeline:
         """
         if not self.unfinished:
             return
-        for form in (self.few, self.batch):
-            if form is not None:
-                form.count(self)
+        for form in self.forms:
+            form.count(self)
         for number, schedule in enumerate(self.schedules):
             if schedule.n_due:
                 self.transfer(number)
@@ -267,11 +259,6 @@ class Pipeline:
         r"""Return the ``[d_size, x_size]`` part :math:`\sum \gamma\, c \circ (P - \tilde Q)`."""
         return self.oriented(residuals(self.fastest_first, self.link.everything))
 
-    def _find_forms(self) -> None:
-        """Find the fused forms of updates, which share memory with the arrays."""
-        self.few = CpuUpdate.of(self)
-        self.step, self.batch = CpuStep.of(self), CpuBatch.of(self)
-
     def _mixer(self) -> Optional[Mixer]:
         if self.mixed_array is self.slow:
             return None
@@ -322,5 +309,5 @@ class Pipeline:
             stage.to(device)
         self.counters.to(device)
         self.mixer = self._mixer()
-        self._find_forms()
+        self.forms = fused_updates(self)
         self.refresh_weights()

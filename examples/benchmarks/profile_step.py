@@ -59,10 +59,8 @@ def watched(training: Training) -> List[Tuple[Any, str, str]]:
     pipelines = [item.tile.pipeline for item in modules if hasattr(item.tile, "pipeline")]
     for owner in {type(pipeline) for pipeline in pipelines}:
         methods += [(owner, name, text) for name, text in PIPELINE.items()]
-    for owner in {type(pipeline.step) for pipeline in pipelines if pipeline.step is not None}:
-        methods.append((owner, "update", "update: pulses, and one line (FAST, BUFFER, ESTIMATE)"))
-    for owner in {type(pipeline.few) for pipeline in pipelines if pipeline.few is not None}:
-        methods.append((owner, "update", "update: one compiled call, where cells take few pulses"))
+    for owner in {type(form) for pipeline in pipelines for form in pipeline.forms}:
+        methods.append((owner, "update", f"update: {owner.NAME}"))
     for owner in {type(pipeline.mixer) for pipeline in pipelines if pipeline.mixer is not None}:
         methods.append((owner, "refresh", "update: mixed weight"))
     for owner in (tiles.FloatingPointTile, tiles.AnalogTile):

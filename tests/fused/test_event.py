@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from copy import deepcopy
 from itertools import product
+from typing import Type
 
 import pytest
 import torch
@@ -12,8 +13,7 @@ from torch import equal
 
 from aihwkit_dspt import Listener, TrackingTile
 from aihwkit_dspt.fused.event_cpu import CpuEvent
-from aihwkit_dspt.fused.line_cpu import NumbaLine
-from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
+from aihwkit_dspt.fused.table import FUSED_EVENTS
 from aihwkit_dspt.reads.one_hot import LineLaw
 from aihwkit_dspt.stages.event import Stage, TransferEvent
 from tests.fused.test_transfer import (
@@ -37,22 +37,27 @@ LAWS = {
 
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("name", BUFFERS)
-@pytest.mark.parametrize("types", CpuTransfer.STAGES)
-def test_one_call_equals_two_passes(types: Types, name: str, law: str) -> None:
+@pytest.mark.parametrize(
+    ("form", "types"), [(form, types) for form in FUSED_EVENTS for types in form.PARTS[1].STAGES]
+)
+def test_one_call_equals_two_passes(
+    form: Type[CpuEvent], types: Types, name: str, law: str
+) -> None:
     """Reads, pulses, their number, buffer and estimate, with output choppers and without."""
+    read, transfer = form.PARTS
     for out_chop_prob, tracks in product((0.0, 0.5), (True, False)):
         torch.manual_seed(3)
         two = stages(BUFFERS[name], out_chop_prob, tracks, torch.float32, types)
         one = deepcopy(two)
-        line, matrix = NumbaLine(LAWS[law]), torch.randn(IN_SIZE, OUT_SIZE)
-        joined = CpuEvent(line, CpuTransfer(one))
+        line, matrix = read(LAWS[law]), torch.randn(IN_SIZE, OUT_SIZE)
+        joined = form(line, transfer(one))
         for number in range(24):
             lines = slice(number % IN_SIZE, number % IN_SIZE + 1)
             found, expected = (TransferEvent(number, lines, 0, 1.7, True) for _ in range(2))
             torch.manual_seed(number)
             joined.take(matrix, found)
             torch.manual_seed(number)
-            CpuTransfer(two).take(expected, line(matrix, lines), None)
+            transfer(two).take(expected, line(matrix, lines), None)
             assert found.stage is expected.stage is Stage.TAKEN
             assert found.n_pulses == expected.n_pulses
             assert same(found.steps, expected.steps)

@@ -14,6 +14,7 @@ from aihwkit_dspt.configs.enums import ReferenceSync, ReferenceType, TransferSta
 from aihwkit_dspt.fused.step_cpu import CpuStep
 from aihwkit_dspt.stages.adaptive import AdaptiveGain
 from aihwkit_dspt.stages.estimators import LowPassFilter
+from tests.fused.updates import only
 from tests.helpers import difference, quiet_config, snapshot
 
 SETTINGS: Dict[str, Dict[str, Any]] = {
@@ -45,8 +46,8 @@ def pair(**settings: Any) -> List[TrackingTile]:
     first = TrackingTile(5, 7, config)
     first.tile.set_weights_uniform_random(-0.2, 0.2)
     tiles = [first, deepcopy(first)]
-    assert isinstance(tiles[0].tile.pipeline.step, CpuStep)
-    tiles[1].tile.pipeline.step = None
+    assert only(tiles[0], CpuStep)
+    only(tiles[1])
     return tiles
 
 
@@ -106,4 +107,4 @@ def test_a_listener_hears_everything() -> None:
 def test_who_has_no_step(settings: Dict[str, Any]) -> None:
     """Whatever the pass does not know goes by stages."""
     config = quiet_config(**{"gamma": 0.3, "transfer_every": 1, **settings})
-    assert TrackingTile(5, 7, config).tile.pipeline.step is None
+    assert not only(TrackingTile(5, 7, config), CpuStep)

@@ -1,0 +1,130 @@
+"""Tiles for tests of fused updates, which come as pairs: with some forms, and stage by stage."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from math import inf
+from typing import Any, Dict, List, Type
+
+import torch
+from aihwkit.simulator.configs.devices import (
+    ConstantStepDevice,
+    ExpStepDevice,
+    LinearStepDevice,
+    PowStepDevice,
+    SoftBoundsDevice,
+    SoftBoundsReferenceDevice,
+)
+from aihwkit.simulator.parameters.enums import PulseType
+from aihwkit.simulator.parameters.training import UpdateParameters
+from torch import Tensor
+
+from aihwkit_dspt import PulseMode, ReferenceType, TrackingTile, TransferScope
+from aihwkit_dspt.configs.enums import TransferStart
+from aihwkit_dspt.fused.update import FusedUpdate
+from aihwkit_dspt.stages.estimators import LowPassFilter
+from tests.helpers import quiet_config
+
+DEVICES: Dict[str, Type[Any]] = {
+    "constant": ConstantStepDevice,
+    "linear": LinearStepDevice,
+    "soft": SoftBoundsDevice,
+    "soft-reference": SoftBoundsReferenceDevice,
+    "exponential": ExpStepDevice,
+    "power": PowStepDevice,
+}
+SWEEPS: Dict[str, Any] = {"sweep_every": 4.0, "start": TransferStart.FIRST_SWEEP}
+SETTINGS: Dict[str, Dict[str, Any]] = {
+    "every-vector": {"transfer_every": 1},
+    "every-third": {"transfer_every": 3, "in_chop_prob": 0.3},
+    "random-chopper": {"transfer_every": 1, "in_chop_prob": 0.3, "in_chop_random": True},
+    "low-pass": {"transfer_every": 2, "estimator": LowPassFilter},
+    "static": {"transfer_every": 1, "reference": ReferenceType.STATIC},
+    "nothing-mixed": {"transfer_every": 1, "gamma": 0.0},
+    "scaled": {"transfer_every": 2, "auto_scale": True, "fast_lr": 8.0},
+    "by-batches": {"transfer_every": 1, "units_in_mbatch": True},
+    "every-hundredth": {"transfer_every": 100},
+    "some-lines": {**SWEEPS, "in_chop_prob": 0.5},
+    "many-lines": {**SWEEPS, "in_chop_prob": 0.3, "in_chop_random": True},
+    "whole-array": {
+        **{"transfer_scope": TransferScope.ARRAY, "transfer_every": 1, "units_in_mbatch": True},
+        **{"in_chop_prob": 0.3, "in_chop_random": True, "estimator": LowPassFilter},
+    },
+    "scaled-by-batch": {
+        **{"transfer_every": 3, "auto_scale": True, "auto_scale_by_batch": True, "fast_lr": 8.0},
+        "scale_fast_lr": True,
+    },
+    "no-chopper": {"transfer_every": 1, "reference": ReferenceType.ZERO, "in_chop_prob": 0.0},
+}
+COARSE = [kind for kind in DEVICES if kind not in ("constant", "linear")]
+OUT_SIZE, IN_SIZE = 5, 7
+
+
+def update_of(desired_bl: int, managed: bool) -> UpdateParameters:
+    """Return update parameters of stochastic pulses."""
+    return UpdateParameters(
+        desired_bl=desired_bl,
+        pulse_type=PulseType.STOCHASTIC_COMPRESSED,
+        update_management=managed,
+        update_bl_management=managed,
+    )
+
+
+def device(kind: str, noise: float = 0.0, write_noise: float = 0.0, dw_min: float = 0.05) -> Any:
+    """Return a device of which all cells are equal, with noise of its pulses or without."""
+    settings = {"dw_min": dw_min, "dw_min_std": noise, "write_noise_std": write_noise}
+    names = vars(DEVICES[kind]())
+    spread = dict.fromkeys((name for name in names if name.endswith("_dtod")), 0.0)
+    found = DEVICES[kind](**{**spread, **{key: settings[key] for key in settings if key in names}})
+    return found
+
+
+def tile_of(devices: List[Any], managed: bool, **settings: Any) -> TrackingTile:
+    """Return a tile whose pulses have a batched form, and that does events within a batch."""
+    usual = {
+        **{"unit_cell_devices": devices, "units_in_mbatch": False, "gamma": 0.3},
+        **{"in_chop_random": False, "in_chop_prob": 0.5, "transfer_lr": 2.0, "fast_lr": 1.0},
+        **{"pulse_mode": PulseMode.BATCHED, "start": TransferStart.FIRST_SWEEP},
+        "transfer_update": update_of(1, False),
+    }
+    if settings.get("reference", ReferenceType.DYNAMIC) is not ReferenceType.DYNAMIC:
+        del usual["start"]
+    config = quiet_config(**{**usual, **settings})
+    config.update = update_of(3, managed)
+    tile = TrackingTile(OUT_SIZE, IN_SIZE, config)
+    tile.set_learning_rate(1.0)
+    return tile
+
+
+def signs(n_vectors: int, size: int) -> Tensor:
+    """Return inputs of -1, 0 and 1, whose pulse trains have a pulse in every slot or none."""
+    return torch.randint(-1, 2, (n_vectors, size)).float()
+
+
+def only(tile: TrackingTile, *kinds: Type[FusedUpdate]) -> List[Any]:
+    """Return a tile's forms of some kinds, and take all others from it.
+
+    A form that leaves updates with many pulses to others is made to take them.
+    """
+    pipeline = tile.tile.pipeline
+    pipeline.forms = [form for form in pipeline.forms if type(form) in kinds]
+    for form in pipeline.forms:
+        form.most_pulses = inf
+    return list(pipeline.forms)
+
+
+def copy_with(tile: TrackingTile, *kinds: Type[FusedUpdate]) -> TrackingTile:
+    """Return a copy of a tile that has only some kinds of forms; without one it goes by stages."""
+    copied = deepcopy(tile)
+    only(copied, *kinds)
+    return copied
+
+
+def moments(tile: TrackingTile) -> Tensor:
+    """Return mean and spread of the values of all cells after some batches, as one row."""
+    for _ in range(3):
+        tile.update(torch.full((40, IN_SIZE), 0.6), torch.full((40, OUT_SIZE), -0.4))
+    pipeline, link = tile.tile.pipeline, tile.tile.pipeline.link
+    held = [pipeline.fast.weights, pipeline.slow.weights, pipeline.mixed_array.weights]
+    held += [link.buffer.hidden, link.estimator.sp_estimate, link.reference.values]
+    return torch.stack([moment for one in held for moment in (one.mean(), one.std())])
