@@ -42,7 +42,7 @@ HOST_PAIRS = (
 """The pairs of wheels that work; the extra ``cpu`` installs them."""
 
 
-def _probe() -> None:
+def probe() -> None:
     """Build a tiny C++ tile and set its weights: binaries that do not fit fail only here."""
     # pylint: disable=import-outside-toplevel
     from aihwkit.simulator.configs.configs import SingleRPUConfig
@@ -96,7 +96,7 @@ _BUILD_FAILURES = {
 }
 
 
-def _failure(aihwkit: str, origin: Origin, exception: Exception) -> str:
+def failure(aihwkit: str, origin: Origin, exception: Exception) -> str:
     """Return one sentence: what does not work, which case it is, and what to do."""
     reason = (str(exception).strip() or type(exception).__name__).splitlines()[0].rstrip(".")
     if origin is Origin.WHEEL:
@@ -123,6 +123,6 @@ def check_host() -> None:
         )
     aihwkit, origin = found
     try:
-        _probe()
+        probe()
     except Exception as exception:  # whatever a pair that does not fit raises
-        raise ImportError(_failure(aihwkit, origin, exception)) from exception
+        raise ImportError(failure(aihwkit, origin, exception)) from exception

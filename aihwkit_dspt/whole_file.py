@@ -34,7 +34,7 @@ def whole_file(path: Union[str, Path]) -> Iterator[IO[bytes]]:
             may not be written to.
     """
     path = Path(os.path.realpath(require_path("path", path)))
-    _require_replaceable(path)
+    require_replaceable(path)
     _remove_abandoned(path)
     handle, temporary = _temporary(path)
     try:
@@ -50,7 +50,7 @@ def whole_file(path: Union[str, Path]) -> Iterator[IO[bytes]]:
         raise
 
 
-def _require_replaceable(path: Path) -> None:
+def require_replaceable(path: Path) -> None:
     """Raise ``OSError`` if no file can take the place of what is there."""
     reason = None
     if path.is_symlink():

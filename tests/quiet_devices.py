@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Type
 
 from aihwkit.simulator.configs.compounds import (
     OneSidedUnitCell,
@@ -22,18 +22,18 @@ from aihwkit.simulator.configs.devices import (
 )
 from aihwkit.simulator.parameters.enums import VectorUnitCellUpdatePolicy
 
-PULSED = (
-    ConstantStepDevice,
-    LinearStepDevice,
-    SoftBoundsDevice,
-    SoftBoundsPmaxDevice,
-    SoftBoundsReferenceDevice,
-    ExpStepDevice,
-    PowStepDevice,
-    PowStepReferenceDevice,
-    PiecewiseStepDevice,
-)
-"""All classes of pulsed devices."""
+PULSED: Dict[str, Type[Any]] = {
+    "constant": ConstantStepDevice,
+    "linear": LinearStepDevice,
+    "soft": SoftBoundsDevice,
+    "p_max": SoftBoundsPmaxDevice,
+    "soft-reference": SoftBoundsReferenceDevice,
+    "exp": ExpStepDevice,
+    "pow": PowStepDevice,
+    "pow-reference": PowStepReferenceDevice,
+    "piecewise": PiecewiseStepDevice,
+}
+"""Name -> class; all classes of pulsed devices."""
 
 
 def quiet(device: Any, **changes: Any) -> Any:

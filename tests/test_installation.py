@@ -46,7 +46,7 @@ def message(
 def test_probe_is_deterministic() -> None:
     """The probe never fails on a working pair, whatever devices are drawn."""
     for _ in range(300):
-        _installation._probe()
+        _installation.probe()
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_the_page_explains_the_sentence(
 ) -> None:
     """docs/installation.md quotes what a user gets to see."""
     monkeypatch.setattr(torch, "__version__", torch_version)
-    sentence = _installation._failure("1.1.0", origin, RuntimeError("…"))
+    sentence = _installation.failure("1.1.0", origin, RuntimeError("…"))
     assert f"\n> {sentence}\n" in PAGE
 
 

@@ -16,7 +16,7 @@ from aihwkit.exceptions import ArgumentError
 from torch import nn
 
 from aihwkit_dspt import load_checkpoint, save_checkpoint
-from aihwkit_dspt.whole_file import _require_replaceable, whole_file
+from aihwkit_dspt.whole_file import require_replaceable, whole_file
 
 
 def mode(path: Path) -> int:
@@ -106,7 +106,7 @@ def test_what_is_no_file_is_not_replaced(
 def test_devices_stay() -> None:
     """The null device of the machine is none of ours (asked only, lest a fault destroys it)."""
     with pytest.raises(OSError, match="cannot be replaced"):
-        _require_replaceable(Path(os.devnull))
+        require_replaceable(Path(os.devnull))
 
 
 def test_files_that_must_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ class Crossbar:
         self.parameters_version = 0
         self.batched: Optional[BatchedPulses] = None
         self.cpp = create_cpp_tile(x_size, d_size, config)
-        self._bind(zeros(d_size, x_size, dtype=data_type.as_torch(), device="cpu"))
+        self.bind(zeros(d_size, x_size, dtype=data_type.as_torch(), device="cpu"))
         self.granularity = self.pulse_granularity = cpp_granularity(self.cpp)
         self.owner: Callable[[], Any] = lambda: None  # weak reference to its pipeline, if any
 
@@ -119,7 +119,7 @@ class Crossbar:
         """Whether the array lives on a GPU."""
         return self.shared.is_cuda
 
-    def _bind(self, shared: Tensor) -> None:
+    def bind(self, shared: Tensor) -> None:
         """Let the simulator keep its weights in the given tensor, ``[x_size, d_size]`` on a GPU."""
         self.cpp.set_shared_weights(shared)
         self.shared = shared
@@ -300,7 +300,7 @@ class Crossbar:
             self.tile = copy_cpp_tile(other.cpp, other.device_config)
             self.keep_persistent(other.batched.persistent)
         self.granularity, self.pulse_granularity = other.granularity, other.pulse_granularity
-        self._bind(self.shared)
+        self.bind(self.shared)
         # Binding fills the shared tensor on the CPU only.
         self.weights.copy_(other.weights)
 
@@ -310,6 +310,6 @@ class Crossbar:
             return
         weights = self.shared.clone()
         self.tile = MAP_TILE_CLASS_TO_CUDA[type(self.cpp)](self.tile)
-        self._bind(zeros(self.x_size, self.d_size, dtype=weights.dtype, device=device))
+        self.bind(zeros(self.x_size, self.d_size, dtype=weights.dtype, device=device))
         # Unlike on the CPU, binding does not fill the shared tensor.
         self.shared.copy_(weights.t())

@@ -28,7 +28,7 @@ from tests.helpers import quiet_config
     ("kind", "write_noise", "dw_min", "managed", "auto_scale"),
     [
         ("soft", 0.6, 0.05, True, True),
-        ("exponential", 0.0, 0.02, False, False),
+        ("exp", 0.0, 0.02, False, False),
         ("linear", 0.0, 0.02, False, False),
         ("constant", 0.0, 0.01, True, True),
     ],

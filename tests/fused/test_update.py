@@ -33,7 +33,7 @@ from tests.helpers import difference, snapshot
     [
         ("soft", 0.6, {"transfer_every": 1}),
         ("soft", 0.6, {"transfer_every": 1, "auto_scale": True}),
-        ("exponential", 0.0, {"auto_scale": True, "auto_scale_by_batch": True, **SWEEPS}),
+        ("exp", 0.0, {"auto_scale": True, "auto_scale_by_batch": True, **SWEEPS}),
         ("linear", 0.0, {"transfer_every": 3, "auto_scale": True, "auto_scale_by_batch": True}),
         ("constant", 0.0, {"transfer_every": 1}),
     ],

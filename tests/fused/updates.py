@@ -7,14 +7,6 @@ from math import inf
 from typing import Any, Dict, List, Type
 
 import torch
-from aihwkit.simulator.configs.devices import (
-    ConstantStepDevice,
-    ExpStepDevice,
-    LinearStepDevice,
-    PowStepDevice,
-    SoftBoundsDevice,
-    SoftBoundsReferenceDevice,
-)
 from aihwkit.simulator.parameters.enums import PulseType
 from aihwkit.simulator.parameters.training import UpdateParameters
 from torch import Tensor
@@ -24,15 +16,8 @@ from aihwkit_dspt.configs.enums import TransferStart
 from aihwkit_dspt.fused.update import FusedUpdate
 from aihwkit_dspt.stages.estimators import LowPassFilter
 from tests.helpers import quiet_config
+from tests.quiet_devices import PULSED, quiet
 
-DEVICES: Dict[str, Type[Any]] = {
-    "constant": ConstantStepDevice,
-    "linear": LinearStepDevice,
-    "soft": SoftBoundsDevice,
-    "soft-reference": SoftBoundsReferenceDevice,
-    "exponential": ExpStepDevice,
-    "power": PowStepDevice,
-}
 SWEEPS: Dict[str, Any] = {"sweep_every": 4.0, "start": TransferStart.FIRST_SWEEP}
 SETTINGS: Dict[str, Dict[str, Any]] = {
     "every-vector": {"transfer_every": 1},
@@ -56,7 +41,8 @@ SETTINGS: Dict[str, Dict[str, Any]] = {
     },
     "no-chopper": {"transfer_every": 1, "reference": ReferenceType.ZERO, "in_chop_prob": 0.0},
 }
-COARSE = [kind for kind in DEVICES if kind not in ("constant", "linear")]
+COARSE = ("soft", "soft-reference", "exp", "pow")
+"""Devices whose cells take pulses one after the other."""
 OUT_SIZE, IN_SIZE = 5, 7
 
 
@@ -72,11 +58,8 @@ def update_of(desired_bl: int, managed: bool) -> UpdateParameters:
 
 def device(kind: str, noise: float = 0.0, write_noise: float = 0.0, dw_min: float = 0.05) -> Any:
     """Return a device of which all cells are equal, with noise of its pulses or without."""
-    settings = {"dw_min": dw_min, "dw_min_std": noise, "write_noise_std": write_noise}
-    names = vars(DEVICES[kind]())
-    spread = dict.fromkeys((name for name in names if name.endswith("_dtod")), 0.0)
-    found = DEVICES[kind](**{**spread, **{key: settings[key] for key in settings if key in names}})
-    return found
+    noises = {"dw_min_std": noise, "write_noise_std": write_noise}
+    return quiet(PULSED[kind], dw_min=dw_min, up_down=0.0, **noises)
 
 
 def tile_of(devices: List[Any], managed: bool, **settings: Any) -> TrackingTile:

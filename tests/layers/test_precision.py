@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict
 
 import pytest
 import torch
-from aihwkit.exceptions import AihwkitException, ConfigError
+from aihwkit.exceptions import ConfigError, TileError
 from aihwkit.nn import AnalogLinear, AnalogSequential
 from aihwkit.simulator.parameters.enums import RPUDataType
 from aihwkit.simulator.rpu_base import devices
@@ -61,7 +61,7 @@ def test_conversion_of_a_model_is_refused(name: str) -> None:
     converted = model()
     tile = next(converted.analog_tiles())
     before = snapshot(tile)
-    with pytest.raises(AihwkitException, match=r"runtime\.data_type") as error:
+    with pytest.raises(TileError, match=r"runtime\.data_type") as error:
         WAYS[name](converted)
     assert len(str(error.value)) < 500
     assert difference(before, snapshot(tile)) is None

@@ -8,6 +8,7 @@ from typing import Any, Tuple
 import pytest
 import torch
 import torch.nn.functional as F
+from aihwkit.exceptions import TileError
 from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.optim import AnalogSGD
 from torch import Tensor, nn
@@ -115,5 +116,5 @@ def test_autocast(dtype: torch.dtype, indexes: bool) -> None:
 def test_other_types_are_refused_without_autocast() -> None:
     """As before: the message says how to convert them."""
     model = tracking_network()
-    with pytest.raises(Exception, match=r"x_input has data type torch.bfloat16"):
+    with pytest.raises(TileError, match=r"x_input has data type torch.bfloat16"):
         model(torch.randn(5, 6, dtype=torch.bfloat16))

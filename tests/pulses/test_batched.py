@@ -22,6 +22,7 @@ from torch import Tensor
 
 from aihwkit_dspt import PulseMode, TrackingRPUConfig, TrackingTile, TrackingTransferCompound
 from aihwkit_dspt.fused.trains_cpu import largest
+from aihwkit_dspt.pulses import cells
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.pulses.coverage import DEVICES, device_obstacle
 from aihwkit_dspt.tiles.array_state import set_state, state_of
@@ -102,17 +103,19 @@ QUIET = [
 
 @pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("kind", QUIET, ids=lambda kind: kind.__name__)
-def test_certain_pulses_are_those_of_the_tile(kind: Any, at_once: bool) -> None:
+def test_certain_pulses_are_those_of_the_tile(
+    kind: Any, at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With probabilities of one and without noise: one after the other to single precision.
 
     Taken at once the order is lost, which is worth 3 % of the pulses' sum at most.
     """
     torch.manual_seed(13)
-    update = UpdateParameters(desired_bl=3)
-    tile, batched = arrays(quiet(kind, dw_min=0.002), update)
-    assert batched.batched is not None
     if not at_once:
-        batched.batched._cells = batched.batched.cells()._replace(at_once=False)
+        monkeypatch.setattr(cells, "LARGEST_CHANGE", -1.0)
+    tile, batched = arrays(quiet(kind, dw_min=0.002), UpdateParameters(desired_bl=3))
+    assert batched.batched is not None
+    assert at_once or not batched.batched.cells().at_once
     x = torch.randn(40, X_SIZE).sign() * (torch.rand(40, X_SIZE) < 0.7)
     x[:, 0] = 1.0
     d = torch.randn(40, D_SIZE).sign()

@@ -185,7 +185,7 @@ def test_follows_new_memory(backward: bool) -> None:
         found, expected = (multiply(reads, vectors, backward) for reads in (auto, cpp))
         assert torch.isclose(found, expected, rtol=1e-5, atol=1e-5).float().mean() > 0.99
         assert found.std() > 0.0
-        crossbar._bind(torch.randn(200, 300))
+        crossbar.bind(torch.randn(200, 300))
 
 
 @pytest.mark.parametrize("mode", ReadMode, ids=str)

@@ -135,5 +135,5 @@ def test_follows_new_memory() -> None:
     io = IOParameters(is_perfect=True)
     array = Crossbar(*SIZES, IdealDevice(), io, io)
     found = reads(array, True, io, ReadMode.AUTO)
-    array._bind(torch.randn(SIZES[1], SIZES[0]))
+    array.bind(torch.randn(SIZES[1], SIZES[0]))
     assert torch.equal(found.read(slice(2, 3)), array.weights.t()[2:3])

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Tuple
 import numpy as np
 import pytest
 import torch
-from aihwkit.exceptions import AihwkitException, ArgumentError, ConfigError, TileError
+from aihwkit.exceptions import ArgumentError, ConfigError, TileError
 from aihwkit.nn import AnalogConv2d, AnalogLinear
 from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.simulator.configs.devices import SoftBoundsDevice
@@ -118,7 +118,7 @@ def test_weights(weight: Any, bias: Any, message: str, digital_bias: bool) -> No
     one = tile(digital_bias, bias=True)
     one.set_weights(torch.zeros(4, 6), torch.zeros(4))
     before = snapshot(one)
-    with pytest.raises(AihwkitException, match=message):
+    with pytest.raises((ArgumentError, TileError), match=message):
         one.set_weights(weight, torch.ones(4) if bias is None else bias)
     assert difference(before, snapshot(one)) is None
     assert torch.equal(one.get_weights()[1], torch.zeros(4))
@@ -199,8 +199,8 @@ def test_memory_format() -> None:
 def test_moves_that_arrays_cannot_follow() -> None:
     """They stay usable."""
     model = network()
-    with pytest.raises(AihwkitException, match="cannot be on the device 'meta'"):
+    with pytest.raises(TileError, match="cannot be on the device 'meta'"):
         model.to("meta")
-    with pytest.raises(AihwkitException, match="cannot be in shared memory"):
+    with pytest.raises(TileError, match="cannot be in shared memory"):
         model.share_memory()
     assert bool(next(model.analog_tiles())(torch.rand(8)).isfinite().all())

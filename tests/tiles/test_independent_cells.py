@@ -6,14 +6,6 @@ from typing import Any, Callable, Dict
 
 import pytest
 import torch
-from aihwkit.simulator.configs.devices import (
-    ExpStepDevice,
-    LinearStepDevice,
-    PiecewiseStepDevice,
-    PowStepDevice,
-    SoftBoundsDevice,
-    SoftBoundsReferenceDevice,
-)
 from aihwkit.simulator.parameters.enums import PulseType
 from aihwkit.simulator.parameters.training import UpdateParameters
 
@@ -30,15 +22,9 @@ def noisy(device: Any) -> Callable[[], Any]:
 
 
 NOISY: Dict[str, Callable[[], Any]] = {
-    f"noisy-{device.__name__}": noisy(device)
-    for device in (
-        SoftBoundsDevice,
-        LinearStepDevice,
-        ExpStepDevice,
-        PowStepDevice,
-        PiecewiseStepDevice,
-        SoftBoundsReferenceDevice,
-    )
+    f"noisy-{name}": noisy(device)
+    for name, device in quiet_devices.PULSED.items()
+    if hasattr(device(), "write_noise_std")
 }
 """All devices that have write noise."""
 

@@ -9,7 +9,7 @@ from math import log, sqrt
 import numpy as np
 import pytest
 import torch
-from aihwkit.exceptions import TileError
+from aihwkit.exceptions import ArgumentError, TileError
 from aihwkit.simulator.configs.devices import (
     LinearStepDevice,
     SoftBoundsDevice,
@@ -238,7 +238,7 @@ def test_bound_of_the_theorem_holds(name, dw_min, schedule):
     device = replace(device, w_min_dtod=0.1, w_max_dtod=0.1)
     tile = make_tile(device, 64)
     points = symmetric_points(device, tile.get_hidden_parameters()).values
-    with pytest.raises(Exception, match="below the floor"):
+    with pytest.raises(ArgumentError, match="below the floor"):
         pulse_budget(tile, 1e-12, schedule)
     floor = pulse_budget(tile, 100.0, schedule).floor
     for error in (floor, 3.0 * floor):
