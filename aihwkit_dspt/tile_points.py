@@ -48,7 +48,7 @@ def symmetric_points(tile: TileModule) -> TileSymmetricPoints:
 
     Raises:
         TileError: if it is no tile, or has neither one pulsed device nor a compound of two.
-        ConfigError: if a device is not one of aihwkit's pulsed devices.
+        ConfigError: if a device has no registered response.
     """
     if not isinstance(tile, TileModule):
         raise TileError(

@@ -60,7 +60,8 @@ def response(device: PulsedDevice, hidden_parameters: Mapping[str, Tensor]) -> R
     """
     raise ConfigError(
         f"device={type(device).__name__} has no known response function. Pass one of aihwkit's "
-        "pulsed devices (for a unit cell or compound: one of its unit_cell_devices)."
+        "pulsed devices (for a unit cell or compound: one of its unit_cell_devices), or register "
+        "the response of your own with aihwkit_dspt.response.register."
     )
 
 

@@ -53,7 +53,7 @@ def convert(
     A layer that is used in several places stays one layer. Frozen layers stay frozen (aihwkit's own
     pulsed tiles learn as long as the optimizer has their parameters). Hooks and modes (``train``,
     ``eval``) are kept. Analog layers show their ``weight`` (data type, device, shape, values in
-    use), which cannot be written to or multiplied with.
+    use). It cannot be written to. A product with all of it calls the layer; others are refused.
 
     :func:`~aihwkit_dspt.conversion_report` says what became analog and why the rest did not::
 

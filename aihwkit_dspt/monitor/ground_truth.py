@@ -69,7 +69,7 @@ def ground_truth(pipeline: Pipeline, link: Link) -> GroundTruth:
     """Return the ground truth of a link in a pipeline.
 
     Raises:
-        ConfigError: if an array has a pulsed device that is not one of aihwkit's.
+        ConfigError: if the device of an array has no registered response.
     """
     source = link.source
     every = torch.full(pipeline.sizes(), torch.nan, dtype=torch.double, device="cpu")

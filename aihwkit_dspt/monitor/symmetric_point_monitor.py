@@ -34,7 +34,7 @@ class SymmetricPointMonitor:
         monitor.to_csv("history.csv")
 
     or call :meth:`record` when you like. A training step is a step of any torch optimizer that
-    updated at least one tile of the model; neither model nor optimizer are changed. Between records
+    updated at least one tile of the model; neither model nor optimizer is changed. Between records
     only these steps are counted.
 
     In a chain of more than two arrays each that is read has a row of its own: ``tile`` the fastest,

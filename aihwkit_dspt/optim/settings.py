@@ -45,6 +45,6 @@ def check_settings(optimizer: Optimizer, kind: Type[Any]) -> None:
             )
             warn(
                 f"{given} of {name} acts on digital parameters only: arrays take lr from their "
-                "group, and nothing else. Leave it away, or pass analog_optimizer(model, SGD, ...)",
+                "group, and nothing else. Leave it out, or pass analog_optimizer(model, SGD, ...)",
                 stacklevel=2,
             )

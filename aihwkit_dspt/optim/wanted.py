@@ -58,6 +58,6 @@ def refuse_second_derivatives(name: str, errors: torch.Tensor) -> None:
     if errors.requires_grad:
         raise TileError(
             f"{name} has no second derivative: its backward pass is an operation of the array, no "
-            "torch operation. Leave create_graph=True away, or take the second derivative through "
+            "torch operation. Leave create_graph=True out, or take the second derivative through "
             "convert_to_digital(model)"
         )

@@ -58,7 +58,7 @@ class Ranks:
     def _together(self, what: str) -> Iterator[None]:
         if self._is_broken:  # whoever tries again would wait for the others once more
             raise RankError(
-                f"rank {self.rank} of {self.size} cannot {what}: it has lost the others before. "
+                f"rank {self.rank} of {self.size} cannot {what}: it lost the other ranks before. "
                 "Start all ranks again and go on from the last file with load_checkpoint"
             )
         try:

@@ -30,7 +30,8 @@ FEWEST_VECTORS, FEWEST_SLOTS = 4, 20
 write noise: then steps with few pulses would take this way, too."""
 
 PATIENCE = 15
-"""Batches that are left to aihwkit's tile unasked after one whose cells took a tenth of that."""
+"""Batches that are left to aihwkit's tile without a look at them, after one whose cells took less
+than a tenth of the pulses for which this way is taken."""
 
 FEWEST_PULSES, CALL_PULSES, MANY_VECTORS = 1.5, 5000.0, 96
 """From so many pulses of a cell on, and so many of all cells beside them, the compiled pass is
@@ -65,15 +66,15 @@ class BatchedPulses:
 
     The same stochastic pulse trains as the tile's (:class:`~aihwkit_dspt.pulses.trains.TrainLaw`)
     are drawn for all vectors, as bits; a cell takes the coincidences of its row and its column. It
-    takes them one after the other, each with the step at the weight of then, its own noise, and the
-    bounds; or, where steps are linear and fine, some at once:
+    takes them one after the other: each has the step that belongs to the weight before it, noise of
+    its own, and the bounds. Where steps are linear and fine, a cell takes some at once:
 
     .. math:: w' = f(w) = n_\uparrow q_+(w) - n_\downarrow q_-(w)
 
     for a unit of time, which holds for pulses up and down in any mixed order. That is done for
     pulses that change the step of the cell by at most 12 % (so that the order, which is left out,
-    is worth at most 3 % of their sum) and that cannot reach a bound. What they spread the weight by
-    is added up, and a batch draws a normal number for a cell.
+    is worth at most 3 % of their sum) and that cannot reach a bound. The
+    variances of their noise are added up, and a cell draws one normal number for a batch.
 
     The lines of a transfer have one-hot inputs. Each has a train of its own, and its cells take as
     many pulses as theirs meet of that, all of one direction.

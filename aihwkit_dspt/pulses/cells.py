@@ -50,8 +50,8 @@ def cells_of(response: Response) -> Cells:
     r"""Return the numbers of a response, in weight units.
 
     Linear: the steps :math:`u_0 + u_1 w` and :math:`d_0 + d_1 w` as :math:`u_0, u_1, d_0, d_1`,
-    then the noise up and down, for noise that is a part of the step that part. Shared: whether it
-    is.
+    then the standard deviations of noise up and down, as parts of the step if noise is proportional
+    to the step. Shared: whether noise is.
 
     Exponential: :math:`s_+, s_-` and :math:`2a / (w_{max} - w_{min})`. Shared: :math:`A_{up},
     A_{down}, \gamma_{up}, \gamma_{down}, b`, relative noise, further noise, and its slope.

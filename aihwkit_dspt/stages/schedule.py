@@ -109,7 +109,7 @@ class TransferSchedule:
             start = stop
 
     def _lines_until(self, n_vectors: int) -> int:
-        """Return the lines of all events that were due until so many more vectors."""
+        """Return the number of lines that were due since the start, after so many more vectors."""
         n_events = (self.update_count + n_vectors) * self.events_per_sweep // self.sweep_every
         return int(n_events) * self.lines_per_event
 
@@ -130,9 +130,10 @@ class TransferSchedule:
         return partial(vars(self).update, after)
 
     def lines(self, n_due: Optional[int] = None) -> slice:
-        """Return the lines of the event that is due: those that are due, to the last line.
+        """Return the lines of the next event: those that are due, as far as the last line.
 
-        Or of the one that will be when ``n_due`` lines are.
+        Args:
+            n_due: number of lines that will be due then, ``None`` for those that are due now.
         """
         n_due = self.n_due if n_due is None else n_due
         return slice(self.line, min(self.line + n_due, self.in_size))

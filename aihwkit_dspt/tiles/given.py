@@ -17,7 +17,7 @@ def require_construction(out_size: Any, in_size: Any, rpu_config: Any, **flags: 
 
     Raises:
         ArgumentError: if a size is no whole number.
-        ConfigError: if ``rpu_config`` is no configuration of a compound, or a flag is none.
+        ConfigError: if ``rpu_config`` is no configuration of a compound, or a flag is no ``bool``.
     """
     for name, size in (("out_size", out_size), ("in_size", in_size)):
         require_whole(name, size, 0)

@@ -219,8 +219,8 @@ class TrackingSimulatorTile(SimulatorTile):
             rate = float(learning_rate)
             if not isfinite(rate):
                 raise ArgumentError(
-                    f"learning rate {rate} is not valid: pass a finite number; a schedule or a "
-                    "division of the training has made it so"
+                    f"learning rate {rate} is not valid: pass a finite number. Look at "
+                    "the schedule, or at what the script divides by"
                 )
             self.pipeline.learning_rate = rate
 
