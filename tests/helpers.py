@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple, cast
 
 import torch
 from aihwkit.simulator.configs.devices import SoftBoundsDevice
@@ -126,6 +126,12 @@ def mixed_weight(tile: TrackingTile) -> Tensor:
     return mixed
 
 
+def tile_of(layer: Any) -> TrackingTile:
+    """Return the tile of a layer that has one."""
+    (tile,) = layer.analog_tiles()
+    return cast(TrackingTile, tile)
+
+
 def snapshot(tile: TrackingTile) -> Dict[str, Any]:
     """Return everything that is known about a tile, as copies, but for counts of operations."""
     state = {name: tile.value(name) for name in named_values(tile.tile.pipeline)}
@@ -135,6 +141,11 @@ def snapshot(tile: TrackingTile) -> Dict[str, Any]:
     # Looking at the used weights is a forward and a backward pass, which are counted.
     del state["extra"]["counters"]
     return state
+
+
+def states(model: Any) -> List[Any]:
+    """Return everything that is known about the tiles of a model."""
+    return [snapshot(tile) for tile in model.analog_tiles()]
 
 
 def difference(first: Any, second: Any, path: str = "") -> Optional[str]:

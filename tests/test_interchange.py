@@ -22,7 +22,7 @@ from aihwkit_dspt import (
 )
 from tests import quiet_devices
 from tests.helpers import deterministic, perfect, quiet_device
-from tests.test_parity import cpp_states
+from tests.parity import cpp_states
 
 TOLERANCE = 1e-6
 """As in the parity tests: float rounding."""

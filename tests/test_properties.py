@@ -30,7 +30,7 @@ from aihwkit_dspt import (
     TransferScope,
 )
 from tests.devices.device_table import ALL
-from tests.helpers import PROPERTIES, mixed_weight, perfect
+from tests.helpers import PROPERTIES, mixed_weight, perfect, tile_of
 
 TOLERANCE = 2e-6
 """Weights are of order 1, in single precision, and the identity has three terms."""
@@ -99,10 +99,6 @@ def _make(kind: str, config: TrackingRPUConfig) -> nn.Module:
     return AnalogConv2d(1, 4, 2, use_indexed=kind == "indexed", rpu_config=config)
 
 
-def _tile(layer: nn.Module) -> TrackingTile:
-    return next(iter(layer.analog_tiles()))
-
-
 def _input(layer: nn.Module) -> Tensor:
     return torch.rand(3, 5) if isinstance(layer, AnalogLinear) else torch.rand(2, 1, 3, 3)
 
@@ -154,7 +150,7 @@ ACTIONS: Dict[str, Callable[[nn.Module], nn.Module]] = {
 
 def check(layer: nn.Module) -> None:
     """Assert that all is finite and forward and backward use the mixed weight."""
-    tile = _tile(layer)
+    tile = tile_of(layer)
     for name in PROPERTIES:
         assert getattr(tile, name).isfinite().all(), name
     expected = mixed_weight(tile)

@@ -23,8 +23,8 @@ from aihwkit_dspt import (
     operation_counts,
 )
 from tests.helpers import quiet_config, quiet_device, quiet_tile, train
+from tests.parity import deterministic_pair
 from tests.table import METHODS
-from tests.test_parity import deterministic_pair
 
 CASES: Dict[str, Dict[str, Any]] = {
     **METHODS,

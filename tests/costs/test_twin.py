@@ -7,7 +7,7 @@ from aihwkit.simulator.tiles.analog import AnalogTile
 
 from aihwkit_dspt import ReferenceType, TrackingTile, operation_counts
 from tests.helpers import draw_batch
-from tests.test_parity import cpp_states, deterministic_pair
+from tests.parity import cpp_states, deterministic_pair
 
 
 @pytest.mark.parametrize("reference", [ReferenceType.DYNAMIC, ReferenceType.ZERO])

@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from aihwkit_dspt import Listener, PulseMode, ReadMode, TrackingTile
+from aihwkit_dspt import PulseMode, ReadMode, TrackingTile
 from aihwkit_dspt.fused.batch_cpu import CpuBatch
 from aihwkit_dspt.fused.update_cpu import CpuUpdate
 from tests.fused.updates import (
     IN_SIZE,
     OUT_SIZE,
+    Ear,
     copy_with,
     device,
     moments,
@@ -57,22 +58,12 @@ def test_batch_equals_the_stages_in_distribution(
     assert error[0] < 0.04 * fast
 
 
-class Ear(Listener):
-    """Hears reads."""
-
-    n_heard = 0
-
-    def on_read(self, lines: slice, read: Tensor) -> None:
-        """Count."""
-        self.n_heard += 1
-
-
 def test_a_listener_hears_all_events() -> None:
     """With a listener the batch goes by stages, event by event."""
     tile, ear = tile_of([device("soft")] * 2, False, transfer_every=1), Ear()
     with tile.listen(ear):
         tile.update(signs(6, IN_SIZE), signs(6, OUT_SIZE))
-    assert ear.n_heard == 6
+    assert ear.n_lines == 6
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import equal
 
-from aihwkit_dspt import Listener, TrackingTile
+from aihwkit_dspt import TrackingTile
 from aihwkit_dspt.fused.event_cpu import CpuEvent
 from aihwkit_dspt.fused.table import FUSED_EVENTS
 from aihwkit_dspt.reads.one_hot import LineLaw
@@ -26,6 +26,7 @@ from tests.fused.test_transfer import (
     stages,
     tensors,
 )
+from tests.fused.updates import Ear
 from tests.helpers import difference, quiet_config, snapshot
 
 LAWS = {
@@ -65,17 +66,6 @@ def test_one_call_equals_two_passes(
     assert len(all_stages(one)) == len(all_stages(two))
 
 
-class Ear(Listener):
-    """Hears reads, which then are taken by two passes."""
-
-    def __init__(self) -> None:
-        self.n_reads = 0
-
-    def on_read(self, lines: slice, read: torch.Tensor) -> None:
-        """Count."""
-        self.n_reads += lines.stop - lines.start
-
-
 @pytest.mark.parametrize("columns", [True, False])
 def test_a_listener_changes_nothing(columns: bool) -> None:
     """A tile that is listened to goes through the same states as one that is not."""
@@ -94,5 +84,5 @@ def test_a_listener_changes_nothing(columns: bool) -> None:
         with tile.listen(ear) if is_heard else nullcontext():
             for index in range(20, 40):
                 tile.update(x[index], d[index])
-    assert ear.n_reads == 60
+    assert ear.n_lines == 60
     assert difference(*map(snapshot, tiles)) is None

@@ -9,12 +9,12 @@ from typing import Any, Dict, List, Tuple
 import pytest
 import torch
 
-from aihwkit_dspt import Listener, ReadMode, TrackingTile
+from aihwkit_dspt import ReadMode, TrackingTile
 from aihwkit_dspt.configs.enums import ReferenceSync, ReferenceType, TransferStart
 from aihwkit_dspt.fused.step_cpu import CpuStep
 from aihwkit_dspt.stages.adaptive import AdaptiveGain
 from aihwkit_dspt.stages.estimators import LowPassFilter
-from tests.fused.updates import only
+from tests.fused.updates import Ear, only
 from tests.helpers import difference, quiet_config, snapshot
 
 SETTINGS: Dict[str, Dict[str, Any]] = {
@@ -77,20 +77,11 @@ def test_a_listener_hears_everything() -> None:
     """With a listener the update goes by stages, and through the same states."""
     tiles = pair(**SETTINGS["usual"])
 
-    class Ear(Listener):
-        """Counts."""
-
-        n_heard = 0
-
-        def on_read(self, lines: slice, read: torch.Tensor) -> None:
-            """Count reads."""
-            self.n_heard += 1
-
     ear = Ear()
     with tiles[0].listen(ear):
         for seed in range(10):
             both(tiles, seed, 2)
-    assert ear.n_heard == 9  # at a learning rate of zero nothing is read
+    assert ear.n_lines == 9  # at a learning rate of zero nothing is read
     assert difference(*map(snapshot, tiles)) is None
 
 

@@ -11,7 +11,7 @@ from aihwkit.simulator.parameters.enums import PulseType
 from aihwkit.simulator.parameters.training import UpdateParameters
 from torch import Tensor
 
-from aihwkit_dspt import PulseMode, ReferenceType, TrackingTile, TransferScope
+from aihwkit_dspt import Listener, PulseMode, ReferenceType, TrackingTile, TransferScope
 from aihwkit_dspt.configs.enums import TransferStart
 from aihwkit_dspt.fused.update import FusedUpdate
 from aihwkit_dspt.stages.estimators import LowPassFilter
@@ -82,6 +82,16 @@ def tile_of(devices: List[Any], managed: bool, **settings: Any) -> TrackingTile:
 def signs(n_vectors: int, size: int) -> Tensor:
     """Return inputs of -1, 0 and 1, whose pulse trains have a pulse in every slot or none."""
     return torch.randint(-1, 2, (n_vectors, size)).float()
+
+
+class Ear(Listener):
+    """Counts the lines that it hears of."""
+
+    n_lines = 0
+
+    def on_read(self, lines: slice, read: Tensor) -> None:
+        """Count."""
+        self.n_lines += lines.stop - lines.start
 
 
 def only(tile: TrackingTile, *kinds: Type[FusedUpdate]) -> List[Any]:

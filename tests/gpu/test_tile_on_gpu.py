@@ -31,17 +31,17 @@ from aihwkit_dspt import (
 )
 from tests.gpu.device import needs_gpu
 from tests.helpers import PROPERTIES, draw_batch, quiet_config, quiet_device, quiet_tile
-from tests.table import DEVICES, METHODS, PRESETS, preset
-from tests.test_parity import (
+from tests.parity import (
+    CASES,
     EXTRA,
     LEARNING_RATES,
     N_SIGMA,
     build_pair,
     case_name,
-    covering_cases,
     deterministic_pair,
     noisy_pair,
 )
+from tests.table import DEVICES, METHODS, PRESETS, preset
 
 pytestmark = needs_gpu
 
@@ -110,7 +110,7 @@ def test_moved_without_loss(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("reference", [ReferenceType.DYNAMIC, ReferenceType.ZERO])
 @pytest.mark.parametrize("gamma", [0.0, 0.1])
-@pytest.mark.parametrize("case", [*covering_cases(), *EXTRA], ids=case_name)
+@pytest.mark.parametrize("case", [*CASES, *EXTRA], ids=case_name)
 def test_equals_the_cpu(reference: ReferenceType, gamma: float, case: Dict[str, Any]) -> None:
     """Nothing random: every state after 60 updates, but for the order of sums."""
     torch.manual_seed(1)
@@ -132,9 +132,7 @@ def test_equals_the_cpu(reference: ReferenceType, gamma: float, case: Dict[str, 
     assert torch.allclose(found, tiles[0].tile.forward(x), atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in covering_cases() if not case["auto_scale"]], ids=case_name
-)
+@pytest.mark.parametrize("case", [case for case in CASES if not case["auto_scale"]], ids=case_name)
 def test_equals_cuda_ttv2(case: Dict[str, Any]) -> None:
     """The slow and the fast array of aihwkit's CUDA TT-v2, after 400 updates.
 

@@ -9,8 +9,8 @@ from aihwkit.simulator.configs.configs import UnitCellRPUConfig
 from torch import nn
 
 from tests.helpers import deterministic, perfect, quiet_config, quiet_device
+from tests.parity import TOLERANCE, cpp_states
 from tests.table import METHODS
-from tests.test_parity import TOLERANCE, cpp_states
 
 
 def cpp_config(digital_bias: bool = True, **settings: Any) -> UnitCellRPUConfig:

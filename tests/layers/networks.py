@@ -23,6 +23,15 @@ from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.optim import AnalogSGD
 from torch import Tensor, nn
 
+from tests.helpers import quiet_config
+from tests.table import METHODS
+
+
+def mixed_layers() -> AnalogSequential:
+    """Return a digital and an analog layer."""
+    layer = AnalogLinear(6, 4, rpu_config=quiet_config(**METHODS["E-RIDER"]))
+    return AnalogSequential(nn.Linear(6, 6), layer)
+
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions with batch norm and a shortcut."""

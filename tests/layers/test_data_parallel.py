@@ -7,28 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 from aihwkit.exceptions import ModuleError, TileError
-from aihwkit.nn import AnalogLinear, AnalogSequential
 from torch import distributed, nn
 
-from tests.helpers import difference, quiet_config, snapshot
-from tests.table import METHODS
-
-
-def model() -> AnalogSequential:
-    """Return a model with one tracking tile."""
-    layer = AnalogLinear(6, 4, rpu_config=quiet_config(**METHODS["E-RIDER"]))
-    return AnalogSequential(nn.Linear(6, 6), layer)
+from tests.helpers import difference, snapshot
+from tests.layers.networks import mixed_layers
 
 
 def test_prepare_for_ddp() -> None:
     """aihwkit's own check refuses the tile as it refuses its C++ training tiles."""
     with pytest.raises(ModuleError, match="DDP is only supported with some tiles"):
-        model().prepare_for_ddp()
+        mixed_layers().prepare_for_ddp()
 
 
 def test_distributed_data_parallel(tmp_path: Path) -> None:
     """Without aihwkit's check torch's wrapper is refused, before anything is learned."""
-    wrapped = model()
+    wrapped = mixed_layers()
     before = snapshot(next(wrapped.analog_tiles()))
     distributed.init_process_group(
         "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
@@ -44,7 +37,7 @@ def test_distributed_data_parallel(tmp_path: Path) -> None:
 
 def test_converted_inside_of_a_wrapper(monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer that came later says so in its first forward, before anything is learned."""
-    wrapped = model()
+    wrapped = mixed_layers()
     monkeypatch.setattr(nn.parallel.DistributedDataParallel, "_active_ddp_module", wrapped)
     with pytest.raises(TileError, match="DistributedDataParallel"):
         wrapped(torch.randn(5, 6))
@@ -55,7 +48,7 @@ def test_data_parallel() -> None:
 
     ``replicate`` needs several GPUs; it calls this method of every module.
     """
-    wrapped = model()
+    wrapped = mixed_layers()
     x = torch.randn(5, 6)
     assert torch.equal(nn.DataParallel(wrapped, device_ids=[])(x), wrapped(x))
     with pytest.raises(TileError, match="DataParallel"):

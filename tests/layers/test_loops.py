@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from itertools import pairwise
-from typing import Any, List
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from aihwkit.optim import AnalogSGD
 from torch import Tensor, nn
 
 from tests.covering import covering
-from tests.helpers import difference, mixed_weight, quiet_config, snapshot, used_weights
+from tests.helpers import difference, mixed_weight, quiet_config, snapshot, states, used_weights
 from tests.layers.agad import assert_same, pair
 from tests.layers.networks import MODELS, RNNS, fit, output, sgd
 from tests.table import METHODS
@@ -22,11 +22,6 @@ from tests.table import METHODS
 def layer(method: str, **settings: Any) -> AnalogLinear:
     """Return a layer on a tracking tile."""
     return AnalogLinear(6, 4, rpu_config=quiet_config(**{**METHODS[method], **settings}))
-
-
-def states(model: nn.Module) -> List[Any]:
-    """Return everything that is known about the tiles of a model."""
-    return [snapshot(tile) for tile in model.analog_tiles()]
 
 
 def square(model: nn.Module, x: Tensor) -> Tensor:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, List
 
 import pytest
 import torch
 from torch import nn
 
-from tests.helpers import difference, quiet_config, snapshot
+from tests.helpers import difference, quiet_config, states
 from tests.layers.networks import MODELS, fit, output
 from tests.table import METHODS
-
-
-def states(model: Any) -> List[Any]:
-    """Return all that is known about the tiles of a model."""
-    return [snapshot(tile) for tile in model.analog_tiles()]
 
 
 # Batch norm has an output of its own in evaluation mode.

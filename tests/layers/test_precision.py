@@ -7,22 +7,16 @@ from typing import Any, Callable, Dict
 import pytest
 import torch
 from aihwkit.exceptions import ConfigError, TileError
-from aihwkit.nn import AnalogLinear, AnalogSequential
+from aihwkit.nn import AnalogLinear
 from aihwkit.simulator.parameters.enums import RPUDataType
 from aihwkit.simulator.rpu_base import devices
 from torch import nn
 
 from tests.helpers import difference, quiet_config, snapshot
-from tests.layers.networks import fit, sgd
+from tests.layers.networks import fit, mixed_layers, sgd
 from tests.table import METHODS
 
 OTHER = [RPUDataType.HALF, RPUDataType.DOUBLE]
-
-
-def model() -> AnalogSequential:
-    """Return a digital and an analog layer."""
-    layer = AnalogLinear(6, 4, rpu_config=quiet_config(**METHODS["E-RIDER"]))
-    return AnalogSequential(nn.Linear(6, 6), layer)
 
 
 @pytest.mark.parametrize("data_type", OTHER)
@@ -58,7 +52,7 @@ WAYS: Dict[str, Callable[[nn.Module], Any]] = {
 @pytest.mark.parametrize("name", WAYS)
 def test_conversion_of_a_model_is_refused(name: str) -> None:
     """The arrays cannot change their type: the message names the field; the tile is as it was."""
-    converted = model()
+    converted = mixed_layers()
     tile = next(converted.analog_tiles())
     before = snapshot(tile)
     with pytest.raises(TileError, match=r"runtime\.data_type") as error:
@@ -70,7 +64,7 @@ def test_conversion_of_a_model_is_refused(name: str) -> None:
 
 def test_conversion_to_the_same_type() -> None:
     """``float()`` and ``to(torch.float32)`` do nothing, and training goes on."""
-    converted = model()
+    converted = mixed_layers()
     before = snapshot(next(converted.analog_tiles()))
     assert converted.float() is converted
     assert converted.to(torch.float32) is converted

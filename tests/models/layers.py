@@ -10,6 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
+from tests.helpers import quiet_config
+from tests.table import METHODS
+
+
+def config(**settings: Any) -> Any:
+    """Return a configuration whose products are exact."""
+    return quiet_config(**{**METHODS["E-RIDER"], **settings})
+
 
 @dataclass(frozen=True)
 class Row:

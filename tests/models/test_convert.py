@@ -18,14 +18,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune, weight_norm
 
 from aihwkit_dspt import TrackingTile, conversion_report, convert, to_inference
-from tests.helpers import quiet_config, quiet_device
-from tests.models.layers import LAYERS, made, tensors
-from tests.table import METHODS
-
-
-def config(**settings: Any) -> Any:
-    """Return a configuration whose products are exact."""
-    return quiet_config(**{**METHODS["E-RIDER"], **settings})
+from tests.helpers import quiet_device
+from tests.models.layers import LAYERS, config, made, tensors
 
 
 class Twice(nn.Module):

@@ -17,13 +17,7 @@ from aihwkit.simulator.configs import FloatingPointRPUConfig
 from torch import Tensor, nn
 
 from aihwkit_dspt import conversion_report, convert
-from tests.helpers import quiet_config
-from tests.table import METHODS
-
-
-def config(**settings: Any) -> Any:
-    """Return a configuration whose products are exact."""
-    return quiet_config(**{**METHODS["E-RIDER"], **settings})
+from tests.models.layers import config
 
 
 def linear(bias: bool = True) -> nn.Linear:

@@ -13,8 +13,8 @@ from aihwkit.nn import AnalogLinear
 from aihwkit_dspt import ReferenceType
 from aihwkit_dspt.tiles.hidden_parameters import COMPOUND_NAMES, HiddenParameters
 from tests.helpers import draw_batch, mixed_weight, quiet_config, quiet_tile, train, used_weights
+from tests.parity import deterministic_pair
 from tests.table import METHODS
-from tests.test_parity import deterministic_pair
 
 NAMES = {**{theirs: ours for ours, theirs in COMPOUND_NAMES.items()}}
 NAMES["buffered_FP_weight_0"] = "transfer_buffer"

@@ -18,7 +18,6 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit_dspt import (
     ERIDERReRamArrayHfO2Preset,
     TrackingRPUConfig,
-    TrackingTile,
     TransferScope,
     build_config,
     load_checkpoint,
@@ -30,6 +29,7 @@ from tests.helpers import (
     quiet_config,
     quiet_device,
     snapshot,
+    tile_of,
     train,
     used_weights,
 )
@@ -46,11 +46,6 @@ def layer_of(settings: Settings, n_updates: int = 0) -> AnalogLinear:
     tile.set_learning_rate(0.1)
     train(tile, n_updates)
     return layer
-
-
-def tile_of(layer: AnalogLinear) -> TrackingTile:
-    """Return the tile of a layer."""
-    return next(iter(layer.analog_tiles()))
 
 
 def with_quiet(**changes: Any) -> List[SoftBoundsDevice]:

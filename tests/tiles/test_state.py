@@ -27,6 +27,7 @@ from tests.helpers import (
     quiet_device,
     quiet_tile,
     snapshot,
+    tile_of,
     train,
 )
 from tests.table import METHODS
@@ -56,11 +57,6 @@ def train_layer(layer: AnalogLinear, n_steps: int) -> None:
         optimizer.zero_grad()
         nn.functional.mse_loss(layer(torch.randn(3, 6)), torch.randn(3, 4)).backward()
         optimizer.step()
-
-
-def tile_of(layer: AnalogLinear) -> TrackingTile:
-    """Return the tile of a layer."""
-    return next(iter(layer.analog_tiles()))
 
 
 def through_state_dict(layer: AnalogLinear) -> AnalogLinear:

@@ -13,7 +13,7 @@ from aihwkit_dspt.tiles.array_state import sum_of_cells
 from tests import quiet_devices
 from tests.covering import covering
 from tests.helpers import draw_batch, mixed_weight, quiet_tile, train
-from tests.test_parity import cpp_states, deterministic_pair
+from tests.parity import cpp_states, deterministic_pair
 
 TOLERANCE = 1e-6
 """Single precision at weights of order 1."""
