@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, List, Optional, Tuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from aihwkit_dspt.tiles.link import Link
 
 NO_SWEEPS = ((0.0, 0.0),)
+
+
+# Nearly all batches have the same ones as the batch before, and nobody writes to them.
+@lru_cache(maxsize=128)
+def _no_flips(n_events: int) -> NDArray[np.int8]:
+    return np.zeros(n_events, np.int8)
+
+
+@lru_cache(maxsize=128)
+def _sweeps(rows: Tuple[Tuple[float, float], ...]) -> NDArray[np.float64]:
+    return np.array(rows or NO_SWEEPS)
 
 
 class Events:
@@ -45,7 +58,7 @@ class Events:
         first, every = (m_batch, 0) if n_due is not None else schedule.parts(m_batch)
         self.n_events = (m_batch - first) // every + 1 if n_due is None else n_due
         self.schedule = self.n_events, first, every, schedule.line
-        self.flips = np.zeros(self.n_events, np.int8)
+        self.flips = _no_flips(self.n_events)
         rows: List[Tuple[float, float]] = []
         self.n_flips, self.n_syncs, done, line = 0, 0, 0, schedule.line
         while done < self.n_events:
@@ -55,6 +68,8 @@ class Events:
             beta, writes, may_flip = link.of_sweep(sweep, learning_rate, source_lr)
             rows.append((beta, float(writes)))
             if may_flip:
+                if not self.n_flips:
+                    self.flips = self.flips.copy()
                 flips = link.chopper.due_one_by_one(n_lines, sweep)
                 self.flips[done : done + n_lines] = flips * (2 if link.tracks else 1)
                 n_flips = int(flips.sum())
@@ -64,7 +79,7 @@ class Events:
                     at_once = n_due is not None and n_flips == n_lines
                     self.n_syncs += 1 if at_once else n_flips
             done, line = done + n_lines, 0
-        self.sweeps = np.array(rows or NO_SWEEPS)
+        self.sweeps = _sweeps(tuple(rows))
         self.may_send = any(writes > 0.0 for _, writes in rows)
 
     def lines(self, line: int, in_size: int) -> List[slice]:

@@ -129,9 +129,10 @@ class Pipeline:
         self.unfinished = True
         if not -self.largest_lr <= learning_rate <= self.largest_lr:
             self.follow_learning_rate(learning_rate)
-        if not any(
-            form is not None and form.update(self, x_vectors, d_vectors, m_batch)
-            for form in (self.few, self.step)
+        few, step = self.few, self.step
+        if not (
+            (few is not None and few.update(self, x_vectors, d_vectors, m_batch))
+            or (step is not None and step.update(self, x_vectors, d_vectors, m_batch))
         ):
             if self.batch is not None and self.batch.takes(self, m_batch):
                 self.batch.update(self, x_vectors, d_vectors)
