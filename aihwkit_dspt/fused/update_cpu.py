@@ -131,8 +131,8 @@ class CpuUpdate(FusedForm):
         ]
         if events.n_flips:
             calls.append(link.chopper.follow_signs())
-            n_lines = events.n_flips if link.tracks else 0
-            calls.append(link.reference.count_syncs(events.n_syncs, n_lines))
+        if events.n_synced:
+            calls.append(link.reference.count_syncs(events.n_syncs, events.n_synced))
         in_one_go(*calls)
         self.count(pipeline)
         return True

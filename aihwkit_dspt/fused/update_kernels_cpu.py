@@ -118,7 +118,8 @@ def update_and_mix(  # noqa: PLR0912, PLR0915
         trains: see :func:`~aihwkit_dspt.fused.rates_cpu.plan_trains`.
         sweeps: ``[n_sweeps, 2]`` for each sweep that has events the increment of the buffer, in
             pulses per weight unit, and whether pulses are sent to the slow array.
-        flips: ``[n_events]`` whether the sign of a line flips: 0, 1, or 2 if the reference follows.
+        flips: ``[n_events]`` whether the sign of a line flips (1), its reference follows (2), or
+            both (3).
     """
     d_size, x_size, columns, mixes = places[0], places[1], places[2] > 0, places[3] > 0
     in_size, out_size = (x_size, d_size) if columns else (d_size, x_size)
@@ -203,10 +204,10 @@ def update_and_mix(  # noqa: PLR0912, PLR0915
                     stored, mixed, slow_visible, visible, reference, factors[line], columns, line,
                     steps[0],
                 )  # fmt: skip
-        if flips[event] > 0:
+        if flips[event] & 1:
             in_sign[line] = -in_sign[line]
             factors[line] = -factors[line]
-        if flips[event] > 1:
+        if flips[event] & 2:
             reference[line] = sp_estimate[line]
         if flips[event] > 0 and is_changed[line] == 0:
             changed[n_changed], is_changed[line] = line, 1

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from aihwkit_dspt import (
     ERIDERReRamArrayHfO2Preset,
+    ReferenceSync,
     ReferenceType,
     TrackingTile,
     TransferScope,
@@ -50,6 +51,10 @@ ALL_SETTINGS: Dict[str, Dict[str, Any]] = {
         **{"transfer_every": 3, "auto_scale": True, "auto_scale_by_batch": True, "fast_lr": 8.0},
         "scale_fast_lr": True,
     },
+    "rider-by-sweeps": {
+        **{**SWEEPS, "in_chop_prob": 0.3, "in_chop_random": True},
+        "reference_sync": ReferenceSync.EVERY_READ,
+    },
     "no-chopper": {"transfer_every": 1, "reference": ReferenceType.ZERO, "in_chop_prob": 0.0},
 }
 
@@ -82,6 +87,8 @@ def check(first: TrackingTile, sizes: List[int], scales: Tuple[float, ...]) -> N
     counts = [tile.tile.pipeline.counters.state() for tile in (first, second)]
     assert counts[0]["slow_pulses"] == counts[1]["slow_pulses"] > 0
     assert counts[0]["update_cycles"] == counts[1]["update_cycles"]
+    references = [tile.tile.pipeline.link.reference for tile in (first, second)]
+    assert references[0].get_extra_state() == references[1].get_extra_state()
 
 
 @pytest.mark.parametrize(("name", "columns"), product(ALL_SETTINGS, (True, False)))
