@@ -246,9 +246,9 @@ class BatchedPulses:
         if not self._has_write_noise or crossbar.is_cuda:
             return
         if crossbar.device_config.apply_write_noise_on_set:
-            persistent = crossbar.device_parameters()[PERSISTENT]
-            noise = self.write_noise * randn_like(persistent)
-            crossbar.weights.copy_(persistent + noise)
+            # A copy, and in place: all parameters together are ten times as large.
+            persistent = crossbar.device_parameters()[PERSISTENT].clone()
+            crossbar.weights.copy_(randn_like(persistent).mul_(self.write_noise).add_(persistent))
 
     def cells(self) -> Cells:
         """Return what pulses do to the cells, with the device parameters that the array has now."""
