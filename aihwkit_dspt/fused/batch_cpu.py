@@ -115,10 +115,10 @@ class CpuBatch(FusedUpdate):
             pipeline.counters.count_update_cycles(m_batch),
             *self.plan.keep(pipeline),
             link.chopper.follow_signs(),
-            link.reference.count_syncs(events.n_syncs, events.n_flips if link.tracks else 0),
+            link.reference.count_syncs(events.n_syncs, events.n_synced),
         )
         self.count(pipeline)
-        if pipeline.mixer is not None and (events.n_flips or events.may_send):
+        if pipeline.mixer is not None and (events.n_flips or events.n_synced or events.may_send):
             for lines in events.lines(first_line, schedule.in_size):
                 pipeline.mixer.store(lines, link)
         pipeline.mix()

@@ -176,7 +176,8 @@ def pulse_and_transfer(
             the first line.
         sweeps: ``[n_sweeps, 2]`` for each sweep that has events the increment of the buffer, in
             pulses per weight unit, and whether pulses are sent to the slow array.
-        flips: ``[n_events]`` whether the sign of a line flips: 0, 1, or 2 if the reference follows.
+        flips: ``[n_events]`` whether the sign of a line flips (1), its reference follows (2), or
+            both (3).
         in_sign: ``[in_size]`` chopper signs of lines, changed.
         out_sign: ``[out_size]`` chopper signs along a line.
         hidden: see :func:`~aihwkit_dspt.fused.line_kernels_cpu.read_and_transfer`.
@@ -232,9 +233,9 @@ def pulse_and_transfer(
                 cell_scales[most : most + 1], slow_noise, bits, normals,
             )  # fmt: skip
             sent[0] += n_pulses
-        if flips[event] > 0:
+        if flips[event] & 1:
             in_sign[line] = -in_sign[line]
-        if flips[event] > 1:
+        if flips[event] & 2:
             reference[line] = sp_estimate[line]
     for line in range(in_size):
         state = pulse_part(

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, List, Optional, Tuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from aihwkit_dspt.tiles.link import Link
 
 NO_SWEEPS = ((0.0, 0.0),)
+
+FLIPS, SYNCS = 1, 2
+"""Bits of what follows the read of a line: its sign flips, its reference follows."""
+
+
+# Nearly all batches have the same ones as the batch before, and nobody writes to them.
+@lru_cache(maxsize=128)
+def _all_alike(n_events: int, bits: int) -> NDArray[np.int8]:
+    return np.full(n_events, bits, np.int8)
+
+
+@lru_cache(maxsize=128)
+def _sweeps(rows: Tuple[Tuple[float, float], ...]) -> NDArray[np.float64]:
+    return np.array(rows or NO_SWEEPS)
 
 
 class Events:
@@ -27,9 +43,10 @@ class Events:
             first line.
         sweeps: for each sweep that has events the increment of the buffer, in pulses per weight
             unit, and whether pulses are sent to the slow array.
-        flips: ``[n_events]`` whether the sign of a line flips: 0, 1, or 2 if the reference follows.
+        flips: ``[n_events]`` what follows a read, of the bits :data:`FLIPS` and :data:`SYNCS`.
         n_flips: number of signs that flip.
         n_syncs: number of events in which the reference follows, as the stages count them.
+        n_synced: number of lines in which it does.
         may_send: whether any of them may send pulses.
     """
 
@@ -45,26 +62,32 @@ class Events:
         first, every = (m_batch, 0) if n_due is not None else schedule.parts(m_batch)
         self.n_events = (m_batch - first) // every + 1 if n_due is None else n_due
         self.schedule = self.n_events, first, every, schedule.line
-        self.flips = np.zeros(self.n_events, np.int8)
+        follows_each = link.tracks and link.syncs_every_read
+        self.flips = _all_alike(self.n_events, SYNCS if follows_each else 0)
         rows: List[Tuple[float, float]] = []
-        self.n_flips, self.n_syncs, done, line = 0, 0, 0, schedule.line
+        self.n_flips, self.n_syncs, self.n_synced, done, line = 0, 0, 0, 0, schedule.line
         while done < self.n_events:
             # Those of one sweep have nearly everything in common.
             sweep = schedule.sweep + len(rows)
             n_lines = min(schedule.in_size - line, self.n_events - done)
             beta, writes, may_flip = link.of_sweep(sweep, learning_rate, source_lr)
             rows.append((beta, float(writes)))
+            n_flips = 0
             if may_flip:
+                if not self.n_flips:
+                    self.flips = self.flips.copy()
                 flips = link.chopper.due_one_by_one(n_lines, sweep)
-                self.flips[done : done + n_lines] = flips * (2 if link.tracks else 1)
+                bits = FLIPS | SYNCS if link.tracks else FLIPS
+                self.flips[done : done + n_lines] |= flips * np.int8(bits)
                 n_flips = int(flips.sum())
                 self.n_flips += n_flips
-                if link.tracks:
-                    # Lines of one event that all flip are programmed at once.
-                    at_once = n_due is not None and n_flips == n_lines
-                    self.n_syncs += 1 if at_once else n_flips
+            n_synced = n_lines if follows_each else n_flips * link.tracks
+            # Lines of one event that all follow are programmed at once.
+            at_once = n_due is not None and n_synced == n_lines
+            self.n_syncs += 1 if at_once else n_synced
+            self.n_synced += n_synced
             done, line = done + n_lines, 0
-        self.sweeps = np.array(rows or NO_SWEEPS)
+        self.sweeps = _sweeps(tuple(rows))
         self.may_send = any(writes > 0.0 for _, writes in rows)
 
     def lines(self, line: int, in_size: int) -> List[slice]:

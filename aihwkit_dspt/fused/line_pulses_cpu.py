@@ -77,13 +77,15 @@ def pulse_lines(
     # In the order of the memory of the array.
     n_outer, n_inner = (out_size, n_lines) if columns else (n_lines, out_size)
     for outer in range(n_outer):
-        state = stream(seed, outer)
+        is_seeded = False  # most cells of a single line take no pulses
         for inner in range(n_inner):
             line, place = (inner, outer) if columns else (outer, inner)
             row, column = (place, first + line) if columns else (first + line, place)
             chance = abs(values[line, place]) * cell_scale[line]
             if not chance > 0.0:
                 continue
+            if not is_seeded:
+                state, is_seeded = stream(seed, outer), True
             state, n_pulses = hits(state, slots[line], chance)
             if n_pulses == 0:
                 continue

@@ -68,12 +68,15 @@ class TrainPlan:
         parts = m_batch, m_batch
         if n_due is None:
             parts = pipeline.link.schedule.parts(m_batch)
-        places[3:] = m_batch, *parts, x_vectors.data_ptr(), d_vectors.data_ptr()
+        # One by one: to make an array of a tuple takes longer.
+        places[3], places[4], places[5] = m_batch, *parts
+        places[6], places[7] = x_vectors.data_ptr(), d_vectors.data_ptr()
         fast_lr, rate = pipeline.fast_lr, pipeline.learning_rate
         if self.by == BY_NOBODY:
             settings[0] = fast_lr(rate)
         else:
-            settings[1:] = fast_lr.numbers(rate)
+            numbers = fast_lr.numbers(rate)
+            settings[1], settings[2], settings[3], settings[4], settings[5] = numbers
         plan = fused.rates_cpu.plan_trains
         n_pulses: float = plan(places, settings, self._law[1], self.trains)
         self.current = float(settings[0])

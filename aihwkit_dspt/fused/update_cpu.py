@@ -7,7 +7,7 @@ from operator import is_
 from typing import TYPE_CHECKING, Any, List, Optional, Tuple
 
 import numpy as np
-from torch import Tensor, float32
+from torch import Tensor, float32, from_numpy
 
 from aihwkit_dspt import fused
 from aihwkit_dspt.fused.events import Events
@@ -73,6 +73,8 @@ class CpuUpdate(FusedUpdate):
         kinds = self._columns, mixer is not None, pipeline.link.chopper.has_input
         shape = pipeline.fast.weights.shape
         self._places = np.array([*shape, *kinds, *[0] * (N_PLACES - VECTORS)], np.int64)
+        # Of torch's generator, in place: a new tensor for each seed takes some microseconds.
+        self._seed = from_numpy(self._places[SEED : SEED + 1])
         noise = fast.write_noise, slow.write_noise
         self._numbers = np.array([gamma, *noise, 0.0, *line.law, *transfer.options], np.float64)
         # What the most pulses of a cell in an event may be.
@@ -117,9 +119,9 @@ class CpuUpdate(FusedUpdate):
         source_lr = pipeline.fast_lr.current if self.plan.by == BY_NOBODY else 1.0
         events = Events(link, m_batch, n_due, rate, source_lr)
         places = self._places
-        places[VECTORS:KINDS] = m_batch, *events.schedule
-        seed = fused.random_bits.new_seed()
-        places[SEED:ARRAYS] = seed, x_vectors.data_ptr(), d_vectors.data_ptr()
+        places[5], places[6], places[7], places[8], places[9] = m_batch, *events.schedule
+        self._seed.random_()
+        places[15], places[16] = x_vectors.data_ptr(), d_vectors.data_ptr()
         arguments = places, self._numbers, self.plan.trains, events.sweeps, events.flips
         calls = [
             partial(fused.update_kernels_cpu.update_and_mix, *arguments),
@@ -129,8 +131,8 @@ class CpuUpdate(FusedUpdate):
         ]
         if events.n_flips:
             calls.append(link.chopper.follow_signs())
-            n_lines = events.n_flips if link.tracks else 0
-            calls.append(link.reference.count_syncs(events.n_syncs, n_lines))
+        if events.n_synced:
+            calls.append(link.reference.count_syncs(events.n_syncs, events.n_synced))
         in_one_go(*calls)
         self.count(pipeline)
         return True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import carray
+from numba import carray, uint64
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
@@ -57,7 +59,40 @@ def store_and_mix(
 
 
 @compiled
-def update_and_mix(  # noqa: PLR0915
+def store_and_mix_pulsed(
+    stored: Singles,
+    mixed: Singles,
+    slow: Singles,
+    fast: Singles,
+    reference: Singles,
+    factor: Any,
+    columns: bool,
+    line: int,
+    steps: Singles,
+) -> None:
+    """Do :func:`store_and_mix` in the cells of a line that were sent pulses, which are few.
+
+    Args:
+        stored: see there.
+        mixed: see there.
+        slow: see there.
+        fast: see there.
+        reference: see there.
+        factor: that of the line.
+        columns: see there.
+        line: the line.
+        steps: ``[out_size]`` pulse numbers.
+    """
+    for cell in range(steps.shape[0]):
+        if steps[cell] != np.float32(0.0):
+            row, column = (cell, line) if columns else (line, cell)
+            kept = slow[row, column] - reference[line, cell] * factor
+            stored[row, column] = kept
+            mixed[row, column] = kept + fast[row, column] * factor
+
+
+@compiled
+def update_and_mix(  # noqa: PLR0912, PLR0915
     places: Numbers, numbers: Doubles, trains: Singles, sweeps: Doubles, flips: Flags
 ) -> None:
     r"""Send the pulses of a batch and do the events of single lines within and after it, in order.
@@ -83,7 +118,8 @@ def update_and_mix(  # noqa: PLR0915
         trains: see :func:`~aihwkit_dspt.fused.rates_cpu.plan_trains`.
         sweeps: ``[n_sweeps, 2]`` for each sweep that has events the increment of the buffer, in
             pulses per weight unit, and whether pulses are sent to the slow array.
-        flips: ``[n_events]`` whether the sign of a line flips: 0, 1, or 2 if the reference follows.
+        flips: ``[n_events]`` whether the sign of a line flips (1), its reference follows (2), or
+            both (3).
     """
     d_size, x_size, columns, mixes = places[0], places[1], places[2] > 0, places[3] > 0
     in_size, out_size = (x_size, d_size) if columns else (d_size, x_size)
@@ -143,15 +179,17 @@ def update_and_mix(  # noqa: PLR0915
             break
         line, sweep = (first_line + event) % in_size, (first_line + event) // in_size
         if law[1] > 0.0:
+            bits = uint64(0)
             for cell in range(out_size):
-                state, bits = advance(state)
+                if cell & 3 == 0:
+                    state, bits = advance(state)
                 read[0, cell] = normal(bits, normals)
+                bits = bits << uint64(16)
         n_pulses = read_and_transfer(
             matrix, line, read, hidden, sp_estimate, n_reads, reference, in_sign, out_sign, steps,
             sweeps[sweep, 0], law, options,
         )  # fmt: skip
-        sends = sweeps[sweep, 1] > 0.0 and n_pulses > 0.0
-        if sends:
+        if sweeps[sweep, 1] > 0.0 and n_pulses > 0.0:
             train = int(np.abs(steps).max())
             length[0] = int(of_lines[0, train])
             state, bits = advance(state)
@@ -161,12 +199,17 @@ def update_and_mix(  # noqa: PLR0915
                 of_lines[2, train : train + 1], numbers[2], bits, normals,
             )  # fmt: skip
             numbers[3] += n_pulses
-        if flips[event] > 0:
+            if mixes:
+                store_and_mix_pulsed(
+                    stored, mixed, slow_visible, visible, reference, factors[line], columns, line,
+                    steps[0],
+                )  # fmt: skip
+        if flips[event] & 1:
             in_sign[line] = -in_sign[line]
             factors[line] = -factors[line]
-        if flips[event] > 1:
+        if flips[event] & 2:
             reference[line] = sp_estimate[line]
-        if (sends or flips[event] > 0) and is_changed[line] == 0:
+        if flips[event] > 0 and is_changed[line] == 0:
             changed[n_changed], is_changed[line] = line, 1
             n_changed += 1
     if mixes and n_changed > 0:

@@ -22,7 +22,7 @@ def usual_parts(pipeline: Pipeline) -> Optional[Parts]:
     """Return what is compiled of a pipeline, ``None`` if it has others than the usual stages."""
     link = pipeline.link
     fast, slow = pipeline.fast.batched, pipeline.slow.batched
-    if len(pipeline.links) > 1 or pipeline.fast.is_cuda or link.syncs_every_read:
+    if len(pipeline.links) > 1 or pipeline.fast.is_cuda:
         return None
     if fast is None or slow is None:
         return None

@@ -46,16 +46,16 @@ def _accumulator(context: Any) -> Any:
     return None if viewed is None else viewed.next_functions[0][0]
 
 
-def refuse_second_derivatives(name: str, errors: torch.Tensor) -> None:
+def refuse_second_derivatives(name: str, *errors: torch.Tensor) -> None:
     """Raise ``TileError`` if errors are part of a graph, as with ``create_graph=True``.
 
     What a tile returns depends on them, and is a constant for torch.
 
     Args:
         name: of the class of the tile.
-        errors: what came to its backward pass.
+        errors: what came to its backward pass, and what that multiplies them with.
     """
-    if errors.requires_grad:
+    if any(each.requires_grad for each in errors):
         raise TileError(
             f"{name} has no second derivative: its backward pass is an operation of the array, no "
             "torch operation. Leave create_graph=True out, or take the second derivative through "

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, randn_like
 
 from aihwkit_dspt import fused
-from aihwkit_dspt.devices import response
 from aihwkit_dspt.devices.simulated import PERSISTENT, SimulatedNumbers
 from aihwkit_dspt.pulses.cells import Cells, cells_of
 from aihwkit_dspt.pulses.trains import TrainLaw
@@ -235,7 +234,8 @@ class BatchedPulses:
             return values
         if self.persistent is None:
             found = self.crossbar.device_parameters()[PERSISTENT]
-            self.persistent = found.float().contiguous().numpy()
+            # A copy: that is a part of all parameters, which would stay for as long.
+            self.persistent = found.float().clone().numpy()
         return self.persistent
 
     def redraw_write_noise(self) -> None:
@@ -247,16 +247,15 @@ class BatchedPulses:
         if not self._has_write_noise or crossbar.is_cuda:
             return
         if crossbar.device_config.apply_write_noise_on_set:
-            persistent = crossbar.device_parameters()[PERSISTENT]
-            noise = self.write_noise * randn_like(persistent)
-            crossbar.weights.copy_(persistent + noise)
+            # A copy, and in place: all parameters together are ten times as large.
+            persistent = crossbar.device_parameters()[PERSISTENT].clone()
+            crossbar.weights.copy_(randn_like(persistent).mul_(self.write_noise).add_(persistent))
 
     def cells(self) -> Cells:
         """Return what pulses do to the cells, with the device parameters that the array has now."""
         version = self.crossbar.parameters_version
         if self._cells is None or self._version != version:
-            device, parameters = self.crossbar.device_config, self.crossbar.device_parameters()
-            self._cells = cells_of(response(device, parameters))
+            self._cells = cells_of(self.crossbar.device_config, self.crossbar.device_parameters())
             # Last: an interrupt in between leaves the cells to be found again.
             self._version = version
         return self._cells

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, Dict, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, stack, zeros_like
+from torch import Tensor, from_numpy, stack, zeros_like
 
-from aihwkit_dspt.devices import ExpResponse, LinearResponse, PowResponse, Response
+from aihwkit_dspt.devices import ExpResponse, LinearResponse, PowResponse, Response, response
 
 NUMBERS = 8
 """Numbers of a cell."""
@@ -19,6 +19,11 @@ LARGEST_CHANGE = 0.12
 
 FEWEST_AT_ONCE = 4
 """Cells that may take fewer take them one after the other: a normal number for each is as fast."""
+
+
+CELLS_AT_ONCE = 2**15
+"""Cells of which the response is made at once: it has a dozen numbers of each, in double precision,
+several times what is kept of them."""
 
 
 class Steps(IntEnum):
@@ -46,7 +51,32 @@ class Cells(NamedTuple):
     """Whether a cell may take some pulses at once, else one after the other."""
 
 
-def cells_of(response: Response) -> Cells:
+def cells_of(device: Any, parameters: Dict[str, Tensor]) -> Cells:
+    """Return the numbers of the cells of an array, see :func:`cells_of_response`.
+
+    Args:
+        device: configuration of the device.
+        parameters: name -> ``[d_size, x_size]`` hidden parameters, on the CPU.
+    """
+    d_size, x_size = next(iter(parameters.values())).shape
+    n_rows = max(CELLS_AT_ONCE // max(x_size, 1), 1)
+    if n_rows >= d_size:
+        return cells_of_response(response(device, parameters))
+    values = np.empty((d_size, x_size, NUMBERS), np.float32)
+    first = cells_of_response(response(device, _rows(parameters, 0, n_rows)))
+    for start in range(0, d_size, n_rows):
+        part = cells_of_response(response(device, _rows(parameters, start, start + n_rows)))
+        if not np.array_equal(part.shared, first.shared):
+            return cells_of_response(response(device, parameters))  # its noise is that of all
+        values[start : start + n_rows] = part.values
+    return Cells(first.kind, values, first.shared, _takes_at_once(first.kind, values))
+
+
+def _rows(parameters: Dict[str, Tensor], start: int, stop: int) -> Dict[str, Tensor]:
+    return {name: values[start:stop] for name, values in parameters.items()}
+
+
+def cells_of_response(response: Response) -> Cells:
     r"""Return the numbers of a response, in weight units.
 
     Linear: the steps :math:`u_0 + u_1 w` and :math:`d_0 + d_1 w` as :math:`u_0, u_1, d_0, d_1`,
@@ -68,27 +98,33 @@ def cells_of(response: Response) -> Cells:
         parts = [step * response.scale_up, step * response.scale_down, slope]
         shared = [response.A_up, response.A_down, response.gamma_up, response.gamma_down]
         shared += [response.b, response.noise, response.noise_add, response.noise_slope]
-        return _packed(Steps.EXPONENTIAL, response, parts, shared, False)
+        return _packed(Steps.EXPONENTIAL, response, parts, shared)
     if isinstance(response, PowResponse):
         parts = [step * response.scale_up, step * response.scale_down]
         parts += [response.gamma_up, response.gamma_down]
         parts += [1.0 / (response.w_max - response.w_min)]
-        return _packed(Steps.POWER, response, parts, [response.noise], False)
+        return _packed(Steps.POWER, response, parts, [response.noise])
     raise TypeError(type(response).__name__)
 
 
 def _linear(response: LinearResponse) -> Cells:
     step = response.dw_min
-    slopes = response.up_1, response.down_1
     parts = [response.up_0, response.up_1, response.down_0, response.down_1]
     parts = [step * part for part in parts]
     is_part = bool(response.noise_up_1.any() or response.noise_down_1.any())
     noise = _relative(response) if is_part else (response.noise_up_0, response.noise_down_0)
     parts += [part if is_part else step * part for part in noise]
+    return _packed(Steps.LINEAR, response, parts, [float(is_part)])
+
+
+def _takes_at_once(kind: int, values: NDArray[np.float32]) -> bool:
+    """Return whether cells may take some pulses at once, from ``[d_size, x_size, 8]`` numbers."""
+    if kind != Steps.LINEAR:
+        return False
     # Of the usual cell: how many pulses a cell takes at once is decided for each.
-    steepest = step * max(float(slope.abs().median()) for slope in slopes)
-    at_once = FEWEST_AT_ONCE * steepest <= LARGEST_CHANGE
-    return _packed(Steps.LINEAR, response, parts, [float(is_part)], at_once)
+    slopes = from_numpy(values[..., 1]), from_numpy(values[..., 3])
+    steepest = max(float(slope.abs().median()) for slope in slopes)
+    return FEWEST_AT_ONCE * steepest <= LARGEST_CHANGE
 
 
 def _relative(response: LinearResponse) -> tuple[Tensor, Tensor]:
@@ -104,10 +140,10 @@ def _relative(response: LinearResponse) -> tuple[Tensor, Tensor]:
     return found[0], found[1]
 
 
-def _packed(kind: Steps, response: Response, parts: Any, shared: Any, at_once: bool) -> Cells:
+def _packed(kind: Steps, response: Response, parts: Any, shared: Any) -> Cells:
     bounds = [response.w_min, response.w_max]
     filler = [zeros_like(response.w_min)] * (NUMBERS - len(parts) - len(bounds))
     values = stack([*parts, *filler, *bounds], dim=-1).float().contiguous().numpy()
     numbers = np.zeros(NUMBERS, np.float32)
     numbers[: len(shared)] = shared
-    return Cells(int(kind), values, numbers, at_once)
+    return Cells(int(kind), values, numbers, _takes_at_once(kind, values))

@@ -34,6 +34,7 @@ class FastLearningRate:
         m_d: running average of the largest error.
         current: the learning rate used last.
         auto_scales: whether the learning rate depends on the inputs.
+        rest: one less the momentum of the averages.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class FastLearningRate:
     ) -> None:
         self.config = config
         self.auto_scales = bool(config.auto_scale and config.fast_lr > 0.0)
+        self.rest = float32(1.0) - float32(config.auto_momentum)
         self.desired_bl = desired_bl
         self.m_x = float32(0.0)
         self.m_d = float32(0.0)
@@ -59,7 +61,7 @@ class FastLearningRate:
             return old
         if not 0.0 < old < inf:
             return new
-        tau = (float32(1.0) - float32(self.config.auto_momentum)) / float32(m_batch)
+        tau = self.rest / float32(m_batch)
         return (float32(1.0) - tau) * old + tau * new
 
     def observe(self, x_max: float, d_max: float, m_batch: float) -> None:
@@ -89,8 +91,7 @@ class FastLearningRate:
         (else 1), one less the momentum, and the averages.
         """
         scale = learning_rate if self.config.scale_fast_lr else 1.0
-        rest = float32(1.0) - float32(self.config.auto_momentum)
-        return float(self.base), scale, float(rest), float(self.m_x), float(self.m_d)
+        return float(self.base), scale, float(self.rest), float(self.m_x), float(self.m_d)
 
     def keep_last(self, current: float, m_x: float, m_d: float) -> partial[None]:
         """Return the call that keeps the last rate and averages that somebody else has found."""

@@ -161,12 +161,13 @@ class TrackingTile(
             )
         context = self._parameters["analog_ctx"]
         try:
-            output = through_tile(self, context, self._in_precision(x_input))
-            if self.out_scaling_alpha is None and not self.digital_bias:
+            scales = self._learned_scales(context, x_input.dim(), tensor_view)
+            output = through_tile(self, context, self._in_precision(x_input), scales)
+            if not self.digital_bias:
                 return output
             view = self.get_tensor_view(output.dim()) if tensor_view is None else tensor_view
-            scaled: Tensor = self.apply_out_scaling(output, view)
-            return scaled + self.bias.view(*view) if self.digital_bias else scaled
+            biased: Tensor = output + self.bias.view(*view)
+            return biased
         except (AttributeError, RuntimeError, TypeError) as error:
             fault = fault_of("x_input", x_input, self, self.in_size, self.in_trans)
             if fault is None:
@@ -193,11 +194,10 @@ class TrackingTile(
         """
         if is_frozen(self):
             return
-        if self._is_bare:
-            layout = self.analog_bias, self.in_trans, self.out_trans
-            self.tile.update(x_input, d_input, *layout)
-        else:
-            super().update(x_input, d_input)
+        x_dim = 0 if self.in_trans else x_input.dim() - 1
+        d_dim = 0 if self.out_trans else d_input.dim() - 1
+        pair = self.pre_update(x_input, x_dim, d_input, d_dim)
+        self.tile.update(*pair, self.analog_bias, self.in_trans, self.out_trans)
 
     def update_indexed(self, x_input: Tensor, d_input: Tensor) -> None:
         """Update the tile of an indexed convolution, as :meth:`update` does."""

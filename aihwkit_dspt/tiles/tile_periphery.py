@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 from aihwkit.simulator.tiles.analog import AnalogTile
 from torch import Tensor
@@ -13,12 +13,25 @@ from aihwkit_dspt.reads.output_bound import outputs_at_bound, without
 class TilePeriphery(AnalogTile):
     """aihwkit's analog tile, leaving out what nobody asks for."""
 
-    @property
-    def _is_bare(self) -> bool:
-        """Whether no scales and no input range lie around the array."""
-        # Not by attribute: torch looks for a buffer last.
-        scales = self._buffers.get("mapping_scales")
-        return scales is None and self.input_range is None
+    def _mapping_scales(self, dim: int, n_dims: int) -> Optional[Tensor]:
+        """Return the mapping scales in a shape that fits ``n_dims`` dimensions, outputs in one."""
+        scales: Optional[Tensor] = self._buffers.get("mapping_scales")
+        if scales is None or dim == n_dims - 1:
+            return scales
+        return scales.view(self.get_tensor_view(n_dims, dim))
+
+    def _learned_scales(
+        self, context: Any, n_dims: int, tensor_view: Optional[Tuple[int, ...]]
+    ) -> Optional[Tensor]:
+        """Return the learned output scales in a shape that fits ``n_dims`` dimensions."""
+        scales: Optional[Tensor] = self.out_scaling_alpha
+        if scales is None:
+            return None
+        if tensor_view is None:
+            if not (self.out_trans or context.use_indexed):
+                return scales  # outputs are in the last dimension
+            tensor_view = self.get_tensor_view(n_dims)
+        return scales.view(*tensor_view)
 
     def _needs_no_input_gradient(self, ctx: Any) -> bool:
         # A learned input range gets its gradient from the backward pass.
@@ -38,20 +51,35 @@ class TilePeriphery(AnalogTile):
             # Not among the saved tensors: activation checkpointing wants equally many in the second
             # forward pass, in which noise may take other outputs to the bound.
             ctx.outputs_at_bound = outputs_at_bound(x_output, bound)
-        if self._is_bare:
-            return x_output
+        if self.input_range is None:
+            scales = self._mapping_scales(dim, x_output.dim())
+            return x_output if scales is None else x_output.mul_(scales)  # nobody else has it
         output: Tensor = super().post_forward(x_output, dim, is_test, None)
         return output
 
     def pre_backward(self, d_input: Tensor, dim: int, ctx: Any = None) -> Tensor:
         """Apply aihwkit's output periphery to errors; those of outputs at the bound are zero."""
-        output = d_input if self._is_bare else super().pre_backward(d_input, dim, None)
+        scales = self._mapping_scales(dim, d_input.dim())
+        output = d_input if scales is None else d_input * scales
         masks = getattr(ctx, "outputs_at_bound", None)
         if masks:
             # aihwkit's learned input range looks for the mask here.
             ctx.saved_analog_tensors = (ctx.saved_analog_tensors[0], *masks)
             output = without(output, *masks)
         return output
+
+    def pre_update(
+        self, x_input: Tensor, x_dim: int, d_input: Tensor, d_dim: int
+    ) -> Tuple[Tensor, Tensor]:
+        """Apply aihwkit's periphery to what an update gets: errors are divided by the scales."""
+        if self.input_range is not None:
+            pair: Tuple[Tensor, Tensor] = super().pre_update(x_input, x_dim, d_input, d_dim)
+            return pair
+        scales = self._mapping_scales(d_dim, d_input.dim())
+        if scales is None:
+            return x_input, d_input
+        rate = self.mapping_lr_scale
+        return x_input, d_input / (scales if rate == 1.0 else scales * rate)
 
     def backward(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
         """Return the input gradients; ``None`` if the layer's input asks for none.

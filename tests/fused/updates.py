@@ -11,7 +11,14 @@ from aihwkit.simulator.parameters.enums import PulseType
 from aihwkit.simulator.parameters.training import UpdateParameters
 from torch import Tensor
 
-from aihwkit_dspt import Listener, PulseMode, ReferenceType, TrackingTile, TransferScope
+from aihwkit_dspt import (
+    Listener,
+    PulseMode,
+    ReferenceSync,
+    ReferenceType,
+    TrackingTile,
+    TransferScope,
+)
 from aihwkit_dspt.configs.enums import TransferStart
 from aihwkit_dspt.fused.update import FusedUpdate
 from aihwkit_dspt.stages.estimators import LowPassFilter
@@ -25,6 +32,14 @@ SETTINGS: Dict[str, Dict[str, Any]] = {
     "random-chopper": {"transfer_every": 1, "in_chop_prob": 0.3, "in_chop_random": True},
     "low-pass": {"transfer_every": 2, "estimator": LowPassFilter},
     "static": {"transfer_every": 1, "reference": ReferenceType.STATIC},
+    "rider": {
+        **{"transfer_every": 1, "in_chop_prob": 0.0, "eta": 0.2},
+        "reference_sync": ReferenceSync.EVERY_READ,
+    },
+    "rider-by-sweeps": {
+        **{**SWEEPS, "in_chop_prob": 0.3, "in_chop_random": True},
+        "reference_sync": ReferenceSync.EVERY_READ,
+    },
     "nothing-mixed": {"transfer_every": 1, "gamma": 0.0},
     "scaled": {"transfer_every": 2, "auto_scale": True, "fast_lr": 8.0},
     "by-batches": {"transfer_every": 1, "units_in_mbatch": True},
