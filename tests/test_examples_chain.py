@@ -45,6 +45,8 @@ def best_of(folder: Path, printed: str) -> Dict[str, Any]:
     best: Dict[str, Any] = content["trials"][0]
     assert best["params"]["n_arrays"] in (2, 3)
     assert f"\n{best['loss']:>7.3f}{best['params']['n_arrays']:>8}" in printed
+    call = f'build_config("e-rider", device, n_arrays={best["params"]["n_arrays"]}, '
+    assert f"\nbest: {call}" in printed
     return best
 
 
@@ -77,6 +79,11 @@ def test_settings_of_a_trial() -> None:
     assert settings["gamma"] == pytest.approx([0.02, 0.16, 0.4])
     assert settings["join_sweeps"] == 25  # 640 steps are 100 sweeps, half of them for two arrays
     assert 0.005 <= settings["transfer_lr"] <= 0.2
+    call = tune["as_call"]({**given, "transfer_lr": 0.0123456}, 5, 640)
+    assert call == (
+        'build_config("e-rider", device, n_arrays=4, transfer_lr=0.01235, '
+        "gamma=[0.02, 0.16, 0.4], join_sweeps=25)"
+    )
     two = tune["settings_of"](tune["RandomTrial"](Random(1), {**given, "n_arrays": 2}), 5, 640)
     assert (two["gamma"], "join_sweeps" in two) == (0.02, False)
     starts = [tune["defaults_of"](tune["devices"].ReRamESPresetDevice(), n) for n in (2, 5)]
