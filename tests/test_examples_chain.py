@@ -8,7 +8,6 @@ from pathlib import Path
 from random import Random
 from runpy import run_path
 from typing import Any, Dict
-from unittest import mock
 
 import pytest
 
@@ -50,11 +49,11 @@ def best_of(folder: Path, printed: str) -> Dict[str, Any]:
     return best
 
 
-def test_tuning_without_optuna(tmp_path: Path) -> None:
+def test_tuning_without_optuna(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says what is missing, and searches at random."""
-    with mock.patch.dict(sys.modules, {"optuna": None}):
-        arguments = ("--budget", 48, "--trials", 3, "--most-arrays", 3, "--out", tmp_path)
-        printed = run(TUNE, *arguments)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    arguments = ("--budget", 48, "--trials", 3, "--most-arrays", 3, "--out", tmp_path)
+    printed = run(TUNE, *arguments)
     assert "optuna is not installed" in printed
     assert "pip install optuna" in printed
     assert "3 trials of 16 steps" in printed

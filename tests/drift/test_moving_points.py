@@ -176,11 +176,12 @@ def test_several_steps_are_one_after_the_other(kind: str) -> None:
     generator = torch.Generator().manual_seed(0)
     start = torch.zeros(300, 300).double()
     n_pulses = torch.ones_like(start)
-    points = {9: start + 0.2, 1: start + 0.2}
-    for n_steps in points:
+    found = []
+    for n_steps in (9, 1):
+        points = start + 0.2
         for _ in range(9 // n_steps):
-            now = points[n_steps], start, n_steps * n_pulses
-            points[n_steps] = points[n_steps] + law.distance(*now, n_steps, generator)
-    at_once, in_turn = points[9], points[1]
+            points += law.distance(points, start, n_steps * n_pulses, n_steps, generator)
+        found.append(points)
+    at_once, in_turn = found
     assert at_once.std().item() == pytest.approx(in_turn.std().item(), rel=0.02, abs=1e-9)
     assert at_once.mean().item() == pytest.approx(in_turn.mean().item(), abs=3e-3)
