@@ -9,9 +9,10 @@ accuracy is that of the estimator that was trained with.
     python examples/paper/estimators.py --data-root mnist --estimator low-pass --eta 0.05
     python examples/paper/estimators.py --data-root mnist --settings paper
 
-Adds a line to ``estimators.json`` for each network, cell, settings, estimator, ``eta`` and seed;
-what is there is not run again. Draws ``estimators.png``. Cell (0.4, 0.4) of the table unless
-``--mean`` and ``--std`` say otherwise; HfO2 devices of 4.3 states, batch 10, lr 0.05.
+Adds a line to ``estimators.json`` for each network, cell, settings, estimator, ``eta`` and seed,
+after each epoch; what is there with as many epochs is not run again. Draws ``estimators.png``.
+Cell (0.4, 0.4) of the table unless ``--mean`` and ``--std`` say otherwise; HfO2 devices of 4.3
+states, batch 10, lr 0.05.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List
 
 import torch
 from aihwkit.nn.conversion import convert_to_analog
@@ -46,7 +47,7 @@ from aihwkit_dspt import (
 )
 
 LR = 0.05
-ETAS = (0.25, 0.1, 0.05, 0.02, 0.01, 0.005, 0.0025)
+ETAS = (0.25, 0.05, 0.02, 0.005, 0.0025)
 """Step sizes of the filter: the first is the paper's, the last that of the defaults."""
 
 FLOORS = (0.02, 0.0025)
@@ -73,6 +74,7 @@ class Estimates(Listener):
     def _make(self, kind: str, eta: float) -> SymmetricPointEstimator:
         estimator = ESTIMATORS[kind](*self.points.shape, eta, torch.float32)
         estimator.read_noise = self.own.read_noise
+        estimator.chop_period = self.own.chop_period
         return estimator
 
     def on_read(self, lines: slice, read: Tensor) -> None:
@@ -116,8 +118,8 @@ def config_of(run: Run, of_paper: bool) -> Any:
     return build_config("e-rider", device, io_parameters=io_parameters(), **chosen)
 
 
-def execute(run: Run, of_paper: bool, data_root: Any) -> Dict[str, Any]:
-    """Train and compare."""
+def execute(run: Run, of_paper: bool, data_root: Any) -> Iterator[Dict[str, Any]]:
+    """Train and compare; yield what is found after each epoch."""
     torch.set_num_threads(1)
     torch.manual_seed(run.seed)
     images = _images(data_root, run.network, False)
@@ -135,8 +137,8 @@ def execute(run: Run, of_paper: bool, data_root: Any) -> Dict[str, Any]:
                 estimates.look()
             accuracies.append(_accuracy(model, images))
             print(f"epoch {epoch + 1}: {accuracies[-1]} %", flush=True)
-    arrays = {f"array {n}": estimates.results() for n, estimates in enumerate(tiles)}
-    return {"data": images.name, "accuracy": accuracies, **arrays}
+            arrays = {f"array {n}": estimates.results() for n, estimates in enumerate(tiles)}
+            yield {"data": images.name, "accuracy": accuracies, **arrays}
 
 
 def name_of(run: Run, settings: str) -> str:
@@ -144,7 +146,7 @@ def name_of(run: Run, settings: str) -> str:
     estimator, eta = run.settings["estimator"], run.settings["eta"]
     chosen = estimator if estimator == "adaptive" else f"{estimator} eta {eta:g}"
     cell = f"({run.reference_mean:g}, {run.reference_std:g})"
-    return f"{run.network} {cell}, {settings}, {run.epochs} epochs, {chosen}, seed {run.seed}"
+    return f"{run.network} {cell}, {settings}, {chosen}, seed {run.seed}"
 
 
 def draw(result: Dict[str, Any], path: Path) -> None:
@@ -196,8 +198,9 @@ def main() -> None:
         chosen = {"estimator": options.estimator, "eta": eta}
         run = Run("E-RIDER", options.network, *cell, seed, options.epochs, LR, settings=chosen)
         name = name_of(run, options.settings)
-        if name not in results.numbers:
-            results.add(name, execute(run, of_paper, options.data_root))
+        if len(results.numbers.get(name, {}).get("accuracy", [])) < run.epochs:
+            for found in execute(run, of_paper, options.data_root):
+                results.add(name, found)
     for name, result in results.numbers.items():
         print(f"{name}: accuracy {result['accuracy']} %")
         for array, found in result.items():
