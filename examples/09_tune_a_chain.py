@@ -11,7 +11,9 @@ Trials that are worse than the median of those before are stopped halfway. What 
 * ``join_share``: the part of the steps after which the last array has joined, 0.2 to 0.8.
 
 The first trials are the defaults of ``build_config`` with each number of arrays, so that what is
-found is no worse than they are. Without optuna the other trials are drawn at random.
+found is no worse than they are; the last array joins halfway, as their 10,000 sweeps for each are
+more than a short training has. Without optuna the other trials are drawn at random. In the end the
+best trial is printed as a call of ``build_config``.
 
     python examples/09_tune_a_chain.py                          # HfO2, 4.3 states
     python examples/09_tune_a_chain.py --device ReRamES --budget 40000
@@ -125,7 +127,7 @@ def settings_of(trial: Trial, most_arrays: int, steps: int) -> Dict[str, Any]:
 
 
 def defaults_of(device: Any, n_arrays: int) -> Dict[str, Any]:
-    """Return the numbers of a trial with the defaults of ``build_config``."""
+    """Return the numbers of a trial with the defaults of ``build_config``, joined halfway."""
     derived = DeviceDefaults.of(device)
     return {
         "n_arrays": n_arrays,
@@ -238,6 +240,18 @@ def table(found: List[Dict[str, Any]], n_rows: int = 8) -> str:
     return "\n".join(lines)
 
 
+def as_call(numbers: Dict[str, Any], most_arrays: int, steps: int) -> str:
+    """Return the call of ``build_config`` that a trial has made."""
+    settings = settings_of(RandomTrial(Random(1), numbers), most_arrays, steps)
+    return f'build_config("e-rider", device, {", ".join(map(_argument, *zip(*settings.items())))})'
+
+
+def _argument(name: str, value: Any) -> str:
+    several = isinstance(value, list)
+    parts = [f"{part:.4g}" for part in (value if several else [value])]
+    return f"{name}=[{', '.join(parts)}]" if several else f"{name}={parts[0]}"
+
+
 def main() -> None:
     """Search and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -262,8 +276,10 @@ def main() -> None:
         return loss_of(trial, device, images, args.most_arrays, steps)
 
     found = search(objective, starts, args.trials, import_optuna())
-    print(f"{args.device}, {args.trials} trials of {steps} steps")
+    stopped = args.trials - len(found)
+    print(f"{args.device}, {args.trials} trials of {steps} steps, {stopped} stopped halfway")
     print(table(found))
+    print("best:", as_call(found[0]["params"], args.most_arrays, steps))
     write_json(args.out / "tuned_chain.json", {"steps": steps, "trials": found})
 
 

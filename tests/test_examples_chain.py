@@ -8,7 +8,6 @@ from pathlib import Path
 from random import Random
 from runpy import run_path
 from typing import Any, Dict
-from unittest import mock
 
 import pytest
 
@@ -45,14 +44,16 @@ def best_of(folder: Path, printed: str) -> Dict[str, Any]:
     best: Dict[str, Any] = content["trials"][0]
     assert best["params"]["n_arrays"] in (2, 3)
     assert f"\n{best['loss']:>7.3f}{best['params']['n_arrays']:>8}" in printed
+    call = f'build_config("e-rider", device, n_arrays={best["params"]["n_arrays"]}, '
+    assert f"\nbest: {call}" in printed
     return best
 
 
-def test_tuning_without_optuna(tmp_path: Path) -> None:
+def test_tuning_without_optuna(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says what is missing, and searches at random."""
-    with mock.patch.dict(sys.modules, {"optuna": None}):
-        arguments = ("--budget", 48, "--trials", 3, "--most-arrays", 3, "--out", tmp_path)
-        printed = run(TUNE, *arguments)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    arguments = ("--budget", 48, "--trials", 3, "--most-arrays", 3, "--out", tmp_path)
+    printed = run(TUNE, *arguments)
     assert "optuna is not installed" in printed
     assert "pip install optuna" in printed
     assert "3 trials of 16 steps" in printed
@@ -77,6 +78,11 @@ def test_settings_of_a_trial() -> None:
     assert settings["gamma"] == pytest.approx([0.02, 0.16, 0.4])
     assert settings["join_sweeps"] == 25  # 640 steps are 100 sweeps, half of them for two arrays
     assert 0.005 <= settings["transfer_lr"] <= 0.2
+    call = tune["as_call"]({**given, "transfer_lr": 0.0123456}, 5, 640)
+    assert call == (
+        'build_config("e-rider", device, n_arrays=4, transfer_lr=0.01235, '
+        "gamma=[0.02, 0.16, 0.4], join_sweeps=25)"
+    )
     two = tune["settings_of"](tune["RandomTrial"](Random(1), {**given, "n_arrays": 2}), 5, 640)
     assert (two["gamma"], "join_sweeps" in two) == (0.02, False)
     starts = [tune["defaults_of"](tune["devices"].ReRamESPresetDevice(), n) for n in (2, 5)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import expm1, log1p, sqrt
+from math import expm1, sqrt
 from typing import NamedTuple
 
 import torch
@@ -63,15 +63,20 @@ class DriftLaw(NamedTuple):
         def normal() -> Tensor:
             return torch.randn(points.shape, generator=generator, dtype=points.dtype, device="cpu")
 
-        moved = self.trend * n_steps + self.wear * n_pulses
+        # What the first of several steps adds has relaxed by the last one.
+        left, spread = self._kept(n_steps, 1), self._kept(n_steps, 2)
+        moved = (self.trend * n_steps + self.wear * n_pulses) * left
         moved = moved + expm1(-self.relaxation * n_steps) * (points - start)
         if self.walk > 0.0:
-            moved = moved + self.walk * sqrt(n_steps) * normal()
+            moved = moved + self.walk * sqrt(n_steps * spread) * normal()
         if self.jump_rate > 0.0:
-            once = -expm1(n_steps * log1p(-min(self.jump_rate, 1.0 - 1e-12)))
-            jumps = (
-                torch.rand(points.shape, generator=generator, dtype=points.dtype, device="cpu")
-                < once
-            )
-            moved = moved + jumps * self.jump_std * normal()
+            steps = torch.full_like(points, n_steps)
+            rates = torch.full_like(points, self.jump_rate)
+            n_jumps = torch.binomial(steps, rates, generator=generator)
+            moved = moved + self.jump_std * (n_jumps * spread).sqrt() * normal()
         return moved
+
+    def _kept(self, n_steps: int, power: int) -> float:
+        r"""Return :math:`\frac1n \sum_{i<n} e^{-p \kappa i}`: what is left of steps of one size."""
+        rate = power * self.relaxation
+        return expm1(-rate * n_steps) / (n_steps * expm1(-rate)) if rate > 0.0 else 1.0

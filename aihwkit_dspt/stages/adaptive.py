@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import ceil, inf
 from typing import Dict
 
 import torch
@@ -55,7 +55,9 @@ class AdaptiveGain(SymmetricPointEstimator):
     too few reads. :math:`q` counts by the share :math:`1 - (2\sigma/q)^2`, at least 0, with its
     standard error :math:`\sigma`. For :math:`r` blocks have 16 reads, in which most of the scatter
     is seen and little of the walk. For :math:`q` they grow from 16 to 64, but not beyond
-    :math:`2/\eta^*`: long ones show slow walks.
+    :math:`2/\eta^*`: long ones show slow walks. Where the chopper takes longer to come back
+    (``chop_period``), the gradient moves reads from one such block to the next as a walk does.
+    There blocks are as long as that, so that both of its signs are in each of them.
 
     A cell that got no pulse only shows where it is, not where its symmetric point is. It is unknown
     (:meth:`known_cells`) until its reads scatter more than the noise of a read explains. Till then
@@ -83,7 +85,7 @@ class AdaptiveGain(SymmetricPointEstimator):
             three long ones before, the newest first.
         n_in_short: ``[in_size]`` reads of the short block that is under way.
         n_in_block: ``[in_size]`` short blocks of the long one that is under way.
-        block_length: ``[in_size]`` short blocks in a long one.
+        block_length: ``[in_size]`` short blocks in a long one, unless a chopper asks for more.
         n_blocks: ``[in_size]`` long blocks since they grew.
         short_sums: ``[in_size, 2]`` decayed number of cells, and sum over them of the squared
             distances of short neighbours.
@@ -190,12 +192,19 @@ class AdaptiveGain(SymmetricPointEstimator):
         starts = (n_in_block == 0).unsqueeze(1)
         long.copy_(mean.where(starts, long + mean).where(of_line, long))
         n_in_block += ends
-        self._end_block(lines, ends & (n_in_block == self.block_length[lines]))
+        self._end_block(lines, ends & (n_in_block >= self._length(lines)))
+
+    def _length(self, lines: slice) -> Tensor:
+        """Return how many short blocks a long one of each line has."""
+        length = self.block_length[lines]
+        if self.chop_period <= SHORT * MOST_SHORT:
+            return length
+        return length.clamp(min=ceil(self.chop_period / SHORT))
 
     def _end_block(self, lines: slice, ends: Tensor) -> None:
         """Compare the blocks of lines that end with those before, and set their movement."""
         blocks, sums, of_line = self.blocks[lines], self.sums[lines], ends.unsqueeze(1)
-        length, n_blocks = self.block_length[lines], self.n_blocks[lines]
+        length, n_blocks = self._length(lines), self.n_blocks[lines]
         total, last, before, first = blocks.unbind(1)
         mean = total / length.unsqueeze(1)
         near = ((mean - last).square() + (last - before).square()) / 2.0
@@ -214,7 +223,7 @@ class AdaptiveGain(SymmetricPointEstimator):
             blocks[:, place] = value.where(of_line, blocks[:, place])
         for place, value in enumerate(pairs, start=1):
             blocks[:, place] = value.where(of_growing, blocks[:, place])
-        length += length * grows
+        self.block_length[lines] *= 1 + grows.long()
         n_blocks.masked_fill_(grows, 2)
         sums.masked_fill_(of_growing, 0.0)
 
@@ -222,7 +231,7 @@ class AdaptiveGain(SymmetricPointEstimator):
         """Return which lines walk so slowly that longer blocks show more."""
         ratio = self.movement[lines]
         final = ((ratio.square() + 4.0 * ratio).sqrt() - ratio) / 2.0
-        return final * SHORT * self.block_length[lines] < FASTEST
+        return final * SHORT * self._length(lines) < FASTEST
 
     def _movement(self, sums: Tensor, short_sums: Tensor, length: Tensor) -> Tensor:
         """Return the ratio of walk and scatter that sums over the cells of lines tell."""

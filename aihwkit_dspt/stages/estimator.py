@@ -27,9 +27,12 @@ class SymmetricPointEstimator(Module, ABC):
         sp_estimate: ``[in_size, out_size]`` estimate :math:`Q`, in weight units; zero at first.
         read_noise: standard deviation of reads of a cell that stays where it is, in weight units.
             The tile sets it.
+        chop_period: reads of a line until the chopper has had both signs, 0 without one. The tile
+            sets it.
     """
 
     read_noise = 0.0
+    chop_period = 0.0
 
     def __init__(self, in_size: int, out_size: int, eta: float, data_type: dtype) -> None:
         super().__init__()

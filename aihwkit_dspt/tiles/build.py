@@ -209,6 +209,7 @@ def _link(
         *(in_size, out_size, config.estimator_eta() if tracks else 0.0, data_type),
     )
     estimator.read_noise = line_noise(read_io, not config.transfer_columns)
+    estimator.chop_period = 2.0 / config.in_chop_prob if config.in_chop_prob else 0.0
     reference = Reference(in_size, out_size, data_type)
     if reference_array is not None:
         reference = AnalogReference(in_size, out_size, data_type, reference_array)

@@ -157,4 +157,31 @@ def test_law() -> None:
         jumps = distance(jump_rate=0.05, jump_std=0.5)
         share = 1.0 - 0.95**n_steps
         assert (jumps != 0.0).double().mean().item() == pytest.approx(share, rel=0.1)
-        assert jumps[jumps != 0.0].std().item() == pytest.approx(0.5, rel=0.05)
+        assert jumps.std().item() == pytest.approx(0.5 * (0.05 * n_steps) ** 0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", ["walk", "trend", "wear", "jumps"])
+def test_several_steps_are_one_after_the_other(kind: str) -> None:
+    """Mean and deviation after nine steps at once are those of nine, where points relax, too."""
+    numbers = dict.fromkeys(DriftLaw._fields, 0.0)
+    numbers.update(
+        {
+            "walk": {"walk": 0.1},
+            "trend": {"trend": 0.1},
+            "wear": {"wear": 0.1},
+            "jumps": {"jump_rate": 0.3, "jump_std": 0.2},
+        }[kind]
+    )
+    law = DriftLaw(**{**numbers, "relaxation": 0.4}).checked()
+    generator = torch.Generator().manual_seed(0)
+    start = torch.zeros(300, 300).double()
+    n_pulses = torch.ones_like(start)
+    found = []
+    for n_steps in (9, 1):
+        points = start + 0.2
+        for _ in range(9 // n_steps):
+            points += law.distance(points, start, n_steps * n_pulses, n_steps, generator)
+        found.append(points)
+    at_once, in_turn = found
+    assert at_once.std().item() == pytest.approx(in_turn.std().item(), rel=0.02, abs=1e-9)
+    assert at_once.mean().item() == pytest.approx(in_turn.mean().item(), abs=3e-3)

@@ -40,14 +40,16 @@ def test_estimators(tmp_path: Path) -> None:
     run("estimators.py", *arguments, "--estimator", "low-pass", "--eta", 0.05)
     printed = run("estimators.py", *arguments)
     found = results_of(tmp_path / "estimators.json")
-    start = "fcn (0.4, 0.4), 1 epochs, "
+    start = "fcn (0.4, 0.4), defaults, "
     assert list(found) == [f"{start}low-pass eta 0.05, seed 1", f"{start}adaptive, seed 1"]
+    assert (tmp_path / "estimators.png").read_bytes().startswith(b"\x89PNG")
     for result, same in zip(found.values(), ("low-pass eta 0.05", "adaptive")):
         assert len(result["accuracy"]) == 1
         arrays = [value for name, value in result.items() if name.startswith("array ")]
         assert len(arrays) == 3
         for array in arrays:
-            assert 0.0 < array["cells_with_pulses"] <= 1.0
-            for name, value in array[same].items():
-                assert abs(array["in training"][name] - value) < 1e-3
+            assert 0.0 < array["cells_with_pulses"][0] <= 1.0
+            assert array["reads_of_a_line"] > 0
+            for name, values in array[same].items():
+                assert abs(array["in training"][name][0] - values[0]) < 1e-3
     assert printed.count("in training") == 6

@@ -97,6 +97,42 @@ def test_reads_that_are_alike_do_not_look_like_a_walk() -> None:
     assert stage.gain.mean().item() < 2.0 / 600
 
 
+def chopped(ratio: float, n_reads: int, phase: int) -> Iterator[Tuple[Tensor, Tensor]]:
+    """Yield points that walk and reads that a gradient moves by 0.7, up and down in turn."""
+    gradient = 0.7 * torch.randn(IN_SIZE, OUT_SIZE)
+    for index, (points, read) in enumerate(walking(ratio, n_reads)):
+        yield points, read + (gradient if index // phase % 2 else -gradient)
+
+
+def test_a_gradient_does_not_look_like_a_walk() -> None:
+    """With a slow chopper the gradient moves blocks of reads; it is no walk over both signs."""
+    stage, unaware = estimator(), estimator()
+    stage.chop_period = 320.0
+    for _, read in chopped(0.0, 3200, 160):
+        stage.update(ALL, read)
+        unaware.update(ALL, read)
+    assert unaware.gain.mean().item() > 20.0 / 3200
+    assert stage.gain.mean().item() < 2.0 / 3200
+
+
+def test_a_walk_is_seen_behind_a_slow_chopper() -> None:
+    """The gain is that of the walk, or somewhat less: flips of the chopper count as scatter."""
+    stage = estimator()
+    stage.chop_period = 320.0
+    for _, read in chopped(0.001, 3200, 160):
+        stage.update(ALL, read)
+    assert 0.5 < stage.gain.mean().item() / best_gain(0.001) < 1.1
+
+
+def test_tiles_tell_how_long_the_chopper_takes() -> None:
+    """Twice the phase, and nothing without a chopper; copies know it, too."""
+    periods = {"E-RIDER": 2.0 / 0.3, "RIDER": 0.0}
+    for method, period in periods.items():
+        tile = quiet_tile(estimator=AdaptiveGain, **METHODS[method])
+        for each in (tile, deepcopy(tile)):
+            assert each.tile.pipeline.link.estimator.chop_period == pytest.approx(period)
+
+
 def test_a_walk_that_begins_is_followed() -> None:
     """A point that stayed for 400 reads and walks then; and one that comes to rest again."""
     stage = estimator()
