@@ -9,6 +9,7 @@ import pytest
 import torch
 from aihwkit.exceptions import ArgumentError, TileError
 from aihwkit.optim import AnalogAdam, AnalogOptimizer, AnalogSGD
+from aihwkit.optim.context import AnalogContext
 from aihwkit.simulator.configs.configs import InferenceRPUConfig
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -177,3 +178,19 @@ def test_writes_into_the_parameter_of_an_array_are_refused(kind: str, write: Any
     message = r"pulses of analog_optimizer|on analog weights"
     with pytest.raises((TileError, RuntimeError), match=message):
         write(model)
+
+
+def test_a_penalty_of_all_parameters_is_refused() -> None:
+    """It would miss the arrays; aihwkit 1.2 refuses it by itself. Without them it works."""
+    model = tracking_network()
+    optimizer = analog_optimizer(model, AdamW)
+
+    def train(parameters: Any) -> None:
+        penalty = torch.stack([each.pow(2).sum() for each in parameters]).sum()
+        (loss_of(model, *batch()) + 0.01 * penalty).backward()
+        optimizer.step()
+
+    with pytest.raises((TileError, RuntimeError), match=r"L2 penalty|cannot read weight values"):
+        train(model.parameters())
+    optimizer.zero_grad()
+    train([each for each in model.parameters() if not isinstance(each, AnalogContext)])
