@@ -7,12 +7,12 @@ from typing import Any, Dict, List
 
 from aihwkit.exceptions import ConfigError, ModuleError
 from aihwkit.nn.modules.base import AnalogLayerBase
-from aihwkit.nn.modules.container import AnalogWrapper
 from aihwkit.simulator.configs.configs import InferenceRPUConfig
 from aihwkit.simulator.tiles.analog import AnalogTile
 from torch import nn
 from torch.random import fork_rng
 
+from aihwkit_dspt.models.containers import wrapped
 from aihwkit_dspt.models.shown_weight import show_weight
 from aihwkit_dspt.tiles.of_model import is_analog_layer, tracking_tiles
 from aihwkit_dspt.tiles.tile import TrackingTile
@@ -73,7 +73,7 @@ def to_inference(model: nn.Module, rpu_config: InferenceRPUConfig) -> nn.Module:
         # aihwkit's cache of analog_tile_count(); the split may be another one now.
         module.__dict__.pop("_analog_tile_counter", None)
     if not isinstance(converted, AnalogLayerBase):
-        converted = AnalogWrapper(converted)
+        converted = wrapped(converted)
     return converted.eval()
 
 

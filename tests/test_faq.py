@@ -277,6 +277,13 @@ def forgotten() -> None:
         optimizer.step()
 
 
+def unused() -> None:
+    model = network()
+    optimizer = AnalogSGD(model.parameters(), lr=0.1)
+    for _ in range(30):
+        optimizer.step()
+
+
 FAULTS: List[Callable[[], None]] = [
     misspelled,
     unknown_algorithm,
@@ -314,6 +321,7 @@ FAULTS: List[Callable[[], None]] = [
     settings_replaced,
     plain_optimizer,
     forgotten,
+    unused,
     no_arrays,
     fused_and_scaled,
     unknown_index,

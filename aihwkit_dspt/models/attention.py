@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aihwkit_dspt.models import kept
+from aihwkit_dspt.models.reasons import NOTE
 
 
 class Attention(nn.Module):
@@ -44,6 +45,7 @@ class Attention(nn.Module):
         self.out_proj = module.out_proj
         self.bias_k: Optional[Tensor] = module.bias_k
         self.bias_v: Optional[Tensor] = module.bias_v
+        self.__dict__[NOTE] = "bias_k and bias_v: one more key and one more value"
 
     def forward(
         self,

@@ -16,12 +16,17 @@ from torch.nn.parameter import UninitializedBuffer
 from aihwkit_dspt.configs.checks import require_choice, require_whole
 from aihwkit_dspt.models.arguments import check, check_optional, names_of, require_known
 from aihwkit_dspt.models.containers import SameSequential, own_wrapper
+from aihwkit_dspt.models.grouped import OtherConvolution
 from aihwkit_dspt.models.kept import keep_hooks, keep_layer
 from aihwkit_dspt.models.prepare import prepare
+from aihwkit_dspt.models.references import follow
 from aihwkit_dspt.models.report import warn_if_digital
+from aihwkit_dspt.models.rows import layers
 from aihwkit_dspt.models.rules import Plan
 from aihwkit_dspt.models.shared import join_shared, part_shared
+from aihwkit_dspt.models.shown import PLACE
 from aihwkit_dspt.models.ties import tied_modules, untie_in_config
+from aihwkit_dspt.tiles.of_model import is_analog_layer
 
 ConfigFunction = Callable[[str, nn.Module, Any], Any]
 
@@ -103,11 +108,14 @@ def convert(
         left=list(excluded),
         tied=tied_modules(copied),
     )
+    before = dict(copied.named_modules())
     places = part_shared(copied)
     prepared = prepare(copied, "", plan)
     require_known(excluded, {*named, *(name for name, _ in prepared.named_modules())})
     analog = _convert(prepared, rpu_config, plan, config_of, tile_module_class)
     join_shared(analog, places)
+    follow(analog, before)
+    _name_layers(analog)
     if plan.untie:
         untie_in_config(analog)
     if plan.tied_layers:
@@ -157,7 +165,7 @@ def _convert(
         config = layer_config(name, module)
         weight = module._parameters.get("weight")
         if weight is not None:
-            _require_dtype(_called(name, module), weight, config)
+            _require_values(_called(name, module), weight, config)
         return config
 
     left = list(plan.left)
@@ -191,11 +199,28 @@ def _convert(
     return analog
 
 
+def _name_layers(model: nn.Module) -> None:
+    """Let analog layers know their names, which messages need; parts of a convolution have its."""
+    named = list(layers(model))
+    for name, module in named:
+        if is_analog_layer(module):
+            module.__dict__[PLACE] = name
+    for name, module in reversed(named):
+        if isinstance(module, OtherConvolution):
+            for _, part in layers(module):
+                part.__dict__[PLACE] = name
+
+
 def _called(name: str, module: nn.Module) -> str:
     return f"{name or 'the model'} ({type(module).__name__})"
 
 
-def _require_dtype(called: str, weight: torch.Tensor, config: Any) -> None:
+def _require_values(called: str, weight: torch.Tensor, config: Any) -> None:
+    if weight.is_meta:
+        raise ArgumentError(
+            f"{called} is on the meta device, where weights have no values: load them first, such "
+            "as with model.to_empty(device='cpu') and model.load_state_dict(state)"
+        )
     runtime = getattr(config, "runtime", None)
     wanted = torch.float32 if runtime is None else runtime.data_type.as_torch()
     if weight.dtype is not wanted:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from aihwkit_dspt.models import kept
-from aihwkit_dspt.models.shown import Shown
+from aihwkit_dspt.models.shown import PLACE, Shown
 from aihwkit_dspt.models.shown_weight import ShownWeight
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -80,7 +80,7 @@ class GroupedConv(OtherConvolution):
         if any(not isinstance(each, Shown) for each in weights):
             return torch.cat(weights)
         shape = (sum(map(len, weights)), *weights[0].shape[1:])
-        return ShownWeight(_Groups(self.parts), shape, weights[0].dtype, turned=None)
+        return ShownWeight(_Groups(self), shape, weights[0].dtype, turned=None)
 
     @property
     def bias(self) -> Optional[Tensor]:
@@ -92,8 +92,9 @@ class GroupedConv(OtherConvolution):
 class _Groups:
     """The layers of all groups, asked as if they were one analog layer."""
 
-    def __init__(self, parts: nn.ModuleList) -> None:
-        self.parts = parts
+    def __init__(self, convolution: GroupedConv) -> None:
+        self.parts = convolution.parts
+        self.__dict__[PLACE] = convolution.__dict__.get(PLACE)
 
     def get_weights(self) -> Tuple[Tensor, None]:
         """Return a copy of the weights that the arrays hold."""

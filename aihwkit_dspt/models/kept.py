@@ -58,6 +58,8 @@ def keep_hooks(module: nn.Module, replacement: nn.Module) -> None:
         hooks: Dict[int, Any] = module.__dict__.get(name) or {}
         if hooks:
             replacement.__dict__[name] = hooks
+    # torch calls backward hooks only where this says of which kind they are
+    replacement._is_full_backward_hook = module._is_full_backward_hook
 
 
 def keep_layer(layer: nn.Module, analog: AnalogLayerBase) -> None:

@@ -12,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from aihwkit_dspt.models import kept
 from aihwkit_dspt.models.grouped import OtherConvolution, padding_of
+from aihwkit_dspt.models.reasons import NOTE
 
 
 class PatchConv(OtherConvolution):
@@ -69,6 +70,7 @@ class PatchConvTranspose(OtherConvolution):
         super().__init__(module)
         self.linear = kept.linear(module.weight.flatten(1).t(), None, module.weight)
         self.bias = module.bias
+        self.__dict__[NOTE] = "bias of a transposed convolution: added digitally"
 
     def forward(self, x: Tensor, output_size: Optional[List[int]] = None) -> Tensor:
         """Return ``[batch, out_channels, *size]`` outputs of ``[batch, channels, *size]`` inputs.

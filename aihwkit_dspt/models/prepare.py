@@ -87,9 +87,19 @@ def _require_kind(module: nn.Module, kind: type) -> None:
         )
     for name, value in module._parameters.items():
         if isinstance(value, UninitializedParameter):
-            raise StaysDigital(f"its {name} has no size yet; call the model once before")
+            raise StaysDigital(
+                f"its {name} had no size yet; call the model once before it is converted"
+            )
         if value is not None and value.numel() == 0:
             raise StaysDigital(f"its {name} has no entries, so there is nothing for an array")
+    if "weight" in module._parameters:
+        held = [*module._parameters, *module._buffers, *module._modules]
+        others = [name for name in held if name not in ("weight", "bias")]
+        if others:
+            raise StaysDigital(
+                f"it holds {', '.join(others)} beside weight and bias, for which an analog layer "
+                "has no place"
+            )
 
 
 def _computed(module: Any) -> List[str]:

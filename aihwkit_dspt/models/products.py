@@ -6,8 +6,9 @@ from typing import Any, Dict, Optional, Tuple
 
 from aihwkit.exceptions import TileError
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
-from aihwkit_dspt.models.shown import Shown
+from aihwkit_dspt.models.shown import Shown, where
 from aihwkit_dspt.models.shown_bias import ShownBias, digital_bias
 
 PRODUCTS = {
@@ -49,10 +50,11 @@ def product(name: str, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Tensor:
             if right.dim() == 1:
                 return _with_bias(left, right, None)
             return _with_bias(left, right.transpose(-1, -2), None).transpose(-1, -2)
+    found = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Shown)]
+    layer, digital = where(found[0])
     raise TileError(
-        f"{name} with the weight of an analog layer would neither use its arrays nor train them: "
-        "call the layer, leave it digital (exclude_modules of convert), or take weight.detach(), "
-        "which is a digital copy"
+        f"{name} with the weight of {layer}, would neither use its arrays nor train them: call the "
+        f"layer, leave it digital ({digital}), or take weight.detach(), which is a digital copy"
     )
 
 
@@ -78,8 +80,8 @@ def _with_bias(weight: Any, x: Tensor, bias: Optional[Tensor]) -> Tensor:
             own = digital_bias(layer)
             if own is None:
                 raise TileError(
-                    "the bias of an analog layer is in its array, so there is no product without "
-                    "it: set mapping.digital_bias=True, or call the layer"
+                    f"the bias of {where(weight)[0]}, is in its array, so there is no product "
+                    "without it: set mapping.digital_bias=True, or call the layer"
                 )
             output = output - own
         output = output if bias is None else output + bias

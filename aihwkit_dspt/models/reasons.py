@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+import torch
 from torch import nn
 
 NOTE = "_stays_digital"
@@ -52,17 +53,32 @@ def is_matrix(module: nn.Module) -> bool:
     )
 
 
+def is_quantised(module: nn.Module) -> bool:
+    """Whether a module is one of torch's with packed weights, which are no parameters."""
+    packages = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")
+    return type(module).__module__.startswith(packages) and callable(
+        getattr(module, "weight", None)
+    )
+
+
 def reason(module: nn.Module) -> str:
     """Return why a module that holds parameters is digital."""
-    found: Optional[str] = module.__dict__.get(NOTE)
-    if looks_up(module):
-        return "embedding: rows are looked up, not multiplied"
-    if is_norm(module):
-        return "normalisation: one factor per channel"
-    if found is not None:
-        return found
-    if isinstance(module, nn.Bilinear):
-        return "bilinear: an array multiplies with one vector, not with two"
-    if is_matrix(module):
-        return "not converted: see aihwkit_dspt.convert"
-    return "parameters of its own, used by its forward in a way that is not known here"
+    noted: Optional[str] = module.__dict__.get(NOTE)
+    kinds = (
+        (looks_up(module), "embedding: rows are looked up, not multiplied"),
+        (is_norm(module), "normalisation: one factor per channel"),
+        (isinstance(module, nn.PReLU), "activation: one slope per channel"),
+        (noted is not None, noted or ""),
+        (is_quantised(module), "quantised: convert the model before it is quantised"),
+        (
+            isinstance(module, torch.jit.ScriptModule),
+            "TorchScript, which has no layers: convert the model before it is scripted",
+        ),
+        (
+            isinstance(module, nn.Bilinear),
+            "bilinear: an array multiplies with one vector, not with two",
+        ),
+        (is_matrix(module), "not converted: see aihwkit_dspt.convert"),
+        (True, "parameters of its own, used by its forward in a way that is not known here"),
+    )
+    return next(text for applies, text in kinds if applies)

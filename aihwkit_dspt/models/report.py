@@ -110,6 +110,13 @@ def warn_if_digital(model: nn.Module) -> None:
     """Warn if most of the multiplications of a converted model are digital."""
     report = conversion_report(model)
     share = report.analog_share or 0.0
+    unsized = [row.name or "the model" for row in report.digital if "no size yet" in row.reason]
+    if unsized:
+        warnings.warn(
+            f"{', '.join(unsized)}: stays digital, for it has no size yet; call the model once "
+            "before it is converted",
+            stacklevel=3,
+        )
     if share >= 0.5:
         return
     largest = sorted(report.digital, key=lambda row: -row.multiplications)[:3]

@@ -10,7 +10,7 @@ from aihwkit.simulator.tiles.module import TileModule
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
-from aihwkit_dspt.models.reasons import is_matrix, is_norm, looks_up, reason
+from aihwkit_dspt.models.reasons import is_matrix, is_norm, is_quantised, looks_up, reason
 from aihwkit_dspt.tiles.of_model import analog_tiles, is_analog_layer
 
 
@@ -67,16 +67,22 @@ def rows(model: nn.Module) -> Tuple[List[AnalogRow], List[DigitalRow]]:
         places[id(module)] = places.get(id(module), 0) + 1
     analog: List[AnalogRow] = []
     digital: List[DigitalRow] = []
-    for name, module in _layers(model, "", set()):
+    for name, module in layers(model):
         if is_analog_layer(module):
             analog.append(_analog(name, module, places[id(module)]))
-        elif any(value is not None for value in module._parameters.values()):
+        elif is_quantised(module) or any(
+            value is not None for value in module._parameters.values()
+        ):
             digital.append(_digital(name, module, places[id(module)]))
     return analog, digital
 
 
+def layers(model: nn.Module) -> Iterator[Tuple[str, nn.Module]]:
+    """Yield names and modules, each once, but not the parts of analog layers."""
+    yield from _layers(model, "", set())
+
+
 def _layers(module: nn.Module, name: str, seen: Any) -> Iterator[Tuple[str, nn.Module]]:
-    """Yield all modules once, but not the parts of analog layers."""
     if id(module) in seen:
         return
     seen.add(id(module))
@@ -124,21 +130,33 @@ def n_arrays(device: Any) -> int:
     return trained if reference is None else trained + (len(parts) - 1) * n_arrays(reference)
 
 
-def _digital(name: str, module: nn.Module, places: int) -> DigitalRow:
-    own = [value for value in module._parameters.values() if value is not None]
-    sized = [value for value in own if not isinstance(value, UninitializedParameter)]
+def _digital(name: str, module: Any, places: int) -> DigitalRow:
+    own = {key: value for key, value in module._parameters.items() if value is not None}
+    if is_quantised(module):
+        own = {"weight": module.weight()}
+    sized = {
+        key: value for key, value in own.items() if not isinstance(value, UninitializedParameter)
+    }
     if looks_up(module) or is_norm(module):
         products = 0
-    elif is_matrix(module):
-        products = sum(value.numel() for value in sized if value.dim() > 1)
     else:
-        # Nobody knows what the module does with them. Vectors are added or scale; what has two
-        # dimensions at least may be a matrix, and is not kept quiet.
-        products = sum(value.numel() for value in sized if sum(n > 1 for n in value.shape) > 1)
+        # Vectors are added, or scale, as the gains of a weight norm do. Nobody knows what a module
+        # of another kind does with the rest: what may be a matrix is not kept quiet.
+        products = sum(
+            value.numel()
+            for key, value in sized.items()
+            if sum(n > 1 for n in value.shape) > 1
+            or (is_matrix(module) and value.dim() > 1 and _is_weight(key))
+        )
     return DigitalRow(
         name=name,
         kind=type(module).__name__,
-        parameters=sum(value.numel() for value in sized),
+        parameters=sum(value.numel() for value in sized.values()),
         multiplications=places * products,
         reason=reason(module),
     )
+
+
+def _is_weight(name: str) -> bool:
+    """Whether a parameter of a matrix is its weight, of whatever shape, and not its gains."""
+    return "weight" in name and not name.endswith("_g")

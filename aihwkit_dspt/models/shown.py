@@ -33,6 +33,10 @@ IN_PLACE = {
 """Writing operations without an underscore at the end."""
 
 
+PLACE = "_place"
+"""Attribute of a layer with its name in the model that was converted."""
+
+
 class Shown(Tensor):
     """A tensor without memory of its own that shows what an analog layer holds.
 
@@ -70,6 +74,19 @@ class Shown(Tensor):
         raise NotImplementedError
 
 
+def where(shown: Any) -> Tuple[str, str]:
+    """Return what a layer is called in messages, and how it is left digital.
+
+    Args:
+        shown: its weight or bias.
+    """
+    layer = getattr(shown, "_layer", None)
+    place = getattr(layer, "__dict__", {}).get(PLACE)
+    if not place:
+        return "an analog layer", "exclude_modules of convert"
+    return f"{place!r}, an analog layer", f"exclude_modules=[{place!r}] of convert"
+
+
 def name_of(func: Any) -> str:
     """Return the name of a function; those of attributes say which one is asked for."""
     name: str = getattr(func, "__name__", "")
@@ -82,10 +99,12 @@ def refuse_writes(name: str, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> N
     # torch.nn.init hands its tensor on by name
     written = args[:1] or kwargs.get("tensor") if writes else None
     targets = tree_flatten((written, kwargs.get("out")))[0]
-    if any(isinstance(target, Shown) for target in targets):
+    found = [target for target in targets if isinstance(target, Shown)]
+    if found:
         what = "an assignment" if name == "__set__" else name
+        layer, digital = where(found[0])
         raise TileError(
-            f"{what} would not reach the arrays of an analog layer, whose weight and bias only "
-            "show what the layer holds: pass new ones to layer.set_weights(weight, bias), or leave "
-            "the layer digital (exclude_modules of convert)"
+            f"{what} would not reach the arrays of {layer}, whose weight and bias only show what "
+            "the layer holds: pass new ones to layer.set_weights(weight, bias), or leave the layer "
+            f"digital ({digital})"
         )

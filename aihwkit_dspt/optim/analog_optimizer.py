@@ -41,7 +41,8 @@ def analog_optimizer(
 
         optimizer = analog_optimizer(model, AdamW, lr=1e-3, weight_decay=0.01, analog_lr=0.1)
 
-    Weight decay and the like act on digital parameters only. aihwkit's C++ tiles, AGAD for one,
+    A group that is added later (``add_param_group``) is split in the same way. Weight decay and the
+    like act on digital parameters only. aihwkit's C++ tiles, AGAD for one,
     are trained, too, and their gradients can be clipped and unscaled from then on.
 
     Args:
@@ -79,7 +80,7 @@ def analog_optimizer(
     optimizer: Optimizer = _analog(optimizer_class)([*digital, *analog], **settings)
     for group in analog:
         for context in group["params"]:
-            adopt(context)
+            adopt(_of_name(context))
     return optimizer
 
 
@@ -136,6 +137,25 @@ class _AnalogStep(AnalogOptimizerMixin):
     """What is added to an optimizer of torch, whose class is ``digital_class``."""
 
     digital_class: Type[Optimizer]
+
+    def add_param_group(self, param_group: Dict[str, Any]) -> None:
+        """Add a group, that of its arrays after that of its digital parameters.
+
+        Without ``"analog_lr"`` its arrays have the rate of the arrays before them.
+        """
+        add = super().add_param_group
+        if not isinstance(param_group, dict) or param_group.get("analog"):
+            add(param_group)
+            return
+        rates = [group["lr"] for group in self.param_groups if group.get("analog")]
+        [group] = _groups([param_group])
+        digital, arrays = _split(group, rates[-1] if rates else 0.1)
+        if digital["params"] or not arrays["params"]:
+            add(digital)
+        if arrays["params"]:
+            add(arrays)
+            for context in map(_of_name, arrays["params"]):
+                adopt(context)
 
     def regroup_param_groups(self, *_: Any) -> None:
         """Do nothing: arrays are in groups of their own, whose rates aihwkit would replace."""

@@ -11,7 +11,7 @@ from torch._C import DisableTorchFunctionSubclass
 from torch.autograd import no_grad
 from torch.nn import Parameter
 
-from aihwkit_dspt.optim.forgotten import watch
+from aihwkit_dspt.optim.forgotten import notice_unused, watch
 from aihwkit_dspt.optim.gradient import gradient_norm
 from aihwkit_dspt.optim.wanted import is_wanted
 from aihwkit_dspt.optim.written import refuse_writes
@@ -53,6 +53,8 @@ class GradientContext(AnalogContext):
     _n_taken = 0
     is_trained = False
     kept_since = 0
+    is_used = False
+    n_empty_steps = 0
     exchange: Optional[Any] = None
     n_joint = 0
 
@@ -178,6 +180,10 @@ class GradientContext(AnalogContext):
         if own["use_indexed"]:
             self._join_images()
         own["_n_taken"] = len(own["analog_input"])
+        if own["_n_taken"]:
+            own["is_used"] = True
+        else:
+            notice_unused(self)
 
     @no_grad()
     def _scale_errors(self) -> None:

@@ -16,6 +16,7 @@ from torch.optim.optimizer import (
 from aihwkit_dspt.optim.context import GradientContext
 from aihwkit_dspt.optim.forgotten import OptimizerSteps
 from aihwkit_dspt.optim.settings import check_settings
+from aihwkit_dspt.optim.written import refuse_penalties
 
 Call = Tuple[Tuple[Any, ...], Dict[str, Any]]
 
@@ -36,6 +37,7 @@ def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> Optional[Call]
     Raises:
         ArgumentError: if a fused optimizer was to unscale the gradients, of which it does not know
             those of the tiles, or was to maximize.
+        TileError: if a loss was computed from contexts themselves.
     """
     OptimizerSteps.taken += 1
     contexts = _contexts(optimizer, GradientContext)
@@ -50,6 +52,7 @@ def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> Optional[Call]
         )
 
     def take() -> None:
+        refuse_penalties(contexts)
         for context in contexts:
             context.take()
 

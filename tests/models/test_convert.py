@@ -241,7 +241,7 @@ class ToSame(nn.Conv2d):
         ),
         (lambda: weight_norm(attention(), "in_proj_weight"), (), "its in_proj_weight is computed"),
         (lambda: nn.Conv2d(40, 40, 3, groups=40), (1, 40, 3, 3), "40 groups.*max_groups=40"),
-        (lambda: nn.LazyLinear(4), (), "its weight has no size yet"),
+        (lambda: nn.LazyLinear(4), (), "its weight had no size yet"),
         (lambda: nn.Bilinear(4, 4, 4), (), "bilinear"),
         (lambda: nn.Linear(4, 0), (2, 4), "its weight has no entries"),
         (lambda: nn.Linear(0, 4), (2, 0), "its weight has no entries"),
@@ -372,6 +372,7 @@ class Broken(nn.Module):
         ({"max_groups": 0}, "max_groups=0 is not valid"),
         ({"exclude_modules": ["inner.lyer"]}, "'inner.lyer'.*did you mean 'inner.layer'"),
         ({"model": Broken(nn.Linear(4, 4).double())}, r"inner.layer \(Linear\).*float64"),
+        ({"model": Broken(nn.Linear(4, 4, device="meta"))}, r"inner.layer .Linear. is on the meta"),
     ],
 )
 def test_refused_arguments(arguments: Any, message: str) -> None:

@@ -87,10 +87,41 @@ def test_products_with_all_weights_are_those_of_the_layer(name: str, bias: bool)
 )
 def test_other_products_are_refused(call: Callable[[Any, Tensor], Any]) -> None:
     """Those with a part of the weights, or from the other side, would not train the array."""
-    analog = convert(linear(), config())
-    with pytest.raises(TileError, match="exclude_modules"):
-        call(analog, torch.ones(2, 3, 4))
-    assert not analog.analog_module.analog_ctx.has_gradient()
+    analog = convert(nn.Sequential(linear()), config())
+    with pytest.raises(TileError, match=r"'0', an analog layer.*exclude_modules=\['0'\]"):
+        call(analog[0], torch.ones(2, 3, 4))
+    assert not analog[0].analog_module.analog_ctx.has_gradient()
+    with pytest.raises(TileError, match=r"an analog layer.*exclude_modules of convert"):
+        call(convert(linear(), config()), torch.ones(2, 3, 4))
+
+
+class Mixer(nn.Module):
+    """Hands on the weight of its convolution, as Mamba does."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(4, 4, 3, **settings)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution without its padding."""
+        return F.conv1d(x, self.conv.weight, self.conv.bias, groups=self.conv.groups)
+
+
+@pytest.mark.filterwarnings("ignore:.*became analog")
+@pytest.mark.parametrize(
+    "settings", [{"groups": 4}, {}, {"padding": 2, "padding_mode": "circular"}]
+)
+def test_a_refused_product_of_a_convolution_says_what_to_exclude(settings: Any) -> None:
+    """What it says is enough: the model runs."""
+    model = nn.Sequential(nn.Conv1d(4, 4, 1), nn.ModuleDict({"mixer": Mixer(**settings)})["mixer"])
+    analog, x = convert(model, config()), torch.randn(2, 4, 5)
+    message = r"conv1d with the weight of '1.conv', .*exclude_modules=\['1.conv'\]"
+    with pytest.raises(TileError, match=message):
+        analog(x)
+    with pytest.raises(TileError, match=r"div_ would not reach the arrays of '1\.conv'"):
+        analog[1].conv.weight.div_(2.0)
+    excluded = convert(model, config(), exclude_modules=["1.conv"])
+    assert excluded(x).shape == (2, 4, 3)
 
 
 def test_product_without_an_analog_bias_is_refused() -> None:
@@ -222,7 +253,7 @@ def falcon() -> nn.Module:
 
 
 def mamba() -> nn.Module:
-    """Return a Mamba, which multiplies from the left."""
+    """Return a Mamba, which multiplies from the left; of 64 channels."""
     package = pytest.importorskip("transformers")
     sizes = {"vocab_size": 16, "hidden_size": 32, "num_hidden_layers": 1, "state_size": 4}
     ends = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}

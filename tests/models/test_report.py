@@ -100,6 +100,7 @@ class OwnParameters(nn.Module):
         self.token = nn.Parameter(torch.zeros(1, 1, 7))
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
 def test_digital_multiplications() -> None:
     """Matrices of torch's layers, and those that are not known; vectors do not count."""
     model = nn.ModuleDict(
@@ -110,16 +111,63 @@ def test_digital_multiplications() -> None:
             "depthwise": nn.Conv2d(4, 4, 3, groups=4),
             "lstm": nn.LSTM(3, 4),
             "norm": nn.LayerNorm((2, 2)),
+            "one": nn.Linear(1, 5),
+            "bias_kv": nn.MultiheadAttention(4, 2, bias=False, add_bias_kv=True),
+            "gains": nn.utils.weight_norm(nn.Linear(3, 4)),
         }
     )
     rows = {row.name: row for row in conversion_report(model).digital}
     found = {name: row.multiplications for name, row in rows.items()}
     expected = {"own": 60, "attention": 48, "attention.out_proj": 16, "conv": 4, "depthwise": 36}
+    expected.update({"bias_kv": 48, "bias_kv.out_proj": 16, "one": 5, "gains": 12})
     assert found == {**expected, "lstm": 16 * 7, "norm": 0}
     assert rows["own"].reason.startswith("parameters of its own")
     assert rows["conv"].reason == "not converted: see aihwkit_dspt.convert"
     assert conversion_report(model).analog_share == 0.0
     assert conversion_report(nn.ReLU()).analog_share is None
+
+
+REASONS: Dict[str, Any] = {
+    "activation: one slope": nn.PReLU,
+    "bias of a transposed convolution": lambda: nn.ConvTranspose1d(4, 4, 2),
+    "bias_k and bias_v": lambda: nn.MultiheadAttention(4, 2, add_bias_kv=True),
+    "TorchScript": lambda: torch.jit.script(nn.Linear(4, 4)),
+    "quantised": lambda: torch.ao.quantization.quantize_dynamic(
+        nn.Sequential(nn.Linear(4, 4)), {nn.Linear}
+    ),
+    "its weight had no size yet": lambda: nn.LazyLinear(4),
+    "it holds scale, mask, extra": lambda: with_more(nn.Linear(4, 4)),
+}
+
+
+def with_more(layer: nn.Module) -> nn.Module:
+    """Return a layer that holds more than a weight and a bias."""
+    layer.register_parameter("scale", nn.Parameter(torch.ones(4)))
+    layer.register_buffer("mask", torch.ones(4))
+    layer.add_module("extra", nn.ReLU())
+    return layer
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("text", REASONS)
+def test_reasons(text: str) -> None:
+    """What is known of a module is said; nothing of it is dropped."""
+    model = nn.Sequential(REASONS[text]())
+    analog = convert(model, quiet_config())
+    digital = conversion_report(analog).digital
+    assert any(row.reason.startswith(text) for row in digital)
+    if text in ("quantised", "it holds scale, mask, extra"):
+        row = next(row for row in digital if row.reason.startswith(text))
+        assert row.multiplications == 16
+        assert dict(analog.named_modules()).keys() == dict(model.named_modules()).keys()
+
+
+def test_layers_without_a_size_are_warned_of() -> None:
+    """Their multiplications are not known, so the share says nothing of them."""
+    model = nn.Sequential(nn.LazyLinear(4), nn.Linear(4, 4))
+    with pytest.warns(UserWarning, match="0: stays digital, for it has no size yet"):
+        analog = convert(model, quiet_config())
+    assert conversion_report(analog).analog_share == 1.0
 
 
 HEAD, FIRST = "analog kind out x in tiles arrays cells share", "1 AnalogLinear 4 x 6 1 2 48 42.9%"

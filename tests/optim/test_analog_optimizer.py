@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Type
+from typing import Any, Dict, Type
 
 import pytest
 import torch
@@ -95,6 +95,33 @@ def test_groups(named: bool) -> None:
     found = [(group["lr"], group.get("analog", False)) for group in optimizer.param_groups]
     assert found == [(0.3, False), (0.1, False), (0.4, True), (0.2, True)]
     assert [len(group["params"]) for group in optimizer.param_groups] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("rate", [{}, {"analog_lr": 0.4}])
+def test_a_group_that_is_added_later_is_split(rate: Dict[str, float]) -> None:
+    """As when a layer is unfrozen: its arrays have a rate of their own, and learn."""
+    model = tracking_network()
+    layers = [layer for layer in model if isinstance(layer, AnalogLinear)]
+    optimizer = analog_optimizer(layers[1], AdamW, lr=0.01, analog_lr=0.2)
+    optimizer.add_param_group({"params": layers[0].parameters(), "lr": 0.3, **rate})
+    optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(2))]})
+    found = [(group["lr"], group.get("analog", False)) for group in optimizer.param_groups]
+    analog_lr = rate.get("analog_lr", 0.2)
+    assert found == [(0.01, False), (0.2, True), (0.3, False), (analog_lr, True), (0.01, False)]
+    before = layers[0].analog_module.fast_weights
+    step(model, optimizer, *batch())
+    assert not torch.equal(layers[0].analog_module.fast_weights, before)
+    with pytest.raises(ArgumentError, match=r"analog_lr=-1.0 is not valid"):
+        optimizer.add_param_group({"params": layers[0].parameters(), "analog_lr": -1.0})
+
+
+def test_named_parameters() -> None:
+    """torch's optimizers take them, and clipping works with aihwkit's own tiles, too."""
+    layer = AnalogLinear(4, 3, rpu_config=KINDS["C++ AGAD"]())
+    optimizer = analog_optimizer(layer.named_parameters(), AdamW, analog_lr=0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.001, 0.5]
+    layer(torch.ones(2, 4)).sum().backward()
+    assert layer.analog_module.analog_ctx.grad > 0.0
 
 
 @pytest.mark.parametrize("way", ["state_dict", "checkpoint"])

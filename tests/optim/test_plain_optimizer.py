@@ -9,11 +9,12 @@ import pytest
 import torch
 from aihwkit.exceptions import ArgumentError, TileError
 from aihwkit.optim import AnalogAdam, AnalogOptimizer, AnalogSGD
+from aihwkit.optim.context import AnalogContext
 from aihwkit.simulator.configs.configs import InferenceRPUConfig
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from aihwkit_dspt import analog_optimizer, to_inference
+from aihwkit_dspt import analog_optimizer, convert, to_inference
 from tests.helpers import difference
 from tests.optim.models import KINDS, batch, loss_of, network, states, tracking_network
 
@@ -177,3 +178,70 @@ def test_writes_into_the_parameter_of_an_array_are_refused(kind: str, write: Any
     message = r"pulses of analog_optimizer|on analog weights"
     with pytest.raises((TileError, RuntimeError), match=message):
         write(model)
+
+
+def test_a_penalty_of_all_parameters_is_refused() -> None:
+    """It would miss the arrays; aihwkit 1.2 refuses it by itself. Without them it works."""
+    model = tracking_network()
+    optimizer = analog_optimizer(model, AdamW)
+
+    def train(parameters: Any) -> None:
+        penalty = torch.stack([each.pow(2).sum() for each in parameters]).sum()
+        (loss_of(model, *batch()) + 0.01 * penalty).backward()
+        optimizer.step()
+
+    with pytest.raises((TileError, RuntimeError), match=r"L2 penalty|cannot read weight values"):
+        train(model.parameters())
+    optimizer.zero_grad()
+    train([each for each in model.parameters() if not isinstance(each, AnalogContext)])
+
+
+class Elsewhere(nn.Module):
+    """Computes with what is no array."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Linear(6, 5), nn.Linear(5, 3)
+        self.way, self.call = way, lambda x: torch.relu(self.layer(x))  # digital for ever
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the outputs of the head."""
+        weight: Any = self.layer.weight
+        h = {
+            "a lambda": lambda: self.call(x),
+            "centred weights": lambda: nn.functional.linear(x, weight - weight.mean()),
+            "not at all": lambda: x[..., :5],
+            "seldom": lambda: self.layer(x) if torch.rand(()) < 0.5 else x[..., :5],
+        }[self.way]()
+        return self.head(h)
+
+
+@pytest.mark.parametrize("way", ["a lambda", "centred weights", "not at all"])
+def test_an_array_that_no_pass_reaches_is_named_once(way: str) -> None:
+    """The loss may fall without it, by the other layers."""
+    model = convert(Elsewhere(way), KINDS["E-RIDER"]())
+    optimizer = analog_optimizer(model, AdamW)
+
+    def fit() -> None:
+        for _ in range(30):
+            optimizer.zero_grad()
+            loss_of(model, *batch()).backward()
+            optimizer.step()
+
+    with pytest.warns(UserWarning, match="6 inputs and 5 outputs has got no vectors in 20") as all_:
+        fit()
+    assert len(all_) == 1
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize("way", ["frozen", "seldom"])
+def test_an_array_that_is_left_alone_on_purpose_is_not_named(way: str) -> None:
+    """It is frozen, or used in some of the batches."""
+    model = convert(Elsewhere("not at all" if way == "frozen" else way), KINDS["E-RIDER"]())
+    if way == "frozen":
+        model.layer.requires_grad_(False)
+    optimizer = analog_optimizer(model, AdamW)
+    for _ in range(50):
+        optimizer.zero_grad()
+        loss_of(model, *batch()).backward()
+        optimizer.step()
