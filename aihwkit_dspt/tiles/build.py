@@ -25,7 +25,7 @@ from aihwkit_dspt.configs.enums import (
     TransferStart,
 )
 from aihwkit_dspt.configs.link_settings import of_link, residual_scales
-from aihwkit_dspt.configs.parameter_checks import check_io, check_update
+from aihwkit_dspt.configs.parameter_checks import check_io, check_mapping, check_update
 from aihwkit_dspt.loadable import allow_classes
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.pulses.choose import batch_pulses
@@ -42,6 +42,7 @@ from aihwkit_dspt.tiles.construction import (
     chopper_seed,
     draw_seeded_devices,
     reference_seed,
+    require_cells,
     require_reads,
     transfer_read_parameters,
 )
@@ -89,7 +90,8 @@ def build_pipeline(
         batch_pulses(array, config.pulse_mode, "transfer_update", pulses)
     draw_seeded_devices(config, arrays, data_type)
     zeros = fast.weights.new_zeros(d_size, x_size)
-    for array in arrays:
+    for number, array in enumerate(arrays):
+        require_cells(f"unit_cell_devices[{number}]", array)
         array.program(zeros)
     # Forward and backward go through an array of their own that holds the mixed weight, or
     # through the slow array where there is nothing to mix.
@@ -113,7 +115,8 @@ def _checked(rpu_config: UnitCellRPUConfig, data_type: RPUDataType) -> TrackingT
         )
     config.check()
     mark_built(config)
-    for name in ("mapping", "runtime", "pre_post"):
+    check_mapping(plain(rpu_config.mapping))
+    for name in ("runtime", "pre_post"):
         check_declared(name, plain(getattr(rpu_config, name)))
     if data_type is not RPUDataType.FLOAT and not hasattr(devices, data_type.value):
         raise ConfigError(
