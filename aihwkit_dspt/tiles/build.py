@@ -42,7 +42,6 @@ from aihwkit_dspt.tiles.construction import (
     chopper_seed,
     draw_seeded_devices,
     reference_seed,
-    require_cells,
     require_reads,
     transfer_read_parameters,
 )
@@ -90,8 +89,7 @@ def build_pipeline(
         batch_pulses(array, config.pulse_mode, "transfer_update", pulses)
     draw_seeded_devices(config, arrays, data_type)
     zeros = fast.weights.new_zeros(d_size, x_size)
-    for number, array in enumerate(arrays):
-        require_cells(f"unit_cell_devices[{number}]", array)
+    for array in arrays:
         array.program(zeros)
     # Forward and backward go through an array of their own that holds the mixed weight, or
     # through the slow array where there is nothing to mix.

@@ -55,23 +55,6 @@ def require_reads(field: str, parameters: IOParameters, data_type: RPUDataType) 
     require(finite, field, parameters, "aihwkit reads nan with it; pass other read parameters")
 
 
-def require_cells(field: str, array: Crossbar) -> None:
-    """Raise ``ConfigError`` unless all cells that were drawn have numbers.
-
-    A reference at the symmetric point has none in a cell whose pulses only go one way: the weight
-    of such a cell is no number after the first pulse, in aihwkit's own tiles, too.
-    """
-    wrong = ~array.hidden_parameters().isfinite().flatten(1)
-    if wrong.any():
-        names = array.hidden_parameter_names()
-        named = ", ".join(name for name, some in zip(names, wrong.any(1).tolist()) if some)
-        raise ConfigError(
-            f"{field}={type(array.device_config).__name__} is not valid: {int(wrong.any(0).sum())} "
-            f"of {wrong.shape[1]} cells have no number as {named}; make the up_down or the spread "
-            "(..._dtod) of the device smaller, or pass subtract_symmetry_point=False"
-        )
-
-
 def chopper_seed(config: TrackingTransferCompound, number: int = 0) -> int:
     """Return the seed of the random chopper flips of a link.
 

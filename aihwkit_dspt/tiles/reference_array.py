@@ -10,7 +10,6 @@ from aihwkit.simulator.parameters.enums import PulseType, RPUDataType
 from aihwkit.simulator.parameters.training import UpdateParameters
 from torch import Tensor
 
-from aihwkit_dspt.tiles.construction import require_cells
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.lines import LineAccess
 
@@ -64,7 +63,6 @@ class ReferenceArray:
             update_management=False,
         )
         self.crossbar = Crossbar(x_size, d_size, device, update=update, data_type=data_type)
-        require_cells("reference_device", self.crossbar)
         self.crossbar.program(self.crossbar.weights.new_zeros(d_size, x_size))
 
     def values(self) -> Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+from copy import deepcopy
 from dataclasses import replace
 from re import escape
 from typing import Any, Dict, List, Tuple
 
 import pytest
+import torch
 from aihwkit.exceptions import ConfigError
 from aihwkit.nn import AnalogLinear
 from aihwkit.nn.conversion import convert_to_analog
@@ -288,6 +291,25 @@ def test_cells_without_numbers_are_refused(field: str) -> None:
     )
     with pytest.raises(ConfigError, match=match):
         TrackingTile(20, 30, config)
+
+
+def test_copies_draw_no_cells() -> None:
+    """A tile with good cells can be copied and saved, although the next draw may have bad ones."""
+    device = PowStepReferenceDevice(
+        up_down=0.9, up_down_dtod=0.01, pow_up_down_dtod=0.5, subtract_symmetry_point=True
+    )
+    compound = TrackingTransferCompound(unit_cell_devices=[device, device], in_chop_prob=0.1)
+    made, refused = [], 0
+    for _ in range(40):
+        try:
+            made.append(TrackingTile(2, 2, TrackingRPUConfig(device=compound)))
+        except ConfigError:
+            refused += 1
+    assert len(made) > 4
+    assert refused > 4
+    for tile in made[:8]:
+        copied = pickle.loads(pickle.dumps(deepcopy(tile)))
+        assert torch.equal(copied.fast_weights, tile.fast_weights)
 
 
 @pytest.mark.parametrize("mv_type", AnalogMVType)
