@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, is_dataclass
+from numbers import Real
 from typing import Any, Callable
 
 import numpy as np
@@ -21,12 +22,14 @@ class SavedArray:
 def plain(value: Any) -> Any:
     """Return a setting of a configuration with plain numbers.
 
-    NumPy's scalars, arrays and tensors without dimensions become Python numbers, other arrays and
-    tensors lists. They are looked for in lists, tuples and dicts, too, and in the fields of
-    dataclasses, which are changed in place.
+    NumPy's scalars, fractions, arrays and tensors without dimensions become Python numbers, other
+    arrays and tensors lists. They are looked for in lists, tuples and dicts, too, and in the fields
+    of dataclasses, which are changed in place.
     """
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, Real) and not isinstance(value, (int, float)):
+        return _as_float(value)
     if isinstance(value, (np.ndarray, Tensor)):
         return value.tolist()
     if is_dataclass(value) and not isinstance(value, type):
@@ -36,6 +39,14 @@ def plain(value: Any) -> Any:
             fields[name] = plain(item)
         return value
     return with_items(value, plain)
+
+
+def _as_float(value: Real) -> Any:
+    """Return a fraction as a number; one that is too large stays, and checks refuse it."""
+    try:
+        return float(value)
+    except OverflowError:
+        return value
 
 
 def storable(value: Any) -> Any:

@@ -6,6 +6,7 @@ import errno
 import io
 from collections import Counter, OrderedDict, defaultdict, deque
 from copy import deepcopy
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Callable, Dict
 
@@ -32,6 +33,7 @@ NUMBERS: Dict[str, Callable[[float], Any]] = {
     "0-d array": np.asarray,
     "linspace": lambda value: np.linspace(value, value, 1)[0],
     "tensor": torch.tensor,
+    "fraction": Fraction,
 }
 """A number as scripts get it from somewhere."""
 
@@ -44,8 +46,8 @@ class Own:
 
 
 def numpy_in(value: Any) -> Any:
-    """Return the types of NumPy and torch that are anywhere in a configuration."""
-    if isinstance(value, (np.generic, np.ndarray, torch.Tensor)):
+    """Return the types that are not plain and are anywhere in a configuration."""
+    if isinstance(value, (np.generic, np.ndarray, torch.Tensor, Fraction)):
         return [type(value)]
     items = vars(value).values() if hasattr(value, "__dict__") else ()
     if isinstance(value, (list, tuple)):

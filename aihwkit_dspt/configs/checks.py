@@ -113,6 +113,9 @@ def _is_within(number: float, low: float, high: float, low_open: bool) -> bool:
 MOST = 2**63 - 1
 """Largest whole number of a simulator that counts in 64 bits."""
 
+LARGEST = (2.0 - 2.0**-23) * 2.0**127
+"""Largest number in single precision."""
+
 
 def require_whole(name: str, value: object, low: Optional[int] = None, high: int = MOST) -> int:
     """Return a whole number that was passed to a function as a plain ``int``.
@@ -197,11 +200,16 @@ def require_number(
 ) -> None:
     """Raise ``ConfigError`` unless the value of a field is a finite number in ``[low, high]``.
 
-    ``low_open`` bars ``low`` itself.
+    Finite in single precision, in which arrays are simulated. ``low_open`` bars ``low`` itself.
     """
-    fits = _is_within(_as_float(value), low, high, low_open)
+    number = _as_float(value)
+    fits = _is_within(number, low, high, low_open)
     remedy = f"pass a finite number in {'(' if low_open else '['}{low}, {high}]"
     require(fits, field, value, remedy)
+    require(abs(number) <= LARGEST, field, value, f"pass a number of size {LARGEST:.1e} at most")
+    # torch takes no whole numbers of more bits.
+    is_long = is_whole(value) and not -MOST <= value <= MOST
+    require(not is_long, field, value, f"pass {number!r}")
 
 
 def require_enum(field: str, value: object, enum: Type[Enum]) -> None:

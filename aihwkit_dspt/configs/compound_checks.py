@@ -40,8 +40,11 @@ FLAGS = (
     *("in_chop_random", "auto_scale", "auto_scale_by_batch", "correct_gradient_magnitudes"),
     *("forget_buffer", "no_buffer", "scale_fast_lr", "scale_transfer_lr"),
     *("transfer_lr_follows_schedule", "transfer_columns", "units_in_mbatch"),
-    "experimental_correct_accumulation",
+    *("experimental_correct_accumulation", "no_self_transfer", "random_selection"),
 )
+
+RAREST_FLIPS = 2.0**-31
+"""Sweeps of a period of the chopper are counted in 32 bits by aihwkit."""
 
 CHOICES = {
     "read_mode": ReadMode,
@@ -90,11 +93,18 @@ def _check_numbers(config: TrackingTransferCompound) -> None:
     for name in ("step", "tail_weightening"):
         require_number(name, getattr(config, name), low=0.0, low_open=True)
     require(
-        config.sweep_every == 0.0
-        or (config.transfer_every == 1.0 and not config.transfer_every_vec),
+        config.in_chop_prob == 0.0 or config.in_chop_prob >= RAREST_FLIPS,
+        "in_chop_prob",
+        config.in_chop_prob,
+        f"nothing would ever flip; pass 0, or {RAREST_FLIPS:.1e} at least",
+    )
+    vector = config.transfer_every_vec
+    name = "transfer_every" if config.transfer_every != 1.0 else "transfer_every_vec"
+    require(
+        config.sweep_every == 0.0 or (name == "transfer_every_vec" and not vector),
         "sweep_every",
         config.sweep_every,
-        "transfer_every says when to transfer, too; pass 0, or leave transfer_every",
+        f"{name}={getattr(config, name)!r} says when to transfer, too; pass 0, or leave {name}",
     )
     if config.eta is not None:
         require_number("eta", config.eta, 0.0, 1.0, low_open=True)

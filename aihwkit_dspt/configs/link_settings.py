@@ -12,6 +12,9 @@ from aihwkit_dspt.configs.checks import require, require_number
 if TYPE_CHECKING:
     from aihwkit_dspt.configs.compound import TrackingTransferCompound
 
+LARGEST_GAMMA = 1e6
+"""Powers of it, of a chain, fit single precision."""
+
 CHAIN_GROWTH = 5.0
 """Period of a link in a chain of more than two arrays, relative to that of the link before."""
 
@@ -80,9 +83,9 @@ def check_links(config: TrackingTransferCompound) -> None:
         remedy = f"pass a number, or one for each of the {n_links} links, fastest first"
         require(fits and len(config.gamma) > 0, "gamma", config.gamma, remedy)
         for number, scale in enumerate(config.gamma):
-            require_number(f"gamma[{number}]", scale, low=0.0)
+            require_number(f"gamma[{number}]", scale, 0.0, LARGEST_GAMMA)
     else:
-        require_number("gamma", config.gamma, low=0.0)
+        require_number("gamma", config.gamma, 0.0, LARGEST_GAMMA)
     require(config.gamma_vec == [], "gamma_vec", config.gamma_vec, "pass gamma")
     for name, single in (
         ("transfer_every_vec", "transfer_every"),

@@ -14,6 +14,9 @@ from aihwkit_dspt.configs.declared import check_declared
 LONGEST = 2**20
 """Longest pulse train that an array gets memory for."""
 
+SMALLEST = 1e-30
+"""Numbers divided by less are too large for single precision."""
+
 
 def check_update(field: str, update: Any) -> None:
     """Check how pulses are generated.
@@ -76,3 +79,22 @@ def check_io(field: str, parameters: Any, is_managed: bool = True) -> None:
         remedy = f"without a bound there is no range to divide; pass {side}_bound > 0 or "
         remedy += f"{side}_res=-1"
         require(bound > 0.0 or res <= 0.0, f"{field}.{side}_bound", bound, remedy)
+        # Steps that single precision hardly has keep aihwkit rounding for ever.
+        fits = res <= 0.0 or res >= SMALLEST
+        require(fits, f"{field}.{side}_res", res, f"pass {SMALLEST} at least, or -1 for no steps")
+
+
+def check_mapping(mapping: Any) -> None:
+    """Check how layers are mapped to tiles.
+
+    Raises:
+        ConfigError: if a value is not of its declared type, or output scales would not be finite.
+    """
+    check_declared("mapping", mapping)
+    omega = getattr(mapping, "weight_scaling_omega", 0.0)
+    require(
+        omega <= 0.0 or omega >= SMALLEST,
+        "mapping.weight_scaling_omega",
+        omega,
+        "output scales would be infinite; pass 0 for none, or the largest weight that is wanted",
+    )

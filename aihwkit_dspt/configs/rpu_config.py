@@ -6,13 +6,24 @@ from dataclasses import dataclass, field
 from typing import Any, Type
 
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
+from aihwkit.simulator.parameters.mapping import MappingParameter
+from aihwkit.simulator.parameters.pre_post import PrePostProcessingParameter
+from aihwkit.simulator.parameters.runtime import RuntimeParameter
+from aihwkit.simulator.tiles.array import TileModuleArray
 
 from aihwkit_dspt.configs.built import Buildable
 from aihwkit_dspt.configs.checks import require, strict_fields
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
-from aihwkit_dspt.configs.declared import check_declared
+from aihwkit_dspt.configs.parameter_checks import check_mapping
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.tiles.tile import TrackingTile
+
+PARTS = {
+    "mapping": MappingParameter,
+    "pre_post": PrePostProcessingParameter,
+    "runtime": RuntimeParameter,
+}
+"""What aihwkit asks for its settings before there is a tile."""
 
 
 @strict_fields
@@ -25,9 +36,9 @@ class TrackingRPUConfig(Buildable, UnitCellRPUConfig):
     ``backward``, ``update``, ``mapping``, ``pre_post`` and ``runtime`` keep their meaning.
 
     Raises:
-        ConfigError: for an unknown field, a ``tile_class`` that does not track, a value of the
-            mapping that is not of its declared type, and where a field of a tile that is built is
-            set (``tile.rpu_config``).
+        ConfigError: for an unknown field, a ``tile_class`` that does not track, a part of another
+            class than declared, a value of the mapping that is not of its declared type, and where
+            a field of a tile that is built is set (``tile.rpu_config``).
     """
 
     tile_class: Type[TrackingTile] = TrackingTile
@@ -42,15 +53,23 @@ class TrackingRPUConfig(Buildable, UnitCellRPUConfig):
         Raises:
             ConfigError: if a value of the mapping is not of its declared type.
         """
-        check_declared("mapping", plain(self.mapping))
+        check_mapping(plain(self.mapping))
         cls: Type[Any] = super().get_default_tile_module_class(out_size, in_size)
         return cls
 
     def _guard(self, key: str, value: object) -> None:
         super()._guard(key, value)
+        kind = PARTS.get(key)
+        if kind is not None:
+            remedy = f"pass {kind.__name__}()"
+            require(isinstance(value, kind), key, value, remedy)
         if key == "mapping":
             # aihwkit's mapped convolutions split by it before they ask for a tile.
-            check_declared("mapping", plain(value))
+            check_mapping(plain(value))
+        if key == "tile_array_class":
+            remedy = "pass TileModuleArray or a subclass of it"
+            is_array = isinstance(value, type) and issubclass(value, TileModuleArray)
+            require(is_array, key, value, remedy)
         if key == "tile_class":
             require(
                 isinstance(value, type) and issubclass(value, TrackingTile),

@@ -113,6 +113,8 @@ class DirectionReads:
         weights = self.crossbar.weights
         if weights is not self._weights:
             self._follow(weights)
+        # Imaginary parts of what is conjugated may be negative by a bit that no pointer shows.
+        vectors = vectors.resolve_neg()
         shape = vectors.shape
         is_matrix = len(shape) == 2 and not (bias or in_trans or out_trans)
         layout = MATRIX if is_matrix else layout_of(vectors, bias, in_trans, out_trans)

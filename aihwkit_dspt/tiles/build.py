@@ -25,7 +25,7 @@ from aihwkit_dspt.configs.enums import (
     TransferStart,
 )
 from aihwkit_dspt.configs.link_settings import of_link, residual_scales
-from aihwkit_dspt.configs.parameter_checks import check_io, check_update
+from aihwkit_dspt.configs.parameter_checks import check_io, check_mapping, check_update
 from aihwkit_dspt.loadable import allow_classes
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.pulses.choose import batch_pulses
@@ -113,7 +113,8 @@ def _checked(rpu_config: UnitCellRPUConfig, data_type: RPUDataType) -> TrackingT
         )
     config.check()
     mark_built(config)
-    for name in ("mapping", "runtime", "pre_post"):
+    check_mapping(plain(rpu_config.mapping))
+    for name in ("runtime", "pre_post"):
         check_declared(name, plain(getattr(rpu_config, name)))
     if data_type is not RPUDataType.FLOAT and not hasattr(devices, data_type.value):
         raise ConfigError(

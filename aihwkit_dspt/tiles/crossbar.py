@@ -225,11 +225,11 @@ class Crossbar:
 
         The array has the index matrix that makes vectors of ``[n_images, channels, *]`` images.
         """
-        return product(self.cpp.forward_indexed, x_input, like, is_test, True)
+        return product(self.cpp.forward_indexed, x_input.resolve_neg(), like, is_test, True)
 
     def read_images_back(self, d_input: Tensor, like: Tensor) -> Tensor:
         """Return the input gradients of a convolution, of the shape of the images ``like``."""
-        return product(self.cpp.backward_indexed, d_input, like, True)
+        return product(self.cpp.backward_indexed, d_input.resolve_neg(), like, True)
 
     def program(self, weights: Tensor) -> None:
         """Set the ``[d_size, x_size]`` weights directly, clipped to each cell's bounds."""

@@ -30,6 +30,33 @@ def require_construction(out_size: Any, in_size: Any, rpu_config: Any, **flags: 
         require_bool(name, flag)
 
 
+def require_cells(arrays: Sequence[Any], n_devices: int) -> None:
+    """Check the cells that were drawn for a new tile; a copy has those of its original.
+
+    A reference at the symmetric point is no number in a cell whose pulses only go one way, nor is
+    the weight of such a cell after the first pulse, in aihwkit's own tiles, too.
+
+    Args:
+        arrays: the arrays of devices, then those of references.
+        n_devices: number of devices.
+
+    Raises:
+        ConfigError: if a cell has a parameter that is not finite.
+    """
+    for number, array in enumerate(arrays):
+        wrong = ~array.hidden_parameters().isfinite().flatten(1)
+        if not wrong.any():
+            continue
+        field = f"unit_cell_devices[{number}]" if number < n_devices else "reference_device"
+        found = zip(array.hidden_parameter_names(), wrong.any(1).tolist())
+        raise ConfigError(
+            f"{field}={type(array.device_config).__name__} is not valid: {int(wrong.any(0).sum())} "
+            f"of {wrong.shape[1]} cells have no number as {[name for name, some in found if some]}"
+            "; make the up_down or the spread (..._dtod) of the device smaller, or pass "
+            "subtract_symmetry_point=False"
+        )
+
+
 def require_weights(tile: Any, weight: Any, bias: Any) -> None:
     """Check the weights and biases that a tile is to hold, before any is changed.
 
@@ -97,6 +124,9 @@ def _faults(values: object, tile: Any, size: int, transposed: bool) -> Iterator[
         )
     if not isinstance(values, Tensor):
         yield f"is a {type(values).__name__}: pass a torch.Tensor"
+        return
+    if values.is_nested:
+        yield "is a nested tensor: pass a dense one, e.g. from torch.nested.to_padded_tensor"
         return
     if values.layout is not strided:
         yield f"has the layout {values.layout}: pass a dense tensor"

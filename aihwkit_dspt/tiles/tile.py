@@ -20,7 +20,7 @@ from aihwkit_dspt.optim.context import adopt
 from aihwkit_dspt.plain import plain
 from aihwkit_dspt.stages.listener import Listener
 from aihwkit_dspt.tiles.context import follow_device, is_frozen
-from aihwkit_dspt.tiles.given import fault_of, require_construction
+from aihwkit_dspt.tiles.given import fault_of, require_cells, require_construction
 from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
 from aihwkit_dspt.tiles.tile_device import TileDevice
 from aihwkit_dspt.tiles.tile_export import TileExport
@@ -81,6 +81,7 @@ class TrackingTile(
                 "tiles handle only equal settings; pass both or none"
             )
         super().__init__(out_size, in_size, plain(deepcopy(rpu_config)), bias, in_trans, out_trans)
+        require_cells(self.tile.pipeline.device_arrays(), len(rpu_config.device.unit_cell_devices))
         adopt(self.analog_ctx)
         self._keep_settings()
 

@@ -26,7 +26,7 @@ def as_vectors(values: Tensor, transposed: bool, size: int, bias: bool, name: st
     if values.dim() == 2 and values.size(1) == size and not (bias or transposed):
         # The usual vectors, for which a training step shall not wait.
         values = values.detach() if values.requires_grad else values
-        return values.contiguous()
+        return values.resolve_neg().contiguous()
     n_values = size - int(bias)
     if values.requires_grad:
         values = values.detach()
@@ -39,7 +39,7 @@ def as_vectors(values: Tensor, transposed: bool, size: int, bias: bool, name: st
         values = values.reshape(-1, n_values)
     if bias:
         values = cat([values, values.new_ones(len(values), 1)], dim=1)
-    return values.contiguous()
+    return values.resolve_neg().contiguous()
 
 
 def require_type(values: Tensor, like: Tensor, name: str) -> None:

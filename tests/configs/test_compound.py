@@ -30,11 +30,11 @@ ZERO = {"reference": ReferenceType.ZERO}
 STATIC = {"reference": ReferenceType.STATIC}
 
 BAD_NUMBERS = {
-    "gamma": (-0.1, NAN, INF, "0.1", None, True),
-    "in_chop_prob": (-0.1, 1.1, NAN, None),
+    "gamma": (-0.1, NAN, INF, "0.1", None, True, 1e300),
+    "in_chop_prob": (-0.1, 1.1, NAN, None, 1e-300, 1e-12),
     "out_chop_prob": (-0.1, 1.1, NAN),
     "transfer_every": (NAN, INF, "1"),
-    "fast_lr": (-1.0, NAN),
+    "fast_lr": (-1.0, NAN, 1e39, 10**20),
     "transfer_lr": (-1.0, INF),
     "step": (0.0, -1.0),
     "momentum": (-0.1, 1.1),
@@ -74,9 +74,9 @@ BAD_CHOICES: Dict[str, Any] = {
     ),
     "reference_device": ("SoftBoundsDevice", SoftBoundsDevice),
     "n_reads_per_transfer": (0, 2),
-    "random_selection": (True,),
+    "random_selection": (True, 1, None),
     "with_reset_prob": (0.1,),
-    "no_self_transfer": (False,),
+    "no_self_transfer": (False, 1, NAN),
     "gamma_vec": ([0.1, 1.0], None, 0.1),
     "transfer_every_vec": ([1.0],),
     "transfer_lr_vec": ([1.0],),
@@ -101,6 +101,12 @@ CONTRADICTIONS: Dict[str, Any] = {
         "experimental_correct_accumulation",
         {**ZERO, "experimental_correct_accumulation": True},
         "DYNAMIC",
+    ),
+    "sweeps and events": ("sweep_every", {"sweep_every": 9.0, "transfer_every": 5.0}, "every=5.0"),
+    "sweeps and events of links": (
+        "sweep_every",
+        {"sweep_every": 9.0, "transfer_every_vec": [5.0]},
+        "transfer_every_vec=[5.0]",
     ),
     "device, zero": ("reference_device", {**ZERO, "reference_device": SoftBoundsDevice()}, "None"),
     "no pulse": (

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+from copy import deepcopy
 from dataclasses import replace
 from re import escape
 from typing import Any, Dict, List, Tuple
 
 import pytest
+import torch
 from aihwkit.exceptions import ConfigError
 from aihwkit.nn import AnalogLinear
 from aihwkit.nn.conversion import convert_to_analog
@@ -24,6 +27,7 @@ from aihwkit.simulator.configs.devices import (
     IdealDevice,
     LinearStepDevice,
     PiecewiseStepDevice,
+    PowStepReferenceDevice,
     SoftBoundsDevice,
 )
 from aihwkit.simulator.parameters.enums import AnalogMVType, NoiseManagementType, PulseType
@@ -132,6 +136,7 @@ BAD_READS: Dict[str, Dict[str, Any]] = {
     "no output range": {"out_bound": -1.0},
     "noise": {"out_noise": "0.06"},
     "rounds": {"max_bm_factor": 10.5},
+    "fine steps": {"out_res": 1e-44},
     "type": {"bound_management": "Iterative"},
 }
 
@@ -218,6 +223,8 @@ BAD_PARTS: List[Tuple[str, str, Any]] = [
     ("mapping", "max_output_size", "512"),
     ("mapping", "weight_scaling_omega", "0.3"),
     ("mapping", "digital_bias", 1),
+    ("mapping", "weight_scaling_omega", 1e-44),
+    ("mapping", "weight_scaling_omega", 10**30),
     ("runtime", "data_type", "float"),
     ("runtime", "data_type", None),
     ("runtime", "offload_input", 1),
@@ -240,7 +247,7 @@ def test_bad_part_is_refused(part: str, field: str, value: Any) -> None:
             make()
 
 
-@pytest.mark.parametrize(("part", "field", "value"), BAD_PARTS[:4])
+@pytest.mark.parametrize(("part", "field", "value"), BAD_PARTS[:6])
 def test_bad_mapping_is_refused_when_it_is_given(part: str, field: str, value: Any) -> None:
     """aihwkit's mapped convolutions split by it without asking anybody."""
     mapping = MappingParameter(**{field: value})
@@ -249,6 +256,60 @@ def test_bad_mapping_is_refused_when_it_is_given(part: str, field: str, value: A
     config = TrackingRPUConfig()
     with pytest.raises(ConfigError, match=rf"^{part}\.{field}={escape(repr(value))}"):
         config.mapping = mapping
+
+
+@pytest.mark.parametrize("value", [None, 1.0, "float", IOParameters(), MappingParameter])
+@pytest.mark.parametrize("part", ["mapping", "pre_post", "runtime", "tile_array_class"])
+def test_what_is_no_part_is_refused(part: str, value: Any) -> None:
+    """Where it is given: aihwkit asks for its settings before there is a tile."""
+    with pytest.raises(ConfigError, match=rf"^{part}={escape(repr(value))} is not valid: pass"):
+        TrackingRPUConfig(**{part: value})
+    config = TrackingRPUConfig()
+    with pytest.raises(ConfigError, match=rf"^{part}={escape(repr(value))} is not valid: pass"):
+        setattr(config, part, value)
+
+
+@pytest.mark.parametrize(
+    "field", ["unit_cell_devices[0]", "unit_cell_devices[1]", "reference_device"]
+)
+def test_cells_without_numbers_are_refused(field: str) -> None:
+    """Their weights would be no numbers from the first pulse on, as in C++ AGAD.
+
+    A reference at the symmetric point has none where pulses only go one way.
+    """
+    broken = PowStepReferenceDevice(
+        up_down=0.9, up_down_dtod=0.5, pow_up_down_dtod=0.5, subtract_symmetry_point=True
+    )
+    settings: Dict[str, Any] = {"unit_cell_devices": [soft(), soft()]}
+    if field == "reference_device":
+        settings[field] = broken
+    else:
+        settings["unit_cell_devices"][int(field[-2])] = broken
+    config = TrackingRPUConfig(device=TrackingTransferCompound(in_chop_prob=0.1, **settings))
+    match = (
+        rf"^{escape(field)}=PowStepReferenceDevice .* of 600 cells have no number as .*reference"
+    )
+    with pytest.raises(ConfigError, match=match):
+        TrackingTile(20, 30, config)
+
+
+def test_copies_draw_no_cells() -> None:
+    """A tile with good cells can be copied and saved, although the next draw may have bad ones."""
+    device = PowStepReferenceDevice(
+        up_down=0.9, up_down_dtod=0.01, pow_up_down_dtod=0.5, subtract_symmetry_point=True
+    )
+    compound = TrackingTransferCompound(unit_cell_devices=[device, device], in_chop_prob=0.1)
+    made, refused = [], 0
+    for _ in range(40):
+        try:
+            made.append(TrackingTile(2, 2, TrackingRPUConfig(device=compound)))
+        except ConfigError:
+            refused += 1
+    assert made
+    assert refused
+    for tile in made[:8]:
+        copied = pickle.loads(pickle.dumps(deepcopy(tile)))
+        assert torch.equal(copied.fast_weights, tile.fast_weights)
 
 
 @pytest.mark.parametrize("mv_type", AnalogMVType)

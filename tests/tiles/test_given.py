@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
@@ -32,6 +33,10 @@ def tile(digital_bias: bool = True, bias: bool = False) -> TrackingTile:
         (torch.ones(2, 5), r"x_input has shape \[2, 5\]: pass \[\*, 6\]"),
         (torch.tensor(1.0), r"x_input has shape \[\]: pass \[\*, 6\]"),
         (torch.eye(6).to_sparse(), "x_input has the layout"),
+        (
+            torch.nested.nested_tensor([torch.ones(2, 6)]),
+            "x_input is a nested tensor: pass",
+        ),
         (torch.ones(2, 6, device="meta"), "x_input is on meta, the arrays on cpu"),
     ],
 )
@@ -44,6 +49,35 @@ def test_inputs(values: Any, message: str, method: str) -> None:
     with pytest.raises(TileError, match=message):
         layer(values)
     assert counters.state() == before
+
+
+@pytest.mark.parametrize("n_vectors", [1, 3, 40])
+@pytest.mark.parametrize("method", ["TT-v2", "E-RIDER"])
+def test_negative_by_a_bit(method: str, n_vectors: int) -> None:
+    """As torch has the imaginary part of what is conjugated: the sign is not in the memory."""
+    torch.manual_seed(3)
+    first = quiet_tile(**METHODS[method])
+    second = deepcopy(first)
+    x, d = torch.rand(n_vectors, 6), torch.randn(n_vectors, 4)
+    for made, inputs, errors in (
+        (first, torch._neg_view(x), torch._neg_view(d)),
+        (second, -x, -d),
+    ):
+        made.update(inputs, errors)
+        results = made.tile.forward(inputs), made.tile.backward(errors), made(inputs)
+        if made is first:
+            expected = results
+    assert difference(expected, results) is None
+    assert difference(snapshot(first), snapshot(second)) is None
+
+
+@pytest.mark.parametrize("use_indexed", [True, False])
+def test_images_negative_by_a_bit(use_indexed: bool) -> None:
+    """Convolutions take their patches from them."""
+    config = quiet_config(**METHODS["E-RIDER"])
+    layer = AnalogConv2d(2, 3, 2, rpu_config=config, use_indexed=use_indexed)
+    images = torch.rand(2, 2, 5, 5)
+    assert torch.equal(layer(torch._neg_view(images)), layer(-images))
 
 
 def test_transposed_inputs() -> None:
