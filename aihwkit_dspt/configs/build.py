@@ -50,6 +50,7 @@ PAPER_SETTINGS: Dict[str, Any] = {
     "transfer_lr_follows_schedule": False,
     "auto_scale": False,
     "auto_scale_by_batch": False,
+    "auto_scale_limit": 0.0,
     "auto_granularity": 1000.0,
     "units_in_mbatch": True,
     "transfer_every": 1.0,

@@ -164,6 +164,18 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     One by one (aihwkit's C++) each vector has a learning rate of its own, and is an update of its
     own. At once, the averages of the batch are taken over before its update."""
 
+    auto_scale_limit: float = 0.0
+    r"""With ``auto_scale``: what the products of a batch may sum up to, on average over the cells, in
+    units of the largest one :math:`m_x m_d`. Learning rates of batches with more are smaller:
+
+    .. math:: \alpha = \frac{\mathtt{fast\_lr}\, BL\, \Delta w_{min}}
+              {\max\left(m_x m_d,\; S / \mathtt{auto\_scale\_limit}\right)}, \qquad
+              S = \sum_v \overline{|x_v|}\; \overline{|d_v|}
+
+    Batches of thousands of vectors (pixels of a convolution) otherwise send a cell of the fast
+    array through its range in one step, and it forgets all but the last of them. ``0`` for no
+    limit, as aihwkit."""
+
     read_mode: ReadMode = ReadMode.AUTO
     """How products and reads of lines are simulated: in which way, not with which result."""
 

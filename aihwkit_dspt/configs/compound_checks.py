@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 POSITIVE_OR_ZERO = (
     *("sweep_every", "anneal_sweeps", "fast_lr", "transfer_lr", "buffer_granularity"),
-    *("auto_granularity", "buffer_cap"),
+    *("auto_granularity", "buffer_cap", "auto_scale_limit"),
 )
 
 FLAGS = (

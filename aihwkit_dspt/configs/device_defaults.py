@@ -35,6 +35,7 @@ class DeviceDefaults:
     ``gamma``                         0.05, below 20 states 0.02        0.02    0.05   0.05    0.05
     ``update.desired_bl``             :math:`n / 40`, from 5 to 127        5       5      5      30
     ``fast_lr``                       :math:`n/(4\,BL)`, at least 3        1       3     10      10
+    ``auto_scale_limit``              :math:`5 n/(BL\,` fast_lr :math:`)`     4.3     6.7     20      20
     ``transfer_lr``                   see below                         0.06    0.12   0.04    0.04
     ``anneal_sweeps``                 50, below 20 states 10              10      50     50      50
     ``in_chop_prob``                  0.05, below 20 states 0.0025    0.0025    0.05   0.05    0.05
@@ -54,6 +55,9 @@ class DeviceDefaults:
     * ``fast_lr`` (with ``auto_scale``): at an SGD learning rate of 0.1 the largest product of a
       batch moves a cell of the fast array by a fortieth of its range at least, or by half a pulse
       below 20 states.
+    * ``auto_scale_limit``: at an SGD learning rate of 0.1 a batch sends a cell of the fast array
+      through half of its range at most. Those of convolutions (4,096 pixels) went through it five
+      times, and what was read then was that of the last few pixels.
     * ``transfer_lr``: in the sweep ``anneal_sweeps`` the slow array takes that share of the
       residual; more where output scales make the same step of the array a smaller one of the
       weight, unless write noise goes with it. Above 100 states a transfer sends several pulses, and
@@ -77,6 +81,9 @@ class DeviceDefaults:
 
     fast_lr: float
     """Learning rate of the gradient pulses, in the units of ``auto_scale``."""
+
+    auto_scale_limit: float
+    """Most that the products of a batch sum up to on average, in units of the largest."""
 
     transfer_lr: float
     """Learning rate of the transfer."""
@@ -113,9 +120,11 @@ class DeviceDefaults:
         needs_scales = states < SOME_STATES or is_noisy
         is_coarse = FEW_STATES <= states < SOME_STATES and not is_noisy
         desired_bl, transfer_bl = _between(5, states / 40.0), _between(1, states / 100.0)
+        fast_lr = 1.0 if has_few else _rounded(max(states / (4.0 * desired_bl), 3.0))
         return cls(
             gamma=0.02 if has_few else 0.05,
-            fast_lr=1.0 if has_few else _rounded(max(states / (4.0 * desired_bl), 3.0)),
+            fast_lr=fast_lr,
+            auto_scale_limit=_rounded(5.0 * states / (desired_bl * fast_lr)),
             transfer_lr=0.12 if is_coarse else 0.06 if transfer_bl == 1 else 0.04,
             anneal_sweeps=10.0 if has_few else 50.0,
             in_chop_prob=0.0025 if has_few else 0.05,
@@ -127,7 +136,7 @@ class DeviceDefaults:
 
     def of_compound(self) -> Dict[str, Any]:
         """Return the settings of the compound that hold whatever else is chosen."""
-        names = ("gamma", "fast_lr", "transfer_lr", "anneal_sweeps")
+        names = ("gamma", "fast_lr", "auto_scale_limit", "transfer_lr", "anneal_sweeps")
         return {name: getattr(self, name) for name in names}
 
     def phases(self) -> Dict[str, float]:

@@ -42,7 +42,7 @@ class TrainPlan:
         self.current = 0.0
         shape = pipeline.fast.weights.shape
         self._places = np.array([*shape, self.by, 0, 0, 0, 0, 0], np.int64)
-        self._settings = np.zeros(6)
+        self._settings = np.zeros(7)
         self._law: Tuple[float, Any] = -1.0, None
 
     def __call__(
@@ -76,7 +76,8 @@ class TrainPlan:
             settings[0] = fast_lr(rate)
         else:
             numbers = fast_lr.numbers(rate)
-            settings[1], settings[2], settings[3], settings[4], settings[5] = numbers
+            settings[1], settings[2], settings[3], settings[4], settings[5] = numbers[:5]
+            settings[6] = numbers[5]
         plan = fused.rates_cpu.plan_trains
         n_pulses: float = plan(places, settings, self._law[1], self.trains)
         self.current = float(settings[0])
@@ -87,4 +88,4 @@ class TrainPlan:
         pipeline.fast.cpp.set_learning_rate(self.current)  # a part of its state
         if self.by == BY_NOBODY:
             return []
-        return [pipeline.fast_lr.keep_last(self.current, *self._settings[4:].tolist())]
+        return [pipeline.fast_lr.keep_last(self.current, *self._settings[4:6].tolist())]

@@ -45,14 +45,18 @@ def size_of(values: Singles) -> Tuple[Any, Any]:
 
 
 @compiled
-def mean_sizes(x_values: Singles, d_values: Singles) -> Tuple[Any, Any]:
-    """Return the means of the largest sizes of ``[n_vectors, size]`` inputs and errors."""
-    x_max, d_max = np.float32(0.0), np.float32(0.0)
+def mean_sizes(x_values: Singles, d_values: Singles) -> Tuple[Any, Any, Any]:
+    """Return the means of the largest sizes of ``[n_vectors, size]`` inputs and errors, and the sum
+    over the vectors of the mean sizes of their products."""
+    x_max, d_max, total = np.float32(0.0), np.float32(0.0), np.float32(0.0)
     for vector in range(len(x_values)):
-        x_max += size_of(x_values[vector])[0]
-        d_max += size_of(d_values[vector])[0]
+        x_most, x_sum = size_of(x_values[vector])
+        d_most, d_sum = size_of(d_values[vector])
+        x_max += x_most
+        d_max += d_most
+        total += x_sum * d_sum
     size = np.float32(len(x_values))
-    return x_max / size, d_max / size
+    return x_max / size, d_max / size, total / np.float32(x_values.shape[1] * d_values.shape[1])
 
 
 @compiled_inside
@@ -86,8 +90,8 @@ def plan_trains(
             ``[n_vectors, x_size]`` inputs and ``[n_vectors, d_size]`` errors.
         settings: learning rate without scaling; :math:`\mathtt{fast\_lr}\, BL\, \Delta w_{min}`,
             the learning rate of the SGD if it counts (else 1), one less the momentum, the running
-            averages :math:`m_x` and :math:`m_d`. Written: the first one becomes the rate of the
-            last vector, and the averages those after it.
+            averages :math:`m_x` and :math:`m_d`, ``auto_scale_limit``. Written: the first one
+            becomes the rate of the last vector, and the averages those after it.
         law: see :func:`~aihwkit_dspt.fused.trains_cpu.train_of`.
         trains: ``[n_vectors, 4]``, written: slots, scale of columns, scale of rows, learning rate.
 
@@ -101,6 +105,7 @@ def plan_trains(
     d_values = carray(single_at(places[7]), (n_vectors, d_size))
     rate, base, scale = number(settings[0]), number(settings[1]), number(settings[2])
     rest, m_x, m_d = number(settings[3]), number(settings[4]), number(settings[5])
+    limit = number(settings[6])
     n_pulses, start, stop = 0.0, 0, places[4]
     x_max, d_max = number(0.0), number(0.0)
     for vector in range(n_vectors):
@@ -112,8 +117,9 @@ def plan_trains(
         if by == 1 or stop > n_vectors or stop <= start:
             stop = start + 1 if by == 1 else n_vectors
         if by > 0:
-            x_max = d_max = number(0.0)
+            x_max = d_max = total = number(0.0)
             for vector in range(start, stop):
+                total += trains[vector, 3]
                 x_max += trains[vector, 0]
                 d_max += trains[vector, 1]
             size = number(stop - start)
@@ -122,7 +128,11 @@ def plan_trains(
             m_d = averaged(m_d, d_max / size, rest, parts)
             rate = base
             if m_x > number(0.0) and m_d > number(0.0):
-                rate = rate / (m_x * m_d)
+                unit = m_x * m_d
+                total = total / number(d_size * x_size) * parts
+                if number(0.0) < limit * unit < total < number(np.inf):
+                    unit = total / limit
+                rate = rate / unit
             rate = rate * scale
         for vector in range(start, stop):
             n_pulses += rate * trains[vector, 3]

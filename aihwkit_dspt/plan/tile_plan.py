@@ -101,8 +101,10 @@ def tile_plan(
     period = None
     if chops and steps_per_sweep is not None:
         period = pipeline.config.chop_period() * steps_per_sweep
-    fast_lr = signals.fast_lr if signals.fast_lr is not None else _fast_lr(pipeline, lr)
     measured = product if signals.product is None else signals.product
+    fast_lr = signals.fast_lr
+    if fast_lr is None:
+        fast_lr = _fast_lr(pipeline, lr, vectors * measured)
     at_most = float(tile.rpu_config.update.desired_bl)
     fast_pulses = vectors * min(measured * fast_lr / fast.pulse_granularity, at_most)
     phase = min(steps if period is None else period, steps)
@@ -128,9 +130,15 @@ def tile_plan(
     return replace(plan, warnings=warnings_of(plan, steps, lr, fast.n_states))
 
 
-def _fast_lr(pipeline: Pipeline, lr: float) -> float:
-    """Return the learning rate of the fast array; the largest input and error count as one."""
+def _fast_lr(pipeline: Pipeline, lr: float, product: float) -> float:
+    """Return the learning rate of the fast array; the largest input and error count as one.
+
+    Args:
+        pipeline: the pipeline.
+        lr: learning rate of the optimizer.
+        product: sum over the vectors of a step of the mean size of their products.
+    """
     rate = copy(pipeline.fast_lr)
     if rate.auto_scales:
-        rate.observe(1.0, 1.0, 1)
+        rate.observe(1.0, 1.0, 1, product)
     return float(rate(lr))

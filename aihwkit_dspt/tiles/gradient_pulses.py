@@ -39,11 +39,13 @@ def send_gradient(
     # The learning rate follows the running maxima from one vector to the next. That needs them
     # on the host; aihwkit's CUDA compound waits for the GPU here, too.
     x_chopped, d_chopped = pipeline.link.modulate(x_vectors, d_vectors)
-    maxima = stack([x_vectors.abs().amax(1), d_vectors.abs().amax(1)], dim=1).tolist()
-    for index, (x_max, d_max) in enumerate(maxima):
-        pipeline.fast_lr.observe(x_max, d_max, m_batch)
+    x_sizes, d_sizes = x_vectors.abs(), d_vectors.abs()
+    product = x_sizes.mean(1) * d_sizes.mean(1)
+    sizes = stack([x_sizes.amax(1), d_sizes.amax(1), product], dim=1).tolist()
+    for index, (x_max, d_max, mean) in enumerate(sizes):
+        pipeline.fast_lr.observe(x_max, d_max, m_batch, mean)
         one = slice(index, index + 1)
-        due_now = due if index == len(maxima) - 1 else (0,) * len(due)
+        due_now = due if index == len(sizes) - 1 else (0,) * len(due)
         in_one_go(*_calls(pipeline, x_chopped[one], d_chopped[one], due_now))
 
 
@@ -55,21 +57,25 @@ def gradient_calls(
     See :func:`send_gradient` for the arguments.
     """
     if pipeline.fast_lr.auto_scales:
-        x_max, d_max = _mean_largest(x_vectors, d_vectors)
-        pipeline.fast_lr.observe(x_max, d_max, m_batch / x_vectors.shape[0])
+        x_max, d_max, product = _mean_sizes(x_vectors, d_vectors)
+        pipeline.fast_lr.observe(x_max, d_max, m_batch / x_vectors.shape[0], product)
     x_chopped, d_chopped = pipeline.link.modulate(x_vectors, d_vectors)
     return _calls(pipeline, x_chopped, d_chopped, due)
 
 
-def _mean_largest(x_vectors: Tensor, d_vectors: Tensor) -> Tuple[float, float]:
-    """Return the means of the largest sizes of inputs and errors."""
+def _mean_sizes(x_vectors: Tensor, d_vectors: Tensor) -> Tuple[float, float, float]:
+    """Return the means of the largest sizes of inputs and errors, and the sum over the vectors of
+    the mean sizes of their products."""
     if x_vectors.is_cuda or x_vectors.dtype is not float32:
-        both = stack([values.abs().amax(1).mean() for values in (x_vectors, d_vectors)])
-        x_max, d_max = both.tolist()
-        return x_max, d_max
+        x_sizes, d_sizes = x_vectors.abs(), d_vectors.abs()
+        product = (x_sizes.mean(1) * d_sizes.mean(1)).sum()
+        x_max, d_max, total = stack(
+            [x_sizes.amax(1).mean(), d_sizes.amax(1).mean(), product]
+        ).tolist()
+        return x_max, d_max, total
     # Half a dozen operations of torch take as long as the pulses of a small layer.
-    x_max, d_max = fused.rates_cpu.mean_sizes(x_vectors.numpy(), d_vectors.numpy())
-    return float(x_max), float(d_max)
+    x_max, d_max, total = fused.rates_cpu.mean_sizes(x_vectors.numpy(), d_vectors.numpy())
+    return float(x_max), float(d_max), float(total)
 
 
 def _calls(pipeline: Pipeline, x_input: Tensor, d_input: Tensor, due: Tuple[int, ...]) -> Calls:

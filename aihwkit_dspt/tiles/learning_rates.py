@@ -17,9 +17,12 @@ class FastLearningRate:
     ``fast_lr``, times the SGD learning rate if ``scale_fast_lr``; the SGD learning rate itself
     if ``fast_lr`` is 0. With ``auto_scale``
 
-    .. math:: \alpha = \mathtt{fast\_lr}\; BL\, \Delta w_{min} / (m_x\, m_d)
+    .. math:: \alpha = \mathtt{fast\_lr}\; BL\, \Delta w_{min} / \max(m_x\, m_d, S / L), \qquad
+              S = \sum_v \overline{|x_v|}\; \overline{|d_v|}
 
-    where :math:`m_x, m_d` are running averages of :math:`\max|x|` and :math:`\max|d|`. A maximum
+    where :math:`m_x, m_d` are running averages of :math:`\max|x|` and :math:`\max|d|`, :math:`S`
+    is a sum over the vectors of a batch (of a part of it, times the number of such parts) and
+    :math:`L` is ``auto_scale_limit``; with 0, as in aihwkit, :math:`S` does not count. A maximum
     of zero is not averaged in, nor one that is not finite, of which an average would never recover.
     Arithmetic is in single precision like the simulator's, since a pulse more or less hangs on
     the last bit.
@@ -48,6 +51,7 @@ class FastLearningRate:
         self.m_d = float32(0.0)
         self.current = float32(1.0)
         self._observed = self.m_x, self.m_d
+        self._summed = float32(0.0)
         self._last: Optional[Tuple[float, float32]] = None
         self.set_granularity(granularity)
 
@@ -64,13 +68,19 @@ class FastLearningRate:
         tau = self.rest / float32(m_batch)
         return (float32(1.0) - tau) * old + tau * new
 
-    def observe(self, x_max: float, d_max: float, m_batch: float) -> None:
+    def observe(self, x_max: float, d_max: float, m_batch: float, product: float = 0.0) -> None:
         """Average in the largest absolute input and error of one vector pair of a batch.
 
-        Means over several vector pairs count as one of ``m_batch`` parts of that size.
+        Means over several vector pairs count as one of ``m_batch`` parts of that size. The learning
+        rate follows at once, the averages with :meth:`keep`.
 
-        The learning rate follows at once, the averages with :meth:`keep`.
+        Args:
+            x_max: largest size of an input.
+            d_max: largest size of an error.
+            m_batch: how many such parts the batch has.
+            product: sum over the vector pairs of the part of the mean size of their products.
         """
+        self._summed = float32(product) * float32(m_batch)
         self._observed = (
             self._average(self.m_x, float32(x_max), m_batch),
             self._average(self.m_d, float32(d_max), m_batch),
@@ -88,10 +98,11 @@ class FastLearningRate:
         r"""Return what the learning rates of vectors follow from.
 
         :math:`\mathtt{fast\_lr}\, BL\, \Delta w_{min}`, the learning rate of the SGD if it counts
-        (else 1), one less the momentum, and the averages.
+        (else 1), one less the momentum, the averages and ``auto_scale_limit``.
         """
         scale = learning_rate if self.config.scale_fast_lr else 1.0
-        return float(self.base), scale, float(self.rest), float(self.m_x), float(self.m_d)
+        numbers = float(self.base), scale, float(self.rest), float(self.m_x), float(self.m_d)
+        return (*numbers, self.config.auto_scale_limit)
 
     def keep_last(self, current: float, m_x: float, m_d: float) -> partial[None]:
         """Return the call that keeps the last rate and averages that somebody else has found."""
@@ -113,7 +124,10 @@ class FastLearningRate:
             value = self.base if self.auto_scales else float32(self.config.fast_lr)
             m_x, m_d = self._observed
             if self.auto_scales and m_x > 0.0 and m_d > 0.0:
-                value = value / (m_x * m_d)
+                unit, limit = m_x * m_d, float32(self.config.auto_scale_limit)
+                if 0.0 < limit * unit < self._summed < inf:
+                    unit = self._summed / limit
+                value = value / unit
             value = value * scale
         return value
 
