@@ -40,7 +40,7 @@ def send_gradient(
     # on the host; aihwkit's CUDA compound waits for the GPU here, too.
     x_chopped, d_chopped = pipeline.link.modulate(x_vectors, d_vectors)
     x_sizes, d_sizes = x_vectors.abs(), d_vectors.abs()
-    product = x_sizes.mean(1) * d_sizes.mean(1)
+    product = x_sizes.sum(1) * d_sizes.sum(1) / (x_sizes.shape[1] * d_sizes.shape[1])
     sizes = stack([x_sizes.amax(1), d_sizes.amax(1), product], dim=1).tolist()
     for index, (x_max, d_max, mean) in enumerate(sizes):
         pipeline.fast_lr.observe(x_max, d_max, m_batch, mean)

@@ -26,7 +26,7 @@ from tests.fused.updates import (
 from tests.helpers import difference, snapshot
 
 LEAVES: Dict[Type[FusedUpdate], Set[str]] = {
-    CpuStep: {"scaled", "rider", "rider-by-sweeps"},
+    CpuStep: {"scaled", "scaled-limited", "rider", "rider-by-sweeps"},
     CpuBatch: {"every-hundredth", "some-lines", "many-lines", "whole-array", "rider-by-sweeps"},
 }
 """Settings with which a form leaves all updates to others. Without a row here it leaves none."""

@@ -54,6 +54,13 @@ SETTINGS: Dict[str, Dict[str, Any]] = {
         **{"transfer_every": 3, "auto_scale": True, "auto_scale_by_batch": True, "fast_lr": 8.0},
         "scale_fast_lr": True,
     },
+    "scaled-by-batch-limited": {
+        **{"transfer_every": 3, "auto_scale": True, "auto_scale_by_batch": True},
+        **{"scale_fast_lr": True, "fast_lr": 200.0, "auto_scale_limit": 2.0},
+    },
+    "scaled-limited": {
+        **{"transfer_every": 2, "auto_scale": True, "fast_lr": 200.0, "auto_scale_limit": 2.0},
+    },
     "no-chopper": {"transfer_every": 1, "reference": ReferenceType.ZERO, "in_chop_prob": 0.0},
 }
 COARSE = ("soft", "soft-reference", "exp", "pow")

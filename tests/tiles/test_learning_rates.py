@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from aihwkit_dspt import TrackingTransferCompound
+from aihwkit.simulator.configs.devices import SoftBoundsDevice
+
+from aihwkit_dspt import (
+    TrackingTile,
+    TrackingTransferCompound,
+    build_config,
+    estimate_coincidences,
+)
 from aihwkit_dspt.tiles.learning_rates import FastLearningRate, TransferLearningRate
 
 F = np.float32
@@ -52,6 +59,43 @@ def test_auto_scale_recursion(scale_fast_lr: bool, momentum: float) -> None:
         assert rate.current == expected
         rate.keep()()
         assert (rate.m_x, rate.m_d) == (m_x, m_d)
+
+
+@pytest.mark.parametrize("lr", [1e-6, 0.1, 1.0])
+@pytest.mark.parametrize("limit", [0.0, 0.5, 4.0, 1e9])
+def test_auto_scale_limit(limit: float, lr: float) -> None:
+    """The closed form, linear in the learning rate; a sum that is no number does not count."""
+    device = TrackingTransferCompound(
+        auto_scale=True, fast_lr=0.7, scale_fast_lr=True, auto_scale_limit=limit
+    )
+    rate = FastLearningRate(device, GRANULARITY, BL)
+    for product, n_parts in ((0.1, 1), (3.0, 1), (3.0, 50), (np.nan, 1), (np.inf, 1)):
+        rate.observe(0.5, 0.25, n_parts, product)
+        summed = product * n_parts if np.isfinite(product) else 0.0
+        unit = max(0.125, summed / limit) if limit else 0.125
+        assert rate(lr) == pytest.approx(lr * 0.7 * BL * GRANULARITY / unit, rel=1e-6)
+
+
+@pytest.mark.parametrize("by_batch", [True, False])
+@pytest.mark.parametrize("n_vectors", [1, 10, 2000])
+def test_what_a_batch_sends_has_a_limit(n_vectors: int, by_batch: bool) -> None:
+    """Pulses of a cell are those of the sum of products, or those that the limit says.
+
+    All products are half of the largest one, so :math:`S = n / 4` in its units.
+    """
+    torch.manual_seed(1)
+    config = build_config("e-rider", SoftBoundsDevice(dw_min=0.01), auto_scale_by_batch=by_batch)
+    tile = TrackingTile(4, 6, config)
+    tile.set_learning_rate(0.1)
+    estimate_coincidences(tile)
+    x, d = torch.full((n_vectors, 6), 0.5), torch.full((n_vectors, 4), 0.5)
+    x[:, 0] = d[:, 0] = 1.0
+    tile.update(x, d)
+    mean = x.abs().mean() * d.abs().mean()
+    sent = tile.tile.pipeline.counters.state()["expected_coincidences"] / 24.0
+    most = 0.1 * config.device.fast_lr * config.update.desired_bl
+    expected = most * min(n_vectors * float(mean), config.device.auto_scale_limit)
+    assert sent == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
