@@ -165,8 +165,8 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     own. At once, the averages of the batch are taken over before its update."""
 
     auto_scale_limit: float = 0.0
-    r"""With ``auto_scale``: what the products of a batch may sum up to, on average over the cells, in
-    units of the largest one :math:`m_x m_d`. Learning rates of batches with more are smaller:
+    r"""With ``auto_scale``: what the products of a batch may sum up to, on average over the cells,
+    in units of the largest one :math:`m_x m_d`. Learning rates of batches with more are smaller:
 
     .. math:: \alpha = \frac{\mathtt{fast\_lr}\, BL\, \Delta w_{min}}
               {\max\left(m_x m_d,\; S / \mathtt{auto\_scale\_limit}\right)}, \qquad

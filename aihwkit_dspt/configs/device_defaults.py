@@ -35,7 +35,7 @@ class DeviceDefaults:
     ``gamma``                         0.05, below 20 states 0.02        0.02    0.05   0.05    0.05
     ``update.desired_bl``             :math:`n / 40`, from 5 to 127        5       5      5      30
     ``fast_lr``                       :math:`n/(4\,BL)`, at least 3        1       3     10      10
-    ``auto_scale_limit``              :math:`5 n/(BL\,` fast_lr :math:`)`     4.3     6.7     20      20
+    ``auto_scale_limit``              5 n over BL times ``fast_lr``        4     6.7     20      20
     ``transfer_lr``                   see below                         0.06    0.12   0.04    0.04
     ``anneal_sweeps``                 50, below 20 states 10              10      50     50      50
     ``in_chop_prob``                  0.05, below 20 states 0.0025    0.0025    0.05   0.05    0.05

@@ -47,7 +47,8 @@ def size_of(values: Singles) -> Tuple[Any, Any]:
 @compiled
 def mean_sizes(x_values: Singles, d_values: Singles) -> Tuple[Any, Any, Any]:
     """Return the means of the largest sizes of ``[n_vectors, size]`` inputs and errors, and the sum
-    over the vectors of the mean sizes of their products."""
+    over the vectors of the mean sizes of their products.
+    """
     x_max, d_max, total = np.float32(0.0), np.float32(0.0), np.float32(0.0)
     for vector in range(len(x_values)):
         x_most, x_sum = size_of(x_values[vector])

@@ -65,7 +65,8 @@ def gradient_calls(
 
 def _mean_sizes(x_vectors: Tensor, d_vectors: Tensor) -> Tuple[float, float, float]:
     """Return the means of the largest sizes of inputs and errors, and the sum over the vectors of
-    the mean sizes of their products."""
+    the mean sizes of their products.
+    """
     if x_vectors.is_cuda or x_vectors.dtype is not float32:
         x_sizes, d_sizes = x_vectors.abs(), d_vectors.abs()
         product = (x_sizes.mean(1) * d_sizes.mean(1)).sum()

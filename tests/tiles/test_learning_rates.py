@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from aihwkit.simulator.configs.devices import SoftBoundsDevice
 
 from aihwkit_dspt import (
@@ -69,9 +68,9 @@ def test_auto_scale_limit(limit: float, lr: float) -> None:
         auto_scale=True, fast_lr=0.7, scale_fast_lr=True, auto_scale_limit=limit
     )
     rate = FastLearningRate(device, GRANULARITY, BL)
-    for product, n_parts in ((0.1, 1), (3.0, 1), (3.0, 50), (np.nan, 1), (np.inf, 1)):
-        rate.observe(0.5, 0.25, n_parts, product)
-        summed = product * n_parts if np.isfinite(product) else 0.0
+    for total, n_parts in ((0.1, 1), (3.0, 1), (3.0, 50), (np.nan, 1), (np.inf, 1)):
+        rate.observe(0.5, 0.25, n_parts, total)
+        summed = total * n_parts if np.isfinite(total) else 0.0
         unit = max(0.125, summed / limit) if limit else 0.125
         assert rate(lr) == pytest.approx(lr * 0.7 * BL * GRANULARITY / unit, rel=1e-6)
 
