@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from itertools import product
-from math import inf
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, List, Tuple, Type
 
 import pytest
 import torch
@@ -19,69 +18,60 @@ from aihwkit_dspt import (
     build_config,
     symmetric_points,
 )
-from tests.fused.test_batch import COARSE, IN_SIZE, OUT_SIZE, device, signs, tile_of
+from aihwkit_dspt.fused.batch_cpu import CpuBatch
+from aihwkit_dspt.fused.step_cpu import CpuStep
+from aihwkit_dspt.fused.update import FusedUpdate
+from aihwkit_dspt.fused.update_cpu import CpuUpdate
+from tests.fused.updates import COARSE, IN_SIZE, OUT_SIZE, device, only, signs, tile_of
 from tests.helpers import difference, snapshot
 
-FORMS: Dict[str, Tuple[str, Dict[str, Any], int]] = {
-    "numba-update": ("few", {"transfer_every": 3}, 3),
-    "numba-update-sweeps": ("few", {"sweep_every": 4.0}, 8),
-    "numba-step": ("step", {"transfer_every": 1, "units_in_mbatch": True}, 6),
-    "numba-batch": ("batch", {"transfer_every": 1}, 40),
-    "stages": ("", {"transfer_every": 3}, 3),
+FORMS: Dict[str, Tuple[List[Type[FusedUpdate]], Dict[str, Any], int]] = {
+    "numba-update": ([CpuUpdate], {"transfer_every": 3}, 3),
+    "numba-update-sweeps": ([CpuUpdate], {"sweep_every": 4.0}, 8),
+    "numba-step": ([CpuStep], {"transfer_every": 1, "units_in_mbatch": True}, 6),
+    "numba-batch": ([CpuBatch], {"transfer_every": 1}, 40),
+    "stages": ([], {"transfer_every": 3}, 3),
 }
-"""Name -> attribute of the pipeline, settings with which it is taken, and vectors of a batch."""
+"""Name -> forms that a tile keeps, settings with which they are taken, and vectors of a batch."""
 
 
-def only(tile: TrackingTile, form: str) -> None:
-    """Leave all updates of a tile to one form."""
-    pipeline = tile.tile.pipeline
-    for name in ("few", "step", "batch"):
-        if name != form:
-            setattr(pipeline, name, None)
-    if pipeline.few is not None:
-        pipeline.few.most_pulses = inf
+def noted(tile: TrackingTile) -> List[int]:
+    """Return a list that grows with the updates that the forms of a tile do."""
+    found: List[int] = []
+    for form in tile.tile.pipeline.forms:
 
+        def note(*arguments: Any, update: Any = form.update) -> Any:
+            done = update(*arguments)
+            if done:
+                found.append(1)
+            return done
 
-def noted(tile: TrackingTile, form: str) -> list[int]:
-    """Return a list that grows with the updates that a form does."""
-    found: list[int] = []
-    fused = getattr(tile.tile.pipeline, form, None)
-    if fused is None:
-        return found
-    update = fused.update
-
-    def note(*arguments: Any) -> Any:
-        done = update(*arguments)
-        if done is not False:
-            found.append(1)
-        return done
-
-    fused.update = note
+        form.update = note
     return found
 
 
 @pytest.mark.parametrize(("name", "kind", "columns"), product(FORMS, COARSE, (True, False)))
 def test_moved_cells_are_used_at_once(name: str, kind: str, columns: bool) -> None:
     """The next update is that of a copy that never saw the cells of before, by plain stages."""
-    form, settings, n_vectors = FORMS[name]
+    forms, settings, n_vectors = FORMS[name]
     torch.manual_seed(5)
     tile = tile_of([device(kind)] * 2, False, transfer_columns=columns, **settings)
-    only(tile, form)
+    only(tile, *forms)
     batches = [(signs(n_vectors, IN_SIZE), signs(n_vectors, OUT_SIZE)) for _ in range(4)]
     for batch in batches[:2]:
         tile.update(*batch)
     still = deepcopy(tile)
-    only(still, form)
+    only(still, *forms)
     drift = SymmetricPointDrift(tile, walk=0.1, trend=0.1, seed=2)
-    done = noted(tile, form)
+    done = noted(tile)
     for batch in batches[2:]:
         drift.advance()
         plain = deepcopy(tile)
-        only(plain, "")
+        only(plain)
         for each in (tile, plain, still):
             each.update(*batch)
         assert difference(snapshot(tile), snapshot(plain)) is None
-    assert len(done) == (2 if form else 0)
+    assert len(done) == (2 if forms else 0)
     for array in ("fast_weights", "slow_weights"):
         assert not torch.equal(tile.value(array), still.value(array))
 
@@ -89,7 +79,7 @@ def test_moved_cells_are_used_at_once(name: str, kind: str, columns: bool) -> No
 @pytest.mark.parametrize("name", [name for name in FORMS if name != "stages"])
 def test_moved_cells_below_write_noise_are_used_at_once(name: str) -> None:
     """HfO2, where all is random: the same seed, and the same as a copy with nothing at hand."""
-    form, settings, n_vectors = FORMS[name]
+    forms, settings, n_vectors = FORMS[name]
     torch.manual_seed(6)
     config = build_config(
         "e-rider",
@@ -99,13 +89,13 @@ def test_moved_cells_below_write_noise_are_used_at_once(name: str) -> None:
     )
     tile = TrackingTile(OUT_SIZE, IN_SIZE, config)
     tile.set_learning_rate(1.0)
-    only(tile, form)
+    only(tile, *forms)
     drift = SymmetricPointDrift(tile, walk=0.05, seed=2)
-    done = noted(tile, form)
+    done = noted(tile)
     for round_ in range(4):
         drift.advance()
         copied = deepcopy(tile)
-        only(copied, form)
+        only(copied, *forms)
         for each in (tile, copied):
             torch.manual_seed(round_)
             each.update(torch.rand(n_vectors, IN_SIZE), torch.randn(n_vectors, OUT_SIZE))
