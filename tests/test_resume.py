@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 import pytest
 import torch
@@ -29,34 +30,43 @@ GROUPS: Dict[str, Cases] = {
 }
 
 
-@pytest.fixture(name="both", scope="module")
-def _both(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Tuple[Results, Results]:
-    """Return the results of a group of cases without and with an interruption."""
-    folder = tmp_path_factory.mktemp("resume")
-    straight = {}
-    for layer, settings in GROUPS[request.param]:
-        parts = make(layer, settings)
-        train(layer, *parts)
-        save_checkpoint(folder / f"{layer},{settings}.pt", *parts)
-        train(layer, *parts)
-        straight[f"{layer},{settings}"] = everything(*parts)
-    command = [sys.executable, "-m", "tests.resume_cases", str(folder)]
-    subprocess.run(command, check=True, cwd=Path(__file__).parents[1])
-    return straight, torch.load(folder / "results", weights_only=False)
+@pytest.fixture(name="results_of", scope="module")
+def _results_of(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], Tuple[Results, Results]]:
+    """Return what gives the results of a group of cases without and with an interruption.
+
+    It makes them once: of a fixture with parameters pytest 9 makes a new one for each case.
+    """
+
+    @cache
+    def find(group: str) -> Tuple[Results, Results]:
+        folder = tmp_path_factory.mktemp("resume")
+        straight = {}
+        for layer, settings in GROUPS[group]:
+            parts = make(layer, settings)
+            train(layer, *parts)
+            save_checkpoint(folder / f"{layer},{settings}.pt", *parts)
+            train(layer, *parts)
+            straight[f"{layer},{settings}"] = everything(*parts)
+        command = [sys.executable, "-m", "tests.resume_cases", str(folder)]
+        subprocess.run(command, check=True, cwd=Path(__file__).parents[1])
+        return straight, torch.load(folder / "results", weights_only=False)
+
+    return find
 
 
 @pytest.mark.parametrize(
-    ("both", "layer", "settings"),
+    ("group", "layer", "settings"),
     [
         pytest.param(name, *case, marks=[] if name == "usual" else [pytest.mark.slow])
         for name, cases in GROUPS.items()
         for case in cases
     ],
-    indirect=["both"],
 )
-def test_resume_is_exact(both: Tuple[Results, Results], layer: str, settings: str) -> None:
+def test_resume_is_exact(
+    results_of: Callable[[str], Tuple[Results, Results]], group: str, layer: str, settings: str
+) -> None:
     """Arrays, stages, counters, optimizer, scheduler and torch's generator are all equal."""
-    straight, resumed = (results[f"{layer},{settings}"] for results in both)
+    straight, resumed = (results[f"{layer},{settings}"] for results in results_of(group))
     assert difference(straight, resumed) is None
