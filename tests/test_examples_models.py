@@ -15,7 +15,7 @@ from aihwkit.simulator.configs import FloatingPointRPUConfig
 from tests.scripts import run
 
 from common.adapters import Adapted, with_adapters  # isort: skip  # tests.scripts knows the folder
-from common.character_models import CharacterGPT  # isort: skip
+from common.character_models import CharacterGPT, sample  # isort: skip
 from common.comparison import RATES, add_arguments, best_of, runs_of  # isort: skip
 from common.comparison_report import table  # isort: skip
 from common.competitors import DIGITAL, FROZEN, OURS  # isort: skip
@@ -70,6 +70,15 @@ def test_frozen_arrays_and_digital_rates(tmp_path: Path) -> None:
     assert [result["run"]["lr"] for result in results] == list(RATES[FROZEN])
     assert len({result["scores"][0] for result in results}) == 1
     assert len({result["scores"][-1] for result in results}) == 3
+
+
+def test_a_gpt_that_was_lost_writes_nothing() -> None:
+    """Its run has a row all the same; it ended the comparison."""
+    model = CharacterGPT(3, 8, 8)
+    assert len(sample(model, "\nab", 5, 8)) == 5
+    with torch.no_grad():
+        next(model.parameters()).fill_(float("nan"))
+    assert sample(model, "\nab", 5, 8) == ""
 
 
 def test_cifar_resnet(tmp_path: Path) -> None:

@@ -101,6 +101,9 @@ def sample(
         n_characters: how many.
         length: most characters that the model looks back.
         temperature: divides the logits.
+
+    Returns:
+        the text, up to where logits are no numbers.
     """
     device = next(model.parameters()).device
     numbers = [alphabet.index("\n")]
@@ -108,6 +111,8 @@ def sample(
     for _ in range(n_characters):
         x = torch.tensor([numbers[-length:]], device=device)
         chances = torch.softmax(model(x)[0, -1] / temperature, 0)
+        if not chances.isfinite().all():
+            break
         numbers.append(int(torch.multinomial(chances, 1)))
     model.train()
     return "".join(alphabet[number] for number in numbers[1:])
