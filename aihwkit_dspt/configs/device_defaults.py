@@ -56,8 +56,8 @@ class DeviceDefaults:
       batch moves a cell of the fast array by a fortieth of its range at least, or by half a pulse
       below 20 states.
     * ``auto_scale_limit``: at an SGD learning rate of 0.1 a batch sends a cell of the fast array
-      through half of its range at most. Those of convolutions (4,096 pixels) went through it five
-      times, and what was read then was that of the last few pixels.
+      through half of its range at most. Without it those of a small ResNet (4,096 pixels) send it
+      through its range 5 to 14 times, and what is read then is that of the last few pixels.
     * ``transfer_lr``: in the sweep ``anneal_sweeps`` the slow array takes that share of the
       residual; more where output scales make the same step of the array a smaller one of the
       weight, unless write noise goes with it. Above 100 states a transfer sends several pulses, and

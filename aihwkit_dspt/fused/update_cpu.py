@@ -94,17 +94,7 @@ class CpuUpdate(FusedUpdate):
     def update(
         self, pipeline: Pipeline, x_vectors: Tensor, d_vectors: Tensor, m_batch: int
     ) -> bool:
-        """Do the update, unless cells take many pulses or somebody listens.
-
-        Args:
-            pipeline: the pipeline.
-            x_vectors: ``[m_batch, x_size]`` inputs.
-            d_vectors: ``[m_batch, d_size]`` errors.
-            m_batch: vectors of the batch.
-
-        Returns:
-            whether it was done.
-        """
+        """Do the update, unless cells take many pulses or somebody listens."""
         link, rate = pipeline.link, pipeline.learning_rate
         schedule, counters = link.schedule, pipeline.counters
         if link.listeners or counters.estimates_coincidences or not link.rate.is_on(rate):
