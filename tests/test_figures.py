@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.few_images import few_images
 from tests.scripts import EXAMPLES, run
-from tests.test_examples import few_images
 
 sys.path.insert(0, str(EXAMPLES / "paper"))
 
