@@ -30,14 +30,14 @@ def test_quickstart(tmp_path: Path) -> None:
 def test_one_line_change(tmp_path: Path) -> None:
     """The LeNet-style script trains."""
     arguments = ("--epochs", 1, "--data-root", few_images(tmp_path))
-    assert "epoch 1: loss" in run_alone("02_one_line_change.py", *arguments)
+    assert "epoch 1: loss" in run("02_one_line_change.py", *arguments)
 
 
 def test_checkpoint_and_resume(tmp_path: Path) -> None:
     """The second run goes on where the first one stopped."""
     script, path = "04_checkpoint_and_resume.py", tmp_path / "new" / "c.pt"
     arguments = ("--data-root", few_images(tmp_path), "--checkpoint", path, "--epochs")
-    first = run_alone(script, *arguments, 1)
+    first = run(script, *arguments, 1)
     assert "epoch 1: accuracy" in first
     second = run(script, *arguments, 2)
     assert "goes on after epoch 1" in second

@@ -96,7 +96,7 @@ def fault(tile: TrackingTile, is_exact: bool, is_quiet: bool) -> Optional[str]:
     """
     live(tile)
     generations = [tile]
-    for _ in range(3):
+    for _ in range(2):
         generations.append(deepcopy(generations[-1]))
         if is_exact:
             found = difference(snapshot(tile), snapshot(generations[-1]))
