@@ -15,7 +15,7 @@ from torch import nn
 from aihwkit_dspt import (
     export_to_aihwkit,
 )
-from tests import quiet_devices
+from tests import device_table
 from tests.helpers import quiet_device
 from tests.interchanged import METHODS, both
 from tests.parity import cpp_states
@@ -25,7 +25,7 @@ TOLERANCE = 1e-6
 
 PAIRS: Dict[str, List[Any]] = {
     "equal": [quiet_device(), quiet_device()],
-    "other": [quiet_devices.ALL["pow"](), quiet_devices.ALL["linear"]()],
+    "other": [device_table.QUIET_AND_CELLS["pow"](), device_table.QUIET_AND_CELLS["linear"]()],
 }
 """Fast and slow device."""
 

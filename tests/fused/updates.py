@@ -22,8 +22,8 @@ from aihwkit_dspt import (
 from aihwkit_dspt.configs.enums import TransferStart
 from aihwkit_dspt.fused.update import FusedUpdate
 from aihwkit_dspt.stages.estimators import LowPassFilter
+from tests.device_table import PULSED, quiet
 from tests.helpers import quiet_config
-from tests.quiet_devices import PULSED, quiet
 
 SWEEPS: Dict[str, Any] = {"sweep_every": 4.0, "start": TransferStart.FIRST_SWEEP}
 SETTINGS: Dict[str, Dict[str, Any]] = {
