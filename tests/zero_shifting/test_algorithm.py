@@ -300,9 +300,8 @@ def test_models_of_several_tiles_are_refused():
         zero_shift(model, 10)
 
 
-def test_progress_bar_can_be_switched_off(capsys):
-    monkey = pytest.MonkeyPatch()
-    monkey.setattr(algorithm, "PROGRESS_DELAY", 0.0)
+def test_progress_bar_can_be_switched_off(capsys, monkeypatch):
+    monkeypatch.setattr(algorithm, "PROGRESS_DELAY", 0.0)
     zero_shift(make_tile(VARIED["SoftBounds"], 8), 100, progress=False)
     assert capsys.readouterr().err == ""
     zero_shift(make_tile(VARIED["SoftBounds"], 8), 100)
