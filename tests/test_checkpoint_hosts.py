@@ -13,7 +13,7 @@ from torch import nn
 
 from aihwkit_dspt import load_checkpoint
 from tests.helpers import difference
-from tests.test_damaged_checkpoint import train, training
+from tests.small_training import train, training
 
 FILES = ["aihwkit_1_1.pt", "aihwkit_1_2.pt"]
 """Written by ``training()`` on each, after 40 steps from seed 11."""

@@ -5,36 +5,20 @@ from __future__ import annotations
 import random
 import zipfile
 from pathlib import Path
-from typing import Callable, Dict, Iterator, Tuple
+from typing import Callable, Dict, Iterator
 
 import pytest
 import torch
 from aihwkit.exceptions import ArgumentError
-from aihwkit.nn import AnalogLinear
-from aihwkit.optim import AnalogSGD
-from torch import Tensor, nn
+from torch import Tensor
 
 from aihwkit_dspt import load_checkpoint, save_checkpoint
 from aihwkit_dspt.seal import SEAL_SIZE
-from tests.helpers import difference, quiet_config
-from tests.table import METHODS
+from tests.helpers import difference
+from tests.small_training import train, training
 
 OLD = Path(__file__).parent / "data" / "version_0_1_0.pt"
 """Written by version 0.1.0, with :func:`training` after 40 steps and ``epoch=3``."""
-
-
-def training() -> Tuple[AnalogLinear, AnalogSGD]:
-    """Return a layer in which nothing is random, and its optimizer."""
-    model = AnalogLinear(3, 2, rpu_config=quiet_config(**METHODS["E-RIDER"]))
-    return model, AnalogSGD(model.parameters(), lr=0.1)
-
-
-def train(model: AnalogLinear, optimizer: AnalogSGD) -> None:
-    """Train for 40 steps with data from torch's generator."""
-    for _ in range(40):
-        optimizer.zero_grad()
-        nn.functional.mse_loss(model(torch.rand(4, 3)), torch.randn(4, 2)).backward()
-        optimizer.step()
 
 
 def flipped_bits(content: bytes) -> Iterator[bytes]:

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import struct
 from pathlib import Path
 from typing import List
 
 import pytest
 import torch
 
+from tests.few_images import few_images, write_idx
 from tests.scripts import run, run_alone
 
 from common import data  # isort: skip  # tests.scripts knows the folder
-
-
-def few_images(folder: Path, n_images: int = 200) -> Path:
-    """Write some of scikit-learn's digits as MNIST's files, for short epochs; return the folder."""
-    digits = data.load_digits()
-    for name, images, labels in (
-        ("train", digits.train_x, digits.train_y),
-        ("t10k", digits.test_x, digits.test_y),
-    ):
-        scaled = torch.nn.functional.interpolate(images[:n_images], size=(28, 28)) * 255.0
-        write_idx(folder / f"{name}-images-idx3-ubyte", scaled.squeeze(1).to(torch.uint8))
-        write_idx(folder / f"{name}-labels-idx1-ubyte", labels[:n_images].to(torch.uint8))
-    return folder
 
 
 def test_quickstart(tmp_path: Path) -> None:
@@ -44,27 +30,20 @@ def test_quickstart(tmp_path: Path) -> None:
 def test_one_line_change(tmp_path: Path) -> None:
     """The LeNet-style script trains."""
     arguments = ("--epochs", 1, "--data-root", few_images(tmp_path))
-    assert "epoch 1: loss" in run_alone("02_one_line_change.py", *arguments)
+    assert "epoch 1: loss" in run("02_one_line_change.py", *arguments)
 
 
 def test_checkpoint_and_resume(tmp_path: Path) -> None:
     """The second run goes on where the first one stopped."""
     script, path = "04_checkpoint_and_resume.py", tmp_path / "new" / "c.pt"
     arguments = ("--data-root", few_images(tmp_path), "--checkpoint", path, "--epochs")
-    first = run_alone(script, *arguments, 1)
+    first = run(script, *arguments, 1)
     assert "epoch 1: accuracy" in first
     second = run(script, *arguments, 2)
     assert "goes on after epoch 1" in second
     assert "epoch 1:" not in second
     columns = [int(text.split(" columns")[0].split()[-1]) for text in (first, second)]
     assert columns[1] == 2 * columns[0]
-
-
-def write_idx(path: Path, values: torch.Tensor) -> None:
-    """Write unsigned bytes as an IDX file, gzipped if the name says so."""
-    header = struct.pack(f">HBB{values.dim()}I", 0, 8, values.dim(), *values.shape)
-    content = header + values.numpy().tobytes()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.scripts import run, run_alone
+from tests.scripts import run
 
 from common import colour_images, resnet  # isort: skip  # tests.scripts knows the folder
 
@@ -24,7 +24,7 @@ def written(folder: Path, name: str) -> Any:
 
 def test_train_then_infer(tmp_path: Path) -> None:
     """A row per time; an accuracy per compensation, time and programming."""
-    printed = run_alone("03_train_then_infer.py", "--epochs", 1, "--repeats", 2, "--out", tmp_path)
+    printed = run("03_train_then_infer.py", "--epochs", 1, "--repeats", 2, "--out", tmp_path)
     for time in ("1 s", "1 min", "1 h", "1 day"):
         assert f"\n{time} after programming" in printed
     numbers = written(tmp_path, "train_then_infer")
@@ -36,7 +36,7 @@ def test_train_then_infer(tmp_path: Path) -> None:
 def test_lstm(tmp_path: Path) -> None:
     """A row for each sixteenth of the steps; the loss is a number."""
     arguments = ("--steps", 32, "--length", 3, "--hidden-size", 4, "--out", tmp_path)
-    printed = run_alone("05_lstm.py", *arguments)
+    printed = run("05_lstm.py", *arguments)
     columns = written(tmp_path, "lstm")["columns"]
     assert columns["step"] == list(range(2, 33, 2))
     assert all(0.0 < loss < 3.0 for loss in columns["loss"])
@@ -58,7 +58,7 @@ def test_resnet(tmp_path: Path) -> None:
         "digital",
         "E-RIDER",
     )
-    printed = run_alone("06_resnet_last_block.py", *arguments, "--out", tmp_path)
+    printed = run("06_resnet_last_block.py", *arguments, "--out", tmp_path)
     for method in ("digital", "E-RIDER"):
         assert f"\n{method} " in printed
     runs = written(tmp_path, "resnet_last_block")["runs"]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripts import run, run_alone
+from tests.scripts import run
 
 
 def test_watch_the_symmetric_point(tmp_path: Path) -> None:
     """The table is printed; pictures, numbers and TensorBoard's file are written."""
     pytest.importorskip("tensorboard")
-    printed = run_alone(
+    printed = run(
         "07_watch_the_symmetric_point.py",
         *("--epochs", 2, "--hidden", 6, "--sp-mean", -0.3),
         *("--cost-epochs", 1, "--calibration-pulses", 50),

@@ -2,90 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List
 
 import pytest
 import torch
 from aihwkit.exceptions import TileError
-from aihwkit.nn import AnalogConv2d, AnalogLinear, AnalogSequential
+from aihwkit.nn import AnalogSequential
 from aihwkit.optim import AnalogSGD
-from aihwkit.simulator.configs.compounds import ChoppedTransferCompound, DynamicTransferCompound
-from aihwkit.simulator.configs.configs import UnitCellRPUConfig
 from aihwkit.simulator.configs.devices import SoftBoundsDevice
 from torch import nn
 
 from aihwkit_dspt import (
-    ReferenceType,
-    TrackingRPUConfig,
-    TrackingTransferCompound,
     export_to_aihwkit,
 )
-from tests import quiet_devices
-from tests.helpers import deterministic, perfect, quiet_device
+from tests import device_table
+from tests.helpers import quiet_device
+from tests.interchanged import METHODS, both
 from tests.parity import cpp_states
 
 TOLERANCE = 1e-6
 """As in the parity tests: float rounding."""
 
-METHODS: Dict[str, Tuple[Any, ReferenceType, Dict[str, Any]]] = {
-    "AGAD": (DynamicTransferCompound, ReferenceType.DYNAMIC, {"in_chop_prob": 0.3}),
-    "AGAD-rows": (
-        DynamicTransferCompound,
-        ReferenceType.DYNAMIC,
-        {"in_chop_prob": 0.3, "transfer_columns": False},
-    ),
-    "AGAD-auto_scale": (
-        DynamicTransferCompound,
-        ReferenceType.DYNAMIC,
-        {"in_chop_prob": 0.05, "auto_scale": True, "units_in_mbatch": False},
-    ),
-    "TT-v2": (ChoppedTransferCompound, ReferenceType.ZERO, {"in_chop_prob": 0.0}),
-    "c-TTv2": (
-        ChoppedTransferCompound,
-        ReferenceType.ZERO,
-        {"in_chop_prob": 0.3, "in_chop_random": False},
-    ),
-}
-
-
 PAIRS: Dict[str, List[Any]] = {
     "equal": [quiet_device(), quiet_device()],
-    "other": [quiet_devices.ALL["pow"](), quiet_devices.ALL["linear"]()],
+    "other": [device_table.QUIET_AND_CELLS["pow"](), device_table.QUIET_AND_CELLS["linear"]()],
 }
 """Fast and slow device."""
-
-
-def network(config: Any) -> AnalogSequential:
-    """Return a small network with a convolution, a digital and an analog layer."""
-    return AnalogSequential(
-        AnalogConv2d(1, 3, 2, rpu_config=config),
-        nn.Flatten(),
-        nn.BatchNorm1d(12),
-        AnalogLinear(12, 4, rpu_config=config),
-    )
-
-
-def both(name: str, **changes: Any) -> Tuple[AnalogSequential, AnalogSequential]:
-    """Return the network on aihwkit's compound and on tracking tiles, same settings."""
-    compound, reference, own = METHODS[name]
-    settings = {
-        "unit_cell_devices": [quiet_device(), quiet_device()],
-        "transfer_forward": perfect(),
-        "transfer_update": deterministic(1),
-        "fast_lr": 0.5,
-        "transfer_lr": 0.3,
-        "units_in_mbatch": True,
-        **own,
-        **changes,
-    }
-    in_chop_random = settings.setdefault("in_chop_random", False)
-    assert not in_chop_random
-    periphery = {"forward": perfect(), "backward": perfect(), "update": deterministic(31)}
-    theirs = UnitCellRPUConfig(device=compound(**settings), **periphery)
-    ours = TrackingRPUConfig(
-        device=TrackingTransferCompound(reference=reference, **settings), **periphery
-    )
-    return network(theirs), network(ours)
 
 
 def train(model: AnalogSequential, seed: int, n_steps: int = 60) -> None:

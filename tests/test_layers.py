@@ -119,3 +119,15 @@ def test_nothing_below_tiles_imports_them(folder: str) -> None:
         if line.startswith("from aihwkit_dspt.tiles")  # not indented, as for type checkers
     ]
     assert found == []
+
+
+def test_no_test_file_imports_another() -> None:
+    """What tests share is in a file of its own: so each can be run, moved and deleted alone."""
+    tests = Path(__file__).parent
+    found = [
+        (path.name, line)
+        for path in tests.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if line.startswith(("from tests", "import tests")) and ".test_" in line
+    ]
+    assert found == []

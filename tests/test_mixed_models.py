@@ -36,9 +36,9 @@ from aihwkit_dspt import (
 from aihwkit_dspt.costs.counts import COUNTS
 from aihwkit_dspt.tiles.of_model import analog_tiles
 from tests.helpers import quiet_config
+from tests.interchanged import both
 from tests.mixed_models import OTHERS, mixed_model, train_model
 from tests.table import METHODS
-from tests.test_interchange import both
 
 OURS, THEIRS = "0.analog_module", "2.analog_module"
 WITHOUT_PULSES = ("floating point", "inference", "torch inference")

@@ -17,7 +17,7 @@ from aihwkit.simulator.tiles.analog import AnalogTile
 from torch import Tensor
 
 from aihwkit_dspt import ReferenceType, TrackingTile
-from tests import quiet_devices
+from tests import device_table
 from tests.parity import (
     CASES,
     EXTRA,
@@ -106,7 +106,7 @@ def test_automatic_transfer_happens_once(reference: ReferenceType, fast: str) ->
     torch.manual_seed(6)
     case = {"transfer_every": -0.1}
     # C++ repeats it by the number of states of the slow device.
-    devices = [quiet_devices.ALL[fast](), quiet_devices.ALL[fast]()]
+    devices = [device_table.QUIET_AND_CELLS[fast](), device_table.QUIET_AND_CELLS[fast]()]
     theirs, ours = deterministic_pair(reference, {**case, "devices": devices})
     ours.tile.pipeline.forms = []  # the event has to be one of the stages
     once = ours.tile.pipeline.transfer
@@ -122,8 +122,12 @@ def test_automatic_transfer_happens_once(reference: ReferenceType, fast: str) ->
     assert_equal_training(theirs, ours, case, N_UPDATES // 2)
 
 
+NAMES = list(device_table.QUIET_AND_CELLS)
 PAIRS: List[Tuple[str, str]] = [
-    *zip(quiet_devices.ALL, [*list(quiet_devices.ALL)[6:], *list(quiet_devices.ALL)[:6]]),
+    *zip(
+        device_table.QUIET_AND_CELLS,
+        [*list(device_table.QUIET_AND_CELLS)[6:], *list(device_table.QUIET_AND_CELLS)[:6]],
+    ),
     ("vector", "vector"),
     ("soft-coarse", "soft"),
 ]
@@ -152,7 +156,7 @@ def test_pair_of_devices(method: str, fast: str, slow: str) -> None:
         "desired_bl": 3,
         **PAIR_SETTINGS[number % len(PAIR_SETTINGS)],
     }
-    devices = [quiet_devices.ALL[name]() for name in (fast, slow)]
+    devices = [device_table.QUIET_AND_CELLS[name]() for name in (fast, slow)]
     theirs, ours = deterministic_pair(reference, {**case, "devices": devices})
     before = ours.fast_weights
     assert_equal_training(theirs, ours, case, 5, must_move=False)

@@ -29,13 +29,13 @@ from aihwkit_dspt import (
     TrackingTransferCompound,
     TransferScope,
 )
-from tests.devices.device_table import ALL
+from tests.device_table import ALL_VARIED
 from tests.helpers import PROPERTIES, mixed_weight, perfect, tile_of
 
 TOLERANCE = 2e-6
 """Weights are of order 1, in single precision, and the identity has three terms."""
 
-devices = st.sampled_from(list(ALL)).map(lambda name: deepcopy(ALL[name]))
+devices = st.sampled_from(list(ALL_VARIED)).map(lambda name: deepcopy(ALL_VARIED[name]))
 booleans = st.booleans()
 
 compounds = st.fixed_dictionaries(

@@ -38,7 +38,7 @@ from aihwkit.simulator.rpu_base import devices as rpu_devices
 from torch import nn
 
 from aihwkit_dspt import TrackingRPUConfig, TrackingTile, TrackingTransferCompound
-from tests import quiet_devices
+from tests import device_table
 
 NAN = float("nan")
 
@@ -78,7 +78,7 @@ BAD_DEVICES: Dict[str, Any] = {
         for name, device in NOT_DEVICES.items()
         for cell in (VectorUnitCell, ReferenceUnitCell, OneSidedUnitCell)
     },
-    "cell in a cell": VectorUnitCell(unit_cell_devices=[quiet_devices.CELLS["vector"](), soft()]),
+    "cell in a cell": VectorUnitCell(unit_cell_devices=[device_table.CELLS["vector"](), soft()]),
     "empty cell": VectorUnitCell(),
     "no list": VectorUnitCell(unit_cell_devices=(soft(), soft())),
     "empty one-sided": OneSidedUnitCell(),
@@ -159,10 +159,10 @@ def test_bad_device_is_refused(name: str, field: str) -> None:
     assert "pass" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", quiet_devices.ALL)
+@pytest.mark.parametrize("name", device_table.QUIET_AND_CELLS)
 def test_every_device_is_allowed(name: str) -> None:
     """All pulsed devices and unit cells, on either side."""
-    device = quiet_devices.ALL[name]()
+    device = device_table.QUIET_AND_CELLS[name]()
     compound = TrackingTransferCompound(unit_cell_devices=[device, soft()], in_chop_prob=0.1)
     TrackingTile(2, 3, TrackingRPUConfig(device=compound))
     compound = TrackingTransferCompound(unit_cell_devices=[soft(), device], in_chop_prob=0.1)

@@ -9,7 +9,7 @@ import torch
 from aihwkit.simulator.configs.devices import ConstantStepDevice
 
 from aihwkit_dspt import TrackingTile, build_config
-from tests.quiet_devices import quiet
+from tests.device_table import quiet
 from tests.table import TRACKING_ALGORITHMS
 
 N_TIMES = 300

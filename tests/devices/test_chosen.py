@@ -26,7 +26,8 @@ from aihwkit_dspt.devices import (
     symmetric_points,
     with_symmetric_point,
 )
-from tests.devices.device_table import ALL, make_tile
+from tests.device_table import ALL_VARIED
+from tests.devices.simulated import make_tile
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_power_devices_with_many_states_estimate_long_enough():
 
 
 def test_devices_without_reference_are_refused():
-    for device in (SoftBoundsDevice(), IdealDevice(), ALL["ExpStep"]):
+    for device in (SoftBoundsDevice(), IdealDevice(), ALL_VARIED["ExpStep"]):
         with pytest.raises(ConfigError, match=type(device).__name__):
             with_symmetric_point(device, 0.1, 0.1)
 
@@ -78,17 +79,17 @@ def test_paper_counts_2000_states():
     assert n_states(SoftBoundsDevice(dw_min=1e-3, w_min=-1.0, w_max=1.0)) == 2000.0
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALL_VARIED)
 def test_number_of_states_is_that_of_the_simulator(name):
-    counted = make_tile(ALL[name], 2).tile.dump_extra()["rpu.rpu_device.num_states"][0]
-    assert n_states(ALL[name]) == pytest.approx(counted, rel=1e-5)
+    counted = make_tile(ALL_VARIED[name], 2).tile.dump_extra()["rpu.rpu_device.num_states"][0]
+    assert n_states(ALL_VARIED[name]) == pytest.approx(counted, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALL_VARIED)
 def test_states_of_a_unit_cell_are_the_mean_of_its_devices(name):
     other = SoftBoundsDevice(dw_min=1e-3, w_min=-1.0, w_max=1.0)
-    cell = VectorUnitCell([ReferenceUnitCell([deepcopy(ALL[name])] * 2), other])
-    assert n_states(cell) == pytest.approx((2.0 * n_states(ALL[name]) + 2000.0) / 3.0)
+    cell = VectorUnitCell([ReferenceUnitCell([deepcopy(ALL_VARIED[name])] * 2), other])
+    assert n_states(cell) == pytest.approx((2.0 * n_states(ALL_VARIED[name]) + 2000.0) / 3.0)
 
 
 def test_states_come_from_what_is_simulated():
@@ -105,9 +106,9 @@ def test_devices_without_steps_have_no_states(changes):
         n_states(SoftBoundsDevice(**changes))
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name != "SoftBoundsPmax"])
+@pytest.mark.parametrize("name", [name for name in ALL_VARIED if name != "SoftBoundsPmax"])
 def test_dw_min_for_states_is_the_inverse(name):
-    device = replace(ALL[name], dw_min=dw_min_for_states(ALL[name], 77))
+    device = replace(ALL_VARIED[name], dw_min=dw_min_for_states(ALL_VARIED[name], 77))
     assert n_states(device) == pytest.approx(77, rel=1e-6)
 
 

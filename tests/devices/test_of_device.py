@@ -12,7 +12,8 @@ from aihwkit.simulator.configs.compounds import TransferCompound
 from aihwkit.simulator.configs.devices import IdealDevice
 
 from aihwkit_dspt.devices import response
-from tests.devices.device_table import ALL, ONE_PULSE, make_tile, persistent, send
+from tests.device_table import ALL_VARIED
+from tests.devices.simulated import ONE_PULSE, make_tile, persistent, send
 
 N_STARTS = 8
 # aihwkit draws its noise from a list of so many normal numbers, made anew for each tile: their mean
@@ -29,9 +30,9 @@ def set_inside(tile, cells, generator):
 
 
 @pytest.mark.parametrize("upwards", [True, False], ids=["up", "down"])
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALL_VARIED)
 def test_noise_free_step_is_dw_min_times_q(name, upwards):
-    device = deepcopy(ALL[name])
+    device = deepcopy(ALL_VARIED[name])
     device.dw_min_std = 0.0
     tile = make_tile(device, **ONE_PULSE)
     cells = response(device, tile.get_hidden_parameters())
@@ -46,9 +47,9 @@ def test_noise_free_step_is_dw_min_times_q(name, upwards):
 
 
 @pytest.mark.parametrize("upwards", [True, False], ids=["up", "down"])
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALL_VARIED)
 def test_mean_and_spread_of_noisy_steps(name, upwards):
-    device = ALL[name]
+    device = ALL_VARIED[name]
     tile = make_tile(device, **ONE_PULSE)
     cells = response(device, tile.get_hidden_parameters())
     generator = torch.Generator().manual_seed(2)
@@ -78,10 +79,10 @@ def test_mean_and_spread_of_noisy_steps(name, upwards):
     assert abs(float((score * place).mean() / place.square().mean().sqrt())) < limit
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALL_VARIED)
 def test_weights_stay_within_the_bounds(name):
-    tile = make_tile(ALL[name], **ONE_PULSE)
-    cells = response(ALL[name], tile.get_hidden_parameters())
+    tile = make_tile(ALL_VARIED[name], **ONE_PULSE)
+    cells = response(ALL_VARIED[name], tile.get_hidden_parameters())
     for upwards in (True, False):
         send(tile, upwards, 3000)
         weights = persistent(tile)
@@ -93,10 +94,10 @@ def test_weights_stay_within_the_bounds(name):
             assert float(reached.double().mean()) > 0.9
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALL_VARIED)
 def test_derivatives_are_those_of_the_functions(name):
-    tile = make_tile(ALL[name])
-    cells = response(ALL[name], tile.get_hidden_parameters())
+    tile = make_tile(ALL_VARIED[name])
+    cells = response(ALL_VARIED[name], tile.get_hidden_parameters())
     place = 0.13 + 0.7 * torch.rand(64, 64, generator=torch.Generator().manual_seed(3)).double()
     weights = (cells.w_min + place * (cells.w_max - cells.w_min)).requires_grad_()
     pairs = (
@@ -113,8 +114,8 @@ def test_derivatives_are_those_of_the_functions(name):
 
 
 def test_symmetric_and_asymmetric_part_give_the_steps_back():
-    tile = make_tile(ALL["PowStep"])
-    cells = response(ALL["PowStep"], tile.get_hidden_parameters())
+    tile = make_tile(ALL_VARIED["PowStep"])
+    cells = response(ALL_VARIED["PowStep"], tile.get_hidden_parameters())
     weights = cells.at_fraction(0.3)
     torch.testing.assert_close(cells.F(weights) - cells.G(weights), cells.q_plus(weights))
     torch.testing.assert_close(cells.F(weights) + cells.G(weights), cells.q_minus(weights))
@@ -127,9 +128,9 @@ def test_other_devices_are_refused(device):
 
 
 def test_missing_or_invalid_hidden_parameters_are_named():
-    hidden = make_tile(ALL["LinearStep"]).get_hidden_parameters()
+    hidden = make_tile(ALL_VARIED["LinearStep"]).get_hidden_parameters()
     with pytest.raises(ConfigError, match="'reference'"):
-        response(ALL["SoftBoundsReference"], hidden)
+        response(ALL_VARIED["SoftBoundsReference"], hidden)
     hidden["slope_up"][3, 4] = torch.nan
     with pytest.raises(ConfigError, match="slope_up"):
-        response(ALL["LinearStep"], hidden)
+        response(ALL_VARIED["LinearStep"], hidden)

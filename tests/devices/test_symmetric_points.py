@@ -10,14 +10,8 @@ import torch
 from aihwkit.simulator.configs.devices import PiecewiseStepDevice
 
 from aihwkit_dspt.devices import response, symmetric_points
-from tests.devices.device_table import (
-    DEVICES,
-    ONE_PULSE,
-    WITHOUT_POINTS,
-    make_tile,
-    persistent,
-    send,
-)
+from tests.device_table import VARIED, WITHOUT_POINTS
+from tests.devices.simulated import ONE_PULSE, make_tile, persistent, send
 
 N_PAIRS = 2000
 
@@ -66,11 +60,11 @@ def start_at_points(device):
     return points[started], change[started], cells.cells(started.flatten())
 
 
-@pytest.mark.parametrize("name", DEVICES)
+@pytest.mark.parametrize("name", VARIED)
 def test_asymmetric_part_vanishes(name):
-    hidden = make_tile(DEVICES[name]).get_hidden_parameters()
-    result = symmetric_points(DEVICES[name], hidden)
-    cells = response(DEVICES[name], hidden)
+    hidden = make_tile(VARIED[name]).get_hidden_parameters()
+    result = symmetric_points(VARIED[name], hidden)
+    cells = response(VARIED[name], hidden)
     found = ~torch.isnan(result.values)
     assert result.n_missing == int((~found).sum())
     assert int(found.sum()) > 2000
@@ -91,7 +85,7 @@ def test_no_point_is_nan(name):
 
 
 def test_corrupt_cells_have_no_point():
-    device = DEVICES["ReRamArrayHfO2"]
+    device = VARIED["ReRamArrayHfO2"]
     hidden = make_tile(device).get_hidden_parameters()
     corrupt = hidden["max_bound"] == hidden["min_bound"]
     assert 0 < int(corrupt.sum()) < 1000
@@ -100,9 +94,9 @@ def test_corrupt_cells_have_no_point():
     assert not bool(torch.isnan(values[~corrupt]).any())
 
 
-@pytest.mark.parametrize("name", DEVICES)
+@pytest.mark.parametrize("name", VARIED)
 def test_pulses_without_noise_rest_at_the_point(name):
-    device = with_small_steps(DEVICES[name])
+    device = with_small_steps(VARIED[name])
     device.dw_min_std = 0.0
     points, change, cells = start_at_points(device)
     # What remains: the kinks of piecewise devices, which the middle does not know, and rounding:
@@ -113,12 +107,12 @@ def test_pulses_without_noise_rest_at_the_point(name):
 
 
 # The noise of PCM does not shrink with the step size, and its response is curved.
-@pytest.mark.parametrize("name", [name for name in DEVICES if name != "PCM"])
+@pytest.mark.parametrize("name", [name for name in VARIED if name != "PCM"])
 def test_pulses_with_noise_have_no_mean_drift(name):
-    points, change, _ = start_at_points(with_small_steps(DEVICES[name]))
+    points, change, _ = start_at_points(with_small_steps(VARIED[name]))
     # 5 sigma each: false alarm 6e-7. The mean as such, and by how far cells with a high point
     # move otherwise than cells with a low one: a wrong sign of the points leaves the mean alone.
-    error = mean_error(change, points, DEVICES[name])
+    error = mean_error(change, points, VARIED[name])
     assert abs(float(change.mean())) < 5.0 * error
     centred = (points - points.mean()) / points.std()
     assert abs(float((change * centred).mean())) < 5.0 * error
@@ -135,7 +129,7 @@ def mean_error(change, points, device):
 
 
 def test_the_test_above_notices_a_wrong_sign():
-    device = with_small_steps(DEVICES["SoftBounds"])
+    device = with_small_steps(VARIED["SoftBounds"])
     tile = make_tile(device, **ONE_PULSE)
     points = symmetric_points(device, tile.get_hidden_parameters()).values
     tile.tile.set_weights(-points.float())

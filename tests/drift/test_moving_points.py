@@ -20,7 +20,8 @@ from aihwkit_dspt import (
 )
 from aihwkit_dspt.drift.law import DriftLaw
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from tests.devices.device_table import DEVICES, ONE_PULSE, WITHOUT_POINTS
+from tests.device_table import VARIED, WITHOUT_POINTS
+from tests.devices.simulated import ONE_PULSE
 from tests.helpers import quiet_tile, train
 from tests.table import METHODS
 
@@ -40,10 +41,10 @@ def is_clipped(device: Any) -> bool:
     return has_reference and device.write_noise_std > 0.0
 
 
-@pytest.mark.parametrize("name", DEVICES)
+@pytest.mark.parametrize("name", VARIED)
 def test_points_move_and_weights_stay(name: str) -> None:
     """The response of the moved cells is symmetric where the drift says, in every array."""
-    device = DEVICES[name]
+    device = VARIED[name]
     if is_clipped(device):
         with pytest.raises(ConfigError, match=r"write_noise_std=.*pulse_mode"):
             SymmetricPointDrift(tile_of(device), trend=0.1)
@@ -92,7 +93,7 @@ def pulsed(array: Crossbar, upwards: bool) -> torch.Tensor:
 @pytest.mark.parametrize("name", ["LinearStep", "SoftBounds", "SoftBoundsReference-subtract"])
 def test_pulses_are_symmetric_at_the_new_points(name: str, mode: PulseMode) -> None:
     """C++ tile and compiled pass send the moved pulses: up and down are equal at the new point."""
-    device = deepcopy(DEVICES[name])
+    device = deepcopy(VARIED[name])
     device.dw_min_std = 0.0
     config = build_config("e-rider", device, update=UpdateParameters(**ONE_PULSE), pulse_mode=mode)
     tile = TrackingTile(8, 9, config)
@@ -112,7 +113,7 @@ def test_pulses_are_symmetric_at_the_new_points(name: str, mode: PulseMode) -> N
 
 def test_cells_below_write_noise_keep_their_weights() -> None:
     """With batched pulses cells beyond the bounds that aihwkit can set stay where they are."""
-    device = DEVICES["ReRamArrayHfO2"]
+    device = VARIED["ReRamArrayHfO2"]
     config = build_config("e-rider", device, pulse_mode=PulseMode.BATCHED)
     tile = TrackingTile(8, 9, config)
     tile.set_learning_rate(1.0)

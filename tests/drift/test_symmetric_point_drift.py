@@ -19,19 +19,11 @@ from aihwkit_dspt import (
     symmetric_points,
 )
 from aihwkit_dspt.tiles.of_model import tracking_tiles
+from tests.drift.law import LAW
 from tests.helpers import difference, quiet_config, quiet_device, snapshot
 from tests.layers.networks import sgd
 from tests.resume_cases import LAYERS
 from tests.table import METHODS
-
-LAW: Dict[str, float] = {
-    "walk": 0.01,
-    "trend": 0.001,
-    "wear": 0.002,
-    "relaxation": 0.01,
-    "jump_rate": 0.02,
-    "jump_std": 0.1,
-}
 
 
 def build(layer: str = "linear", n_devices: int = 2) -> Any:

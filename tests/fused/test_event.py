@@ -16,7 +16,7 @@ from aihwkit_dspt.fused.event_cpu import CpuEvent
 from aihwkit_dspt.fused.table import FUSED_EVENTS
 from aihwkit_dspt.reads.one_hot import LineLaw
 from aihwkit_dspt.stages.event import Stage, TransferEvent
-from tests.fused.test_transfer import (
+from tests.fused.transfers import (
     BUFFERS,
     IN_SIZE,
     OUT_SIZE,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from copy import deepcopy
 from itertools import product
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Type
+from typing import Any, Iterator, Type
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from aihwkit_dspt.fused.table import FUSED_TRANSFERS
 from aihwkit_dspt.fused.transfer import FusedTransfer
@@ -19,48 +19,19 @@ from aihwkit_dspt.stages.counters import OperationCounters
 from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
 from aihwkit_dspt.stages.estimators import ESTIMATORS, LowPassFilter
 from aihwkit_dspt.stages.event import Stage, TransferEvent
-from aihwkit_dspt.stages.reference import Reference
-from aihwkit_dspt.stages.timing import TransferTiming
 from aihwkit_dspt.stages.transfer import TransferStages
 from tests.fused.interpreter import device_for
+from tests.fused.transfers import (
+    BUFFERS,
+    IN_SIZE,
+    OUT_SIZE,
+    Types,
+    all_stages,
+    same,
+    stages,
+    tensors,
+)
 from tests.gpu.device import HAS_GPU
-
-Types = Tuple[Type[Chopper], Type[TransferBuffer], Type[SymmetricPointEstimator]]
-
-IN_SIZE, OUT_SIZE = 6, 37
-BUFFERS: Dict[str, Dict[str, Any]] = {
-    "plain": {},
-    "momentum": {"momentum": 0.3},
-    "keeps-pulses": {"forget_buffer": False},
-    "cap": {"forget_buffer": False, "buffer_cap": 0.7, "momentum": 0.2},
-    "no-buffer": {"no_buffer": True},
-    "one-step": {"max_steps": 1, "momentum": 0.9},
-}
-
-
-def stages(
-    settings: Dict[str, Any],
-    out_chop_prob: float,
-    tracks: bool,
-    dtype: torch.dtype,
-    types: Types = (Chopper, TransferBuffer, LowPassFilter),
-) -> TransferStages:
-    """Return stages of these types with random signs, buffer, estimate and reference."""
-    plain = {
-        **{"max_steps": 3, "momentum": 0.0, "forget_buffer": True},
-        **{"buffer_cap": 0.0, "no_buffer": False},
-    }
-    timing = TransferTiming.printed(1)
-    chopper = types[0](IN_SIZE, OUT_SIZE, 0.3, out_chop_prob, True, timing, 5, dtype)
-    buffer = types[1](IN_SIZE, OUT_SIZE, **{**plain, **settings}, data_type=dtype)
-    estimator = types[2](IN_SIZE, OUT_SIZE, 0.13, dtype)
-    reference = Reference(IN_SIZE, OUT_SIZE, dtype)
-    for values in (buffer.hidden, estimator.sp_estimate, reference.values):
-        values.normal_()
-    chopper.in_sign.copy_(torch.randn(IN_SIZE).sign())
-    if out_chop_prob > 0.0:
-        chopper.out_sign.copy_(torch.randn(OUT_SIZE).sign())
-    return TransferStages(chopper, buffer, estimator, reference, tracks)
 
 
 def take(of: TransferStages, lines: slice, read: Tensor, beta: float) -> TransferEvent:
@@ -69,23 +40,6 @@ def take(of: TransferStages, lines: slice, read: Tensor, beta: float) -> Transfe
     of.take(event, read, None)
     assert event.stage is Stage.TAKEN
     return event
-
-
-def all_stages(of: TransferStages) -> List[nn.Module]:
-    """Return the stages."""
-    return [of.chopper, of.buffer, of.estimator, of.reference]
-
-
-def tensors(of: TransferStages) -> List[Tensor]:
-    """Return the tensors of the stages."""
-    return [values for stage in all_stages(of) for values in stage.buffers()]
-
-
-def same(found: Optional[Tensor], expected: Optional[Tensor]) -> bool:
-    """Return whether two tensors are equal bit by bit, values that are not numbers included."""
-    assert found is not None
-    assert expected is not None
-    return torch.equal(found.nan_to_num(1e9), expected.nan_to_num(1e9))
 
 
 FUSED = {types for kind in FUSED_TRANSFERS for types in kind.STAGES}

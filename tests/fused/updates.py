@@ -22,8 +22,8 @@ from aihwkit_dspt import (
 from aihwkit_dspt.configs.enums import TransferStart
 from aihwkit_dspt.fused.update import FusedUpdate
 from aihwkit_dspt.stages.estimators import LowPassFilter
+from tests.device_table import PULSED, quiet
 from tests.helpers import quiet_config
-from tests.quiet_devices import PULSED, quiet
 
 SWEEPS: Dict[str, Any] = {"sweep_every": 4.0, "start": TransferStart.FIRST_SWEEP}
 SETTINGS: Dict[str, Dict[str, Any]] = {
@@ -133,6 +133,22 @@ def copy_with(tile: TrackingTile, *kinds: Type[FusedUpdate]) -> TrackingTile:
     copied = deepcopy(tile)
     only(copied, *kinds)
     return copied
+
+
+def assert_same_law(first: TrackingTile, form: Type[FusedUpdate]) -> None:
+    """Compare means over 30 trainings each, of all arrays and stages, within 4.5 standard errors.
+
+    The standard error of the fast array is so small that a fault of a fifth of its mean is seen.
+    """
+    rows: List[Tensor] = []
+    for forms in ([form], []):
+        rows.append(torch.stack([moments(copy_with(first, *forms)) for _ in range(30)]))
+    means, errors = zip(*((row.mean(0), row.std(0) / len(row) ** 0.5) for row in rows))
+    error = (errors[0].square() + errors[1].square()).sqrt()
+    assert ((means[0] - means[1]).abs() <= 4.5 * error + 1e-7).all()
+    fast = means[1][0].abs()
+    assert fast > 0.0
+    assert error[0] < 0.04 * fast
 
 
 def moments(tile: TrackingTile) -> Tensor:

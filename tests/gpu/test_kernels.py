@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from aihwkit_dspt.reads.one_hot import LineLaw
-from tests.fused.test_transfer import IN_SIZE, OUT_SIZE, same
+from tests.fused.transfers import IN_SIZE, OUT_SIZE, same
 from tests.gpu.device import HAS_GPU
 
 triton = pytest.importorskip("triton")

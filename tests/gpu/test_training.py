@@ -34,13 +34,12 @@ from aihwkit_dspt import (
     training_plan,
 )
 from aihwkit_dspt.tiles.of_model import tracking_tiles
-from tests.drift.test_symmetric_point_drift import LAW
+from tests.drift.law import LAW
 from tests.gpu.device import GPU, needs_gpu
 from tests.gpu.twins import assert_equal, assert_near, on_gpu, update, weights_of
 from tests.helpers import difference, draw_batch, perfect, quiet_config, quiet_device, quiet_tile
-from tests.models.layers import LAYERS, made
+from tests.models.layers import LAYERS, made, passes
 from tests.models.networks import NETWORKS, loss_of
-from tests.models.test_layers import passes
 from tests.optim.models import batch, network, tracking_network
 from tests.optim.models import loss_of as classified
 from tests.parallel.models import CASES, data

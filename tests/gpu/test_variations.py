@@ -28,9 +28,9 @@ from tests.helpers import (
     quiet_tile,
     train,
 )
+from tests.interrupt_cases import CASES
+from tests.joined_chain import STEP, SWEEPS, chain
 from tests.table import METHODS, TRACKING_ALGORITHMS, Settings
-from tests.test_interrupts import CASES
-from tests.test_warm_start import STEP, SWEEPS, chain
 
 pytestmark = needs_gpu
 

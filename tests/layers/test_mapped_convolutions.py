@@ -12,7 +12,7 @@ from aihwkit.simulator.parameters.mapping import MappingParameter
 from torch.nn import functional
 
 from aihwkit_dspt import build_config
-from tests.quiet_devices import quiet
+from tests.device_table import quiet
 
 CASES: Dict[str, Tuple[Any, Any, Tuple[int, ...], Dict[str, Any]]] = {
     "1d": (AnalogConv1dMapped, functional.conv1d, (2, 4, 5), {}),

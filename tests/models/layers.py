@@ -247,3 +247,13 @@ def tensors(output: Any) -> List[Tensor]:
     if isinstance(output, (tuple, list)):
         return [tensor for part in output for tensor in tensors(part)]
     return [] if output is None else [output]
+
+
+def passes(layer: nn.Module, row: Any, x: Tensor) -> Tuple[List[Tensor], Tensor]:
+    """Return the outputs and the gradient of the input."""
+    x = x.clone().requires_grad_()
+    outputs = tensors(row.call(layer, x))
+    generator = torch.Generator().manual_seed(1)
+    weights = [torch.randn(out.shape, generator=generator).to(x.device) for out in outputs]
+    sum((out * weight).sum() for out, weight in zip(outputs, weights)).backward()
+    return [out.detach() for out in outputs], x.grad

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from copy import deepcopy
 from itertools import cycle
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict
 
 import pytest
 import torch
 from aihwkit.optim import AnalogSGD
 from aihwkit.simulator.configs import FloatingPointRPUConfig, TorchInferenceRPUConfig
-from torch import Tensor, nn
 
 from aihwkit_dspt import TrackingTile, conversion_report, convert
 from tests.helpers import perfect, quiet_config
 from tests.layers.agad import cpp_config
-from tests.models.layers import LAYERS, made, tensors
+from tests.models.layers import LAYERS, made, passes, tensors
 from tests.table import METHODS
 
 TOLERANCE = 2e-5
@@ -34,16 +33,6 @@ CONFIGS: Dict[str, Callable[[], Any]] = {
     "torch tiles": torch_tiles,
 }
 """Configurations whose products are exact."""
-
-
-def passes(layer: nn.Module, row: Any, x: Tensor) -> Tuple[List[Tensor], Tensor]:
-    """Return the outputs and the gradient of the input."""
-    x = x.clone().requires_grad_()
-    outputs = tensors(row.call(layer, x))
-    generator = torch.Generator().manual_seed(1)
-    weights = [torch.randn(out.shape, generator=generator).to(x.device) for out in outputs]
-    sum((out * weight).sum() for out, weight in zip(outputs, weights)).backward()
-    return [out.detach() for out in outputs], x.grad
 
 
 @pytest.mark.parametrize(

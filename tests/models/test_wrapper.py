@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from aihwkit_dspt import convert, to_inference
 from tests.helpers import quiet_config
-from tests.optim.test_copied_with_model import COPIES
+from tests.saved_copies import COPIES
 from tests.table import METHODS
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-from copy import deepcopy
-from typing import Any, Callable, Dict, List
+from typing import Any, List
 
 import pytest
 import torch
@@ -15,21 +12,8 @@ from torch.optim import AdamW
 from aihwkit_dspt import analog_grad_norms, analog_optimizer
 from tests.helpers import difference, quiet_config
 from tests.resume_cases import LAYERS, everything, make, train
+from tests.saved_copies import COPIES
 from tests.table import METHODS
-
-
-def saved_and_loaded(value: Any) -> Any:
-    file = io.BytesIO()
-    torch.save(value, file)
-    file.seek(0)
-    return torch.load(file, weights_only=False)
-
-
-COPIES: Dict[str, Callable[[Any], Any]] = {
-    "deepcopy": deepcopy,
-    "pickle": lambda value: pickle.loads(pickle.dumps(value)),
-    "torch.save": saved_and_loaded,
-}
 
 
 @pytest.mark.parametrize("layer", LAYERS)

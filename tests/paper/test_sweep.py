@@ -21,7 +21,7 @@ from tests.paper.scripts import command, result_of, run, tiny
 
 
 def test_failing_run_loses_nothing(tmp_path: Path) -> None:
-    """On two processes: the others are kept, the error says what to do, a repetition skips."""
+    """On two processes: the others are kept, the error says what to do; a repetition skips."""
     path = tmp_path / "results.jsonl"
     bad = tiny("E-RIDER", settings={"gama": 0.1})
     runs = [bad, tiny("E-RIDER"), tiny(), tiny(seed=2)]
@@ -32,8 +32,8 @@ def test_failing_run_loses_nothing(tmp_path: Path) -> None:
     before = path.read_text()
     assert set(read_results(path)) == {item.key for item in runs[1:]}
     with pytest.raises(SweepError, match="1 of 1 runs failed"):
-        sweep(runs, path, jobs=2)
-    results = sweep(runs[1:], path, jobs=2)
+        sweep(runs, path)
+    results = sweep(runs[1:], path)
     assert path.read_text() == before
     assert [result["run"] for result in results] == [asdict(item) for item in runs[1:]]
     assert all(len(result["accuracy"]) == 1 for result in results)

@@ -3,52 +3,20 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any, Callable, Dict, Iterator, List, Sequence
+from typing import Any, Callable, Iterator, List, Sequence
 
 import pytest
 import torch
-from aihwkit.simulator.configs.devices import (
-    ConstantStepDevice,
-    ExpStepDevice,
-    LinearStepDevice,
-    PowStepDevice,
-    PowStepReferenceDevice,
-    SoftBoundsDevice,
-    SoftBoundsPmaxDevice,
-    SoftBoundsReferenceDevice,
-)
 from aihwkit.simulator.parameters.training import UpdateParameters
 from scipy.stats import ks_2samp
 from torch import Tensor
 
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from tests import table
+from tests.device_table import NOISY
 
 D_SIZE, X_SIZE = 3, 4
 N_SAMPLES = 800
-
-NOISY: Dict[str, Callable[[], Any]] = {
-    "constant": lambda: ConstantStepDevice(dw_min=0.002),
-    "linear": lambda: LinearStepDevice(dw_min=0.002, gamma_up=0.3, gamma_down=0.2),
-    "linear-additive": lambda: LinearStepDevice(dw_min=0.005, mult_noise=False),
-    "soft": lambda: SoftBoundsDevice(dw_min=2 / 1200),
-    "soft-coarse": lambda: SoftBoundsDevice(dw_min=0.1, dw_min_std=1.0),
-    "p-max": SoftBoundsPmaxDevice,
-    "reference": lambda: SoftBoundsReferenceDevice(
-        dw_min=0.004, reference_mean=0.3, subtract_symmetry_point=True, mult_noise=False
-    ),
-    "exponential": lambda: ExpStepDevice(dw_min_std_add=0.1, dw_min_std_slope=0.2),
-    "power": lambda: PowStepDevice(dw_min=0.01),
-    "power-reference": lambda: PowStepReferenceDevice(dw_min=0.01),
-    "write noise": lambda: SoftBoundsDevice(dw_min=0.01, write_noise_std=2.0),
-    **{
-        name: table.DEVICES[name]
-        for name in ("ReRamArrayHfO2", "ReRamES", "ReRamSB", "EcRam")
-        if name in table.DEVICES
-    },
-}
-"""Name -> device with all of its chance; presets with write noise among them."""
 
 
 def noisy_cases(ways: Sequence[str], places: Sequence[Any]) -> Iterator[Any]:

@@ -28,9 +28,9 @@ from aihwkit_dspt.pulses.coverage import DEVICES, device_obstacle
 from aihwkit_dspt.tiles.array_state import set_state, state_of
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from tests import table
+from tests.device_table import NOISY, quiet
 from tests.pulses.laws import (
     D_SIZE,
-    NOISY,
     X_SIZE,
     arrays,
     noisy_cases,
@@ -38,7 +38,6 @@ from tests.pulses.laws import (
     same_law,
     samples,
 )
-from tests.quiet_devices import quiet
 
 BATCHES = {"one vector": (1, 31), "some": (10, 5), "many": (64, 15)}
 """Name -> vectors and ``desired_bl``."""

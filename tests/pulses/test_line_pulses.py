@@ -13,9 +13,9 @@ from torch import Tensor
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.lines import LineAccess
+from tests.device_table import NOISY, quiet
 from tests.pulses.laws import (
     D_SIZE,
-    NOISY,
     X_SIZE,
     arrays,
     noisy_cases,
@@ -23,7 +23,6 @@ from tests.pulses.laws import (
     same_law,
     samples,
 )
-from tests.quiet_devices import quiet
 
 UPDATES: Dict[str, Dict[str, Any]] = {
     # Inputs of one and up to BL pulses, as build_config makes them: the lines have chance, too.

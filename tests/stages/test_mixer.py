@@ -1,4 +1,4 @@
-"""The READ stage writes ``W + gamma*c*(P - Q~)`` in place."""
+"""The mixer writes ``W + gamma*c*(P - Q~)`` in place."""
 
 from __future__ import annotations
 

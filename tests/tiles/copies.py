@@ -16,7 +16,7 @@ from aihwkit.simulator.parameters.enums import PulseType
 from aihwkit.simulator.parameters.training import UpdateParameters
 
 from aihwkit_dspt import TrackingTile, zero_shift
-from tests import quiet_devices
+from tests import device_table
 from tests.helpers import difference, perfect, quiet_config, quiet_device, snapshot, train
 
 PULSES = tuple(pulse for pulse in PulseType if pulse is not PulseType.NONE)
@@ -27,7 +27,7 @@ REFRESHED = "refreshed-"
 """Prefix of one-sided cells that are refreshed with a type of pulses."""
 
 NAMES = (
-    *quiet_devices.ALL,
+    *device_table.QUIET_AND_CELLS,
     *(REFRESHED + pulse.name for pulse in PulseType if pulse is not PulseType.NONE),
     "noisy-soft-reference",
 )
@@ -39,18 +39,18 @@ CALIBRATED = ("soft", "soft-reference", "pow")
 def device(name: str) -> Any:
     """Return the device of a name; all cells decay and diffuse."""
     if name.startswith(REFRESHED):
-        found = quiet_devices.CELLS["one-sided"]()
+        found = device_table.CELLS["one-sided"]()
         found.refresh_every = 1
         found.refresh_upper_thres, found.refresh_lower_thres = 0.2, 0.05
         found.refresh_forward = perfect()
         pulse_type = PulseType[name[len(REFRESHED) :]]
         found.refresh_update = UpdateParameters(pulse_type=pulse_type)
     elif name.startswith("noisy-"):
-        found = quiet_devices.quiet(
+        found = device_table.quiet(
             SoftBoundsReferenceDevice, reference_mean=0.5, write_noise_std=1.0
         )
     else:
-        found = quiet_devices.ALL[name]()
+        found = device_table.QUIET_AND_CELLS[name]()
     for cell in getattr(found, "unit_cell_devices", [found]):
         cell.lifetime = 100.0
         cell.diffusion = 0.001
@@ -96,7 +96,7 @@ def fault(tile: TrackingTile, is_exact: bool, is_quiet: bool) -> Optional[str]:
     """
     live(tile)
     generations = [tile]
-    for _ in range(3):
+    for _ in range(2):
         generations.append(deepcopy(generations[-1]))
         if is_exact:
             found = difference(snapshot(tile), snapshot(generations[-1]))

@@ -9,7 +9,7 @@ from aihwkit.simulator.configs.devices import IdealDevice, SoftBoundsDevice
 from aihwkit_dspt import n_states
 from aihwkit_dspt.tiles.array_state import set_state, state_of
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from tests import quiet_devices
+from tests import device_table
 from tests.helpers import deterministic, difference, perfect, quiet_device
 from tests.table import DEVICES
 
@@ -67,17 +67,17 @@ def test_granularity_and_states(name: str) -> None:
     assert crossbar.updates_cells_independently == (name != "PCM")
 
 
-@pytest.mark.parametrize("name", quiet_devices.ALL)
+@pytest.mark.parametrize("name", device_table.QUIET_AND_CELLS)
 def test_states_are_those_of_the_configuration(name: str) -> None:
     """The simulator counts them as ``n_states`` does, also for unit cells."""
-    device = quiet_devices.ALL[name]()
+    device = device_table.QUIET_AND_CELLS[name]()
     assert array(device).n_states == pytest.approx(n_states(device), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", quiet_devices.ALL)
+@pytest.mark.parametrize("name", device_table.QUIET_AND_CELLS)
 def test_pulse_granularity_stays(name: str) -> None:
     """Pulse trains keep their granularity whatever is set, loaded or copied; the device its own."""
-    device = quiet_devices.ALL[name]()
+    device = device_table.QUIET_AND_CELLS[name]()
     first, second, third = array(device), array(device), array(device)
     for crossbar in (first, second):
         crossbar.set_pulse_granularity(0.5)

@@ -11,19 +11,19 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 
 from aihwkit_dspt import TrackingTile, TransferScope
 from aihwkit_dspt.tiles.crossbar import Crossbar
-from tests import quiet_devices
+from tests import device_table
 from tests.covering import covering
 from tests.helpers import mixed_weight, quiet_config, quiet_device, train
 
 
 def noisy(device: Any) -> Callable[[], Any]:
     """Return a maker of devices with large write noise."""
-    return lambda: quiet_devices.quiet(device, dw_min=0.02, write_noise_std=5.0)
+    return lambda: device_table.quiet(device, dw_min=0.02, write_noise_std=5.0)
 
 
 NOISY: Dict[str, Callable[[], Any]] = {
     f"noisy-{name}": noisy(device)
-    for name, device in quiet_devices.PULSED.items()
+    for name, device in device_table.PULSED.items()
     if hasattr(device(), "write_noise_std")
 }
 """All devices that have write noise."""
@@ -35,17 +35,17 @@ TOLERANCE = 1e-6
 
 def refreshed() -> Any:
     """Return a cell in which all cells may change at any pulse."""
-    cell = quiet_devices.CELLS["one-sided"]()
+    cell = device_table.CELLS["one-sided"]()
     cell.refresh_every, cell.refresh_upper_thres, cell.refresh_lower_thres = 1, 0.2, 0.05
     return cell
 
 
 @pytest.mark.parametrize("pulse", PULSES, ids=lambda pulse: pulse.name)
-@pytest.mark.parametrize("name", [*quiet_devices.ALL, *NOISY, "refreshed"])
+@pytest.mark.parametrize("name", [*device_table.QUIET_AND_CELLS, *NOISY, "refreshed"])
 def test_weight_in_use(name: str, pulse: PulseType) -> None:
     """For either array, by columns and rows, single lines and the whole array."""
     torch.manual_seed(1)
-    make = {**quiet_devices.ALL, **NOISY, "refreshed": refreshed}[name]
+    make = {**device_table.QUIET_AND_CELLS, **NOISY, "refreshed": refreshed}[name]
     for side, columns, scope in covering((0, 1), (True, False), TransferScope):
         devices = [quiet_device(), quiet_device()]
         devices[side] = make()
@@ -68,11 +68,11 @@ def test_weight_in_use(name: str, pulse: PulseType) -> None:
 
 
 @pytest.mark.parametrize("pulse", PULSES, ids=lambda pulse: pulse.name)
-@pytest.mark.parametrize("name", [*quiet_devices.DEVICES, *NOISY])
+@pytest.mark.parametrize("name", [*device_table.QUIET, *NOISY])
 def test_claim_is_true(name: str, pulse: PulseType) -> None:
     """Where an array says that cells are independent, a pulse on a line leaves the others alone."""
     torch.manual_seed(2)
-    device = {**quiet_devices.ALL, **NOISY}[name]()
+    device = {**device_table.QUIET_AND_CELLS, **NOISY}[name]()
     crossbar = Crossbar(4, 3, device, update=UpdateParameters(pulse_type=pulse))
     crossbar.program(torch.full((3, 4), 0.1))
     before = crossbar.weights.clone()

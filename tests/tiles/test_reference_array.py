@@ -14,7 +14,7 @@ from aihwkit_dspt.tiles import reference_array
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.lines import LineAccess
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
-from tests import quiet_devices
+from tests import device_table
 from tests.helpers import PROPERTIES, quiet_device, quiet_tile, train
 from tests.table import METHODS
 
@@ -189,10 +189,10 @@ def test_tiny_steps_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(trains) <= reference_array.LONGEST_TRAIN
 
 
-@pytest.mark.parametrize("name", quiet_devices.DEVICES)
+@pytest.mark.parametrize("name", device_table.QUIET)
 def test_every_device_holds_a_reference(name: str) -> None:
     """Programming moves each cell towards the estimate."""
-    settings = {**METHODS["E-RIDER"], "reference_device": quiet_devices.DEVICES[name]()}
+    settings = {**METHODS["E-RIDER"], "reference_device": device_table.QUIET[name]()}
     tile = quiet_tile(**settings)
     before = tile.reference
     target = before + 0.1

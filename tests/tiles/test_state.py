@@ -233,7 +233,6 @@ def of_another_size() -> Dict[str, Any]:
     return tile.tile.dump_extra()
 
 
-"""What fails, given a tile and another one."""
 FAILURES: Dict[str, Callable[[TrackingTile, TrackingTile], Any]] = {
     "update x": lambda t, o: t.tile.update(torch.ones(3, 5), torch.ones(3, 4)),
     "update d": lambda t, o: t.tile.update(torch.ones(3, 6), torch.ones(3, 5)),
@@ -256,6 +255,7 @@ FAILURES: Dict[str, Callable[[TrackingTile, TrackingTile], Any]] = {
     "state array": lambda t, o: t.tile.load_extra(without(o, "slow", "weights")),
     "state size": lambda t, o: t.tile.load_extra(of_another_size()),
 }
+"""What fails, given a tile and another one."""
 
 
 @pytest.mark.parametrize("name", FAILURES)

@@ -10,7 +10,7 @@ from aihwkit.simulator.tiles.analog import AnalogTile
 
 from aihwkit_dspt import ReferenceType, TrackingTile
 from aihwkit_dspt.tiles.array_state import sum_of_cells
-from tests import quiet_devices
+from tests import device_table
 from tests.covering import covering
 from tests.helpers import draw_batch, mixed_weight, quiet_tile, train
 from tests.parity import cpp_states, deterministic_pair
@@ -23,7 +23,7 @@ CASE = {"transfer_every": 1.0, "units_in_mbatch": True, "in_chop_prob": 0.3}
 
 def pair(name: str, reference: ReferenceType) -> Tuple[AnalogTile, TrackingTile]:
     """Return aihwkit's compound and a tracking tile of two arrays of unit cells, trained."""
-    devices = [quiet_devices.CELLS[name]() for _ in range(2)]
+    devices = [device_table.CELLS[name]() for _ in range(2)]
     theirs, ours = deterministic_pair(reference, {**CASE, "devices": devices})
     for _ in range(10):
         update(theirs, ours)
@@ -51,7 +51,7 @@ def assert_same(theirs: AnalogTile, ours: TrackingTile) -> None:
 @pytest.mark.parametrize(
     ("name", "device", "arrays", "reference"),
     covering(
-        quiet_devices.CELLS,
+        device_table.CELLS,
         [0, 1],
         [(0,), (1,), (0, 1)],
         [ReferenceType.DYNAMIC, ReferenceType.ZERO],
@@ -82,7 +82,7 @@ def test_as_in_aihwkit(
 
 
 @pytest.mark.parametrize("array", [0, 1])
-@pytest.mark.parametrize("name", quiet_devices.CELLS)
+@pytest.mark.parametrize("name", device_table.CELLS)
 def test_weight_in_use_follows(name: str, array: int) -> None:
     """With ``gamma``, too, and before any pulse."""
     torch.manual_seed(2)
@@ -99,7 +99,7 @@ def test_weight_in_use_follows(name: str, array: int) -> None:
     assert torch.equal(tile.fast_weights, after[0])
 
 
-@pytest.mark.parametrize("name", quiet_devices.CELLS)
+@pytest.mark.parametrize("name", device_table.CELLS)
 def test_weights_of_the_array_alone(name: str) -> None:
     """They are programmed into the cells, so that the next pulse does not undo them."""
     torch.manual_seed(3)
@@ -116,7 +116,7 @@ def test_weights_of_the_array_alone(name: str) -> None:
         assert torch.allclose(after, hidden["slow_weights"], atol=0.06)
 
 
-@pytest.mark.parametrize("name", quiet_devices.CELLS)
+@pytest.mark.parametrize("name", device_table.CELLS)
 def test_disagreement(name: str) -> None:
     """Where both are given the cells decide, as in aihwkit."""
     torch.manual_seed(4)
@@ -132,7 +132,7 @@ def test_disagreement(name: str) -> None:
 
 def cells(name: str, **settings: Any) -> TrackingTile:
     """Return a trained tile of two arrays of unit cells."""
-    devices = [quiet_devices.CELLS[name]() for _ in range(2)]
+    devices = [device_table.CELLS[name]() for _ in range(2)]
     tile = quiet_tile(unit_cell_devices=devices, gamma=0.5, in_chop_prob=0.3, **settings)
     train(tile, 5)
     return tile

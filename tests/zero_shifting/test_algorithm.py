@@ -19,7 +19,8 @@ from aihwkit_dspt import symmetric_points as symmetric_points_of
 from aihwkit_dspt.devices import LinearResponse, symmetric_points, with_symmetric_point
 from aihwkit_dspt.zero_shifting import algorithm, zero_shift
 from tests.covering import covering
-from tests.devices.device_table import DEVICES, WITHOUT_POINTS, make_tile
+from tests.device_table import VARIED, WITHOUT_POINTS
+from tests.devices.simulated import make_tile
 from tests.helpers import difference, mixed_weight, quiet_config, train, used_weights
 from tests.helpers import snapshot as state_of
 from tests.table import METHODS
@@ -51,13 +52,13 @@ def shared_holder(device, size=16):
 @pytest.mark.parametrize(
     ("name", "method", "schedule"),
     covering(
-        [n for n in DEVICES if n not in ("ReRamES", "ReRamSB", "PCM", "ReRamArrayHfO2")],
+        [n for n in VARIED if n not in ("ReRamES", "ReRamSB", "PCM", "ReRamArrayHfO2")],
         ["pulses", "vectorised", "auto"],
         SCHEDULES,
     ),
 )
 def test_estimate_approaches_the_symmetric_points(name, method, schedule):
-    device = DEVICES[name]
+    device = VARIED[name]
     tile = make_tile(device, 16, weights=0.5)
     before = tile.tile.get_weights()
     points = symmetric_points(device, tile.get_hidden_parameters()).values
@@ -77,7 +78,7 @@ def test_estimate_approaches_the_symmetric_points(name, method, schedule):
 @pytest.mark.parametrize("method", ["pulses", "closed-form", "vectorised"])
 @pytest.mark.parametrize("name", ["SoftBounds", "SoftBounds-write-noise", "SoftBoundsReference"])
 def test_without_store_the_array_stays_as_it_was(name, method):
-    tile = make_tile(DEVICES[name], 16)
+    tile = make_tile(VARIED[name], 16)
     before = state(tile)
     result = zero_shift(tile, 100, method=method, store=False)
     assert_same(state(tile), before)
@@ -97,7 +98,7 @@ def test_all_methods_draw_the_same_law():
 
 
 def test_generator_repeats_a_draw():
-    tile = make_tile(DEVICES["SoftBounds"], 16)
+    tile = make_tile(VARIED["SoftBounds"], 16)
     draws = [
         zero_shift(
             tile, 10, method=method, store=False, generator=torch.Generator().manual_seed(3)
@@ -110,18 +111,18 @@ def test_generator_repeats_a_draw():
 
 
 def test_auto_takes_the_closed_form_only_where_there_is_one():
-    for name, device in DEVICES.items():
+    for name, device in VARIED.items():
         tile = make_tile(device, 8)
         method = zero_shift(tile, 10, method="auto", store=False).method
         linear = isinstance(algorithm.PulsedArray(tile).cells, LinearResponse)
         assert method == ("closed-form" if linear else "pulses"), name
     with pytest.raises(ConfigError, match="closed form"):
-        zero_shift(make_tile(DEVICES["PowStep"], 8), 10, method="closed-form")
+        zero_shift(make_tile(VARIED["PowStep"], 8), 10, method="closed-form")
 
 
 def test_closed_form_beyond_the_bounds_that_aihwkit_sets():
     # The reference moves the range of the weights by more than the set bounds allow.
-    plain = DEVICES["SoftBoundsReference"]
+    plain = VARIED["SoftBoundsReference"]
     device = with_symmetric_point(plain, 0.8, 0.1)
     tile = make_tile(device, 16)
     if algorithm.PulsedArray(tile).shared is None:
@@ -140,7 +141,7 @@ def test_closed_form_beyond_the_bounds_that_aihwkit_sets():
 
 @pytest.mark.parametrize("name", ["SoftBounds", "SoftBounds-write-noise", "ReRamSB"])
 def test_stored_closed_form_is_where_pulses_go_on(name):
-    device = DEVICES[name]
+    device = VARIED[name]
     for array in (make_tile(device, 16), shared_holder(device)):
         result = zero_shift(array, 1000, method="closed-form")
         assert torch.equal(array.tile.get_weights(), result.estimate)
@@ -174,7 +175,7 @@ class Interrupt:
 @pytest.mark.parametrize("name", ["SoftBounds-write-noise", "SoftBoundsReference", "ExpStep"])
 @pytest.mark.parametrize("make", [make_tile, shared_holder], ids=["tile", "holder"])
 def test_interrupt_leaves_the_array_as_it_was(monkeypatch, make, name, schedule):
-    device = with_symmetric_point(DEVICES[name], 0.9, 0.1) if "Ref" in name else DEVICES[name]
+    device = with_symmetric_point(VARIED[name], 0.9, 0.1) if "Ref" in name else VARIED[name]
     array = make(device, 16)
     zero_shift(array, 1001)  # now some weights are beyond the bounds that aihwkit sets
     before = state(array)
@@ -200,7 +201,7 @@ def test_interrupt_leaves_the_array_as_it_was(monkeypatch, make, name, schedule)
 
 
 def test_interrupted_cpp_tile_is_set_back():
-    device = DEVICES["SoftBounds"]
+    device = VARIED["SoftBounds"]
     cpp = make_tile(device, 16).tile
     zero_shift(cpp, 11, device=device)
     before = cpp.get_weights()
@@ -213,7 +214,7 @@ def test_interrupted_cpp_tile_is_set_back():
 
 @pytest.mark.parametrize("n_pulses", [0, -1, 1.5, True, None, float("nan")])
 def test_bad_numbers_of_pulses_are_refused(n_pulses):
-    tile = make_tile(DEVICES["SoftBounds"], 8)
+    tile = make_tile(VARIED["SoftBounds"], 8)
     before = state(tile)
     with pytest.raises(ArgumentError, match="n_pulses"):
         zero_shift(tile, n_pulses)
@@ -223,7 +224,7 @@ def test_bad_numbers_of_pulses_are_refused(n_pulses):
 @pytest.mark.parametrize("field", ["schedule", "method"])
 def test_unknown_choices_are_refused(field):
     with pytest.raises(ArgumentError, match=field):
-        zero_shift(make_tile(DEVICES["SoftBounds"], 8), 10, **{field: "up"})
+        zero_shift(make_tile(VARIED["SoftBounds"], 8), 10, **{field: "up"})
 
 
 @pytest.mark.parametrize("name", WITHOUT_POINTS)
@@ -236,7 +237,7 @@ def test_devices_without_symmetric_point_are_refused(name):
 
 
 def test_weights_that_are_not_finite_are_refused():
-    holder = shared_holder(DEVICES["ExpStep"])
+    holder = shared_holder(VARIED["ExpStep"])
     holder.shared[2, 3] = torch.nan
     before = holder.shared.clone()
     with pytest.raises(TileError, match="not finite"):
@@ -254,7 +255,7 @@ def test_other_arrays_are_refused():
     with pytest.raises(TileError, match="Tensor"):
         zero_shift(torch.zeros(4, 4), 10)
     with pytest.raises(ConfigError, match="device=None"):
-        zero_shift(make_tile(DEVICES["SoftBounds"], 4).tile, 10)
+        zero_shift(make_tile(VARIED["SoftBounds"], 4).tile, 10)
 
 
 @pytest.mark.parametrize(
@@ -299,11 +300,10 @@ def test_models_of_several_tiles_are_refused():
         zero_shift(model, 10)
 
 
-def test_progress_bar_can_be_switched_off(capsys):
-    monkey = pytest.MonkeyPatch()
-    monkey.setattr(algorithm, "PROGRESS_DELAY", 0.0)
-    zero_shift(make_tile(DEVICES["SoftBounds"], 8), 100, progress=False)
+def test_progress_bar_can_be_switched_off(capsys, monkeypatch):
+    monkeypatch.setattr(algorithm, "PROGRESS_DELAY", 0.0)
+    zero_shift(make_tile(VARIED["SoftBounds"], 8), 100, progress=False)
     assert capsys.readouterr().err == ""
-    zero_shift(make_tile(DEVICES["SoftBounds"], 8), 100)
+    zero_shift(make_tile(VARIED["SoftBounds"], 8), 100)
     assert "pulse" in capsys.readouterr().err
     monkey.undo()

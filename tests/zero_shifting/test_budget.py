@@ -11,7 +11,8 @@ from aihwkit.exceptions import ArgumentError, ConfigError
 from aihwkit.simulator.configs.devices import PowStepDevice, SoftBoundsDevice
 
 from aihwkit_dspt.zero_shifting import pulse_budget, training_pulses
-from tests.devices.device_table import DEVICES, WITHOUT_POINTS, make_tile
+from tests.device_table import VARIED, WITHOUT_POINTS
+from tests.devices.simulated import make_tile
 
 # a_p = 1 and a_m = 0.8 at bounds of +-2: mu_q = (1 + 0.8) / 2 / 2, SP = 0.2 / 0.9, and the
 # largest step is the up pulse at the lower bound, 2.
@@ -52,7 +53,7 @@ def test_error_below_the_floor_is_refused():
 
 
 def test_array_takes_its_slowest_cells():
-    device = replace(DEVICES["SoftBounds"], dw_min=1e-5)
+    device = replace(VARIED["SoftBounds"], dw_min=1e-5)
     tile = make_tile(device, 32)
     half, most = (pulse_budget(tile, 0.005, quantile=part) for part in (0.5, 0.95))
     assert half.mu_q.shape == (32, 32)
@@ -61,7 +62,7 @@ def test_array_takes_its_slowest_cells():
 
 
 def test_array_with_corrupt_cells_counts_the_others():
-    budget = pulse_budget(make_tile(DEVICES["ReRamArrayHfO2"], 32), 100.0, quantile=0.5)
+    budget = pulse_budget(make_tile(VARIED["ReRamArrayHfO2"], 32), 100.0, quantile=0.5)
     assert 0 < int(torch.isnan(budget.mu_q).sum()) < 200
     assert budget.n_pulses == 0
 

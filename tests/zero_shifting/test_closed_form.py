@@ -21,7 +21,8 @@ from aihwkit_dspt.devices import response, symmetric_points, with_symmetric_poin
 from aihwkit_dspt.zero_shifting import clipped, closed_form, pulse_budget, zero_shift
 from aihwkit_dspt.zero_shifting.moments import fair_choice, one_pulse
 from tests.covering import covering
-from tests.devices.device_table import DEVICES, make_tile
+from tests.device_table import VARIED
+from tests.devices.simulated import make_tile
 
 # Probability of a normal number beyond 5 sigma.
 FALSE_ALARM = 5.7e-7
@@ -37,7 +38,7 @@ LINEAR = {
     "SoftBounds-near-bound": SoftBoundsDevice(
         dw_min=0.05, up_down=0.5, up_down_dtod=0.3, mult_noise=False, dw_min_std=1.0
     ),
-    "ReRamArrayHfO2": DEVICES["ReRamArrayHfO2"],
+    "ReRamArrayHfO2": VARIED["ReRamArrayHfO2"],
 }
 
 

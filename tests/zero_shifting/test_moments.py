@@ -11,7 +11,8 @@ from aihwkit.simulator.configs.devices import SoftBoundsDevice
 from aihwkit_dspt.devices import response
 from aihwkit_dspt.zero_shifting.moments import AffineMoments, fair_choice, one_pulse
 from aihwkit_dspt.zero_shifting.vectorised import simulate_pulses
-from tests.devices.device_table import DEVICES, make_tile
+from tests.device_table import VARIED
+from tests.devices.simulated import make_tile
 
 
 def draw_map(generator):
@@ -81,7 +82,7 @@ def test_moments_are_those_of_simulated_pulses(mult_noise, schedule):
 
 
 def test_pulse_has_the_mean_and_spread_of_the_response():
-    device = DEVICES["SoftBoundsReference"]
+    device = VARIED["SoftBoundsReference"]
     cells = response(device, make_tile(device).get_hidden_parameters())
     weights = cells.at_fraction(0.4)
     for upwards, sign in ((True, 1.0), (False, -1.0)):

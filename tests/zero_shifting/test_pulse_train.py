@@ -12,7 +12,7 @@ from aihwkit.simulator.parameters.enums import PulseType
 
 from aihwkit_dspt.zero_shifting import pulse_train
 from aihwkit_dspt.zero_shifting.pulse_train import send_pulses
-from tests.devices.device_table import make_tile
+from tests.devices.simulated import make_tile
 
 DW_MIN = 2.0**-10
 NO_VARIATION = dict.fromkeys(("dw_min_dtod", "up_down_dtod", "w_max_dtod", "w_min_dtod"), 0.0)

@@ -10,13 +10,14 @@ from scipy.stats import kstest
 
 from aihwkit_dspt.devices import response
 from aihwkit_dspt.zero_shifting import simulate_pulses, zero_shift
-from tests.devices.device_table import ALL, DEVICES, ONE_PULSE, make_tile, persistent, send
+from tests.device_table import ALL_VARIED, VARIED
+from tests.devices.simulated import ONE_PULSE, make_tile, persistent, send
 
 
 @pytest.mark.parametrize("weights", [0.0, 0.5], ids=["inside", "some beyond the bounds"])
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALL_VARIED)
 def test_without_noise_it_is_the_simulator(name, weights):
-    device = deepcopy(ALL[name])
+    device = deepcopy(ALL_VARIED[name])
     device.dw_min_std = 0.0
     tile = make_tile(device, weights=weights, **ONE_PULSE)
     cells = response(device, tile.get_hidden_parameters())
@@ -47,7 +48,7 @@ def test_with_noise_it_has_the_law_of_the_simulator(name, schedule):
     # cells of a single tile would notice. So they are those of 36 tiles.
     draws = {"pulses": [], "vectorised": []}
     for seed in range(36):
-        tile = make_tile(DEVICES[name], 16)
+        tile = make_tile(VARIED[name], 16)
         for offset, (method, estimates) in enumerate(draws.items()):
             generator = torch.Generator().manual_seed(2 * seed + offset)
             shifted = zero_shift(tile, 201, schedule, method, store=False, generator=generator)
