@@ -11,6 +11,7 @@ from aihwkit_dspt._safe_globals import register_safe_globals  # noqa: E402
 register_safe_globals()
 
 # pylint: disable=wrong-import-position
+from aihwkit_dspt._aihwkit_conversion import watch_conversions  # noqa: E402
 from aihwkit_dspt._aihwkit_plots import plot_tracking_tiles  # noqa: E402
 from aihwkit_dspt._later import imported_later  # noqa: E402
 from aihwkit_dspt.configs.build import PAPER_SETTINGS, build_config  # noqa: E402
@@ -135,6 +136,7 @@ def __dir__() -> List[str]:
 
 
 plot_tracking_tiles()
+watch_conversions()
 watch_optimizer_steps()
 refuse_assigned_parameters()
 refuse_averaging_wrappers()

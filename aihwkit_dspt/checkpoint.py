@@ -20,7 +20,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from aihwkit_dspt.configs.checks import require_module, require_path, shown
+from aihwkit_dspt.configs.checks import require_flag, require_module, require_path, shown
 from aihwkit_dspt.loadable import write_loadable
 from aihwkit_dspt.parallel.files import one_writer, random_of_ranks, random_of_this_rank
 from aihwkit_dspt.parallel.wrapper import AnalogDataParallel
@@ -129,12 +129,14 @@ def load_checkpoint(
     Raises:
         FileNotFoundError: if there is no such file.
         ArgumentError: if the file is damaged, is no checkpoint of this format, or lacks a part that
-            is to be loaded.
+            is to be loaded; or an argument is of the wrong type.
         TileError, RuntimeError: if the model does not fit, naming both sides.
         pickle.UnpicklingError: if the file holds a class of your own; torch's message says how to
             allow that.
     """
     parts = _given(model, optimizer, scheduler)
+    if load_rpu_config is not None:
+        require_flag("load_rpu_config", load_rpu_config)
     content = _read(require_path("path", path), map_location)
     for name in parts:
         if name not in content:

@@ -133,6 +133,9 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="optimizer=None"):
         load_checkpoint(tmp_path / "model.pt", *parts)
     load_checkpoint(tmp_path / "model.pt", parts[0])
+    for wrong in ("no", 0, 1.0, [], torch.tensor(True)):
+        with pytest.raises(ArgumentError, match="load_rpu_config="):
+            load_checkpoint(tmp_path / "model.pt", parts[0], load_rpu_config=wrong)  # type: ignore[arg-type]
 
 
 def test_interrupted_write_keeps_the_former_file(

@@ -101,16 +101,26 @@ def padding_mode() -> None:
 
 
 def padding_by_name() -> None:
-    converted_by_aihwkit(nn.Conv2d(4, 4, 3, padding="same"))(torch.ones(1, 4, 5, 5))
+    converted_by_aihwkit(nn.Conv2d(4, 4, 3, padding="same"))
 
 
 def many_inputs() -> None:
-    converted_by_aihwkit(nn.Conv1d(192, 4, 3))(torch.ones(1, 192, 5))
+    converted_by_aihwkit(nn.Conv1d(192, 4, 3))
 
 
-def no_weight() -> None:
-    layer = nn.TransformerEncoderLayer(4, 2, 4, batch_first=True)
-    converted_by_aihwkit(layer).eval()(torch.ones(1, 3, 4))
+def left_digital() -> None:
+    converted_by_aihwkit(nn.TransformerEncoderLayer(4, 2, 4, batch_first=True))
+
+
+def dropped() -> None:
+    activation = nn.ReLU()
+    converted_by_aihwkit(nn.Linear(4, 4), activation, nn.Linear(4, 4), activation)
+
+
+def tied() -> None:
+    table, head = nn.Embedding(4, 3), nn.Linear(3, 4)
+    head.weight = table.weight
+    converted_by_aihwkit(table, head)
 
 
 def not_converted() -> None:
@@ -296,7 +306,9 @@ FAULTS: List[Callable[[], None]] = [
     padding_mode,
     padding_by_name,
     many_inputs,
-    no_weight,
+    left_digital,
+    dropped,
+    tied,
     not_converted,
     no_calibration,
     no_reference_device,

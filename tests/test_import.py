@@ -29,7 +29,7 @@ print(*sorted(set(sys.modules) - before))
 
 SLOW = {"dask", "llvmlite", "matplotlib", "numba", "optuna", "scipy", "tqdm", "triton", "yaml"}
 
-LATER = {"costs", "drift", "models", "monitor", "parallel", "plan", "plots", "zero_shifting"}
+LATER = {"costs", "drift", "monitor", "parallel", "plan", "plots", "zero_shifting"}
 """Packages of ours that a plain conversion does not need."""
 
 

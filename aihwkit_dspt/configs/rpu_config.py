@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Type
+from typing import Any, Callable, Dict, List, Type
 
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
 from aihwkit.simulator.parameters.mapping import MappingParameter
@@ -24,6 +24,9 @@ PARTS = {
     "runtime": RuntimeParameter,
 }
 """What aihwkit asks for its settings before there is a tile."""
+
+ON_COPY: List[Callable[[], None]] = []
+"""What is called when a configuration is copied, as aihwkit does it before each conversion."""
 
 
 @strict_fields
@@ -56,6 +59,11 @@ class TrackingRPUConfig(Buildable, UnitCellRPUConfig):
         check_mapping(plain(self.mapping))
         cls: Type[Any] = super().get_default_tile_module_class(out_size, in_size)
         return cls
+
+    def __getstate__(self) -> Dict[str, Any]:
+        for look in ON_COPY:
+            look()
+        return super().__getstate__()
 
     def _guard(self, key: str, value: object) -> None:
         super()._guard(key, value)

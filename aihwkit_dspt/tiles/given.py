@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import Any, Iterator, Optional, Sequence
 
 import torch
-from aihwkit.exceptions import ConfigError, TileError
+from aihwkit.exceptions import ArgumentError, ConfigError, TileError
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
 from torch import Tensor, as_tensor, strided
 
-from aihwkit_dspt.configs.checks import require_bool, require_whole, shown
+from aihwkit_dspt.configs.checks import (
+    LARGEST,
+    require_argument,
+    require_bool,
+    require_whole,
+    shown,
+)
 
 
 def require_construction(out_size: Any, in_size: Any, rpu_config: Any, **flags: Any) -> None:
@@ -83,6 +90,55 @@ def require_weights(tile: Any, weight: Any, bias: Any) -> None:
         _require_finite("bias", given, is_first)
 
 
+def require_rate(value: Any) -> float:
+    """Return a learning rate that was passed to a tile, by an optimizer for example.
+
+    Raises:
+        ArgumentError: if it is no number of single precision, or negative: pulses go down the
+            gradient.
+    """
+    try:
+        rate = nan if isinstance(value, str) else float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        rate = nan
+    if not 0.0 <= rate <= LARGEST:
+        raise ArgumentError(
+            f"learning rate {shown(value)} is not valid: pass a number in [0, {LARGEST:.1e}]. Look "
+            "at the schedule, or at what the script divides by"
+        )
+    return rate
+
+
+def require_omega(value: Any) -> None:
+    """Check the largest weight that weights are to be scaled to, ``None`` for the mapping's.
+
+    Raises:
+        ArgumentError: if it is no number, or negative.
+    """
+    if value is not None:
+        require_argument("weight_scaling_omega", value, 0.0)
+
+
+def require_scales(name: str, tile: Any, value: Any, sizes: Sequence[int]) -> Tensor:
+    """Return output scales that a tile is to have as a vector.
+
+    Args:
+        name: of the argument.
+        tile: the tile.
+        value: what was passed: a number, or as many as there are outputs.
+        sizes: how many there may be.
+
+    Raises:
+        TileError: if they do not fit, or are not finite; the tile is left as it was.
+    """
+    scales = _tensor(name, value, sizes)
+    if scales.numel() not in sizes:
+        counts = " or ".join(map(str, dict.fromkeys(sizes)))
+        raise TileError(f"{name} has shape {list(scales.shape)}: pass {counts} finite numbers")
+    _require_finite(name, scales, is_first=False)
+    return scales.detach().to(tile.get_dtype()).flatten()
+
+
 def _require_finite(name: str, values: Tensor, is_first: bool) -> None:
     if not is_first and not bool(values.isfinite().all()):
         raise TileError(f"{name} has values that are not finite: pass finite ones")
@@ -95,6 +151,10 @@ def _tensor(name: str, value: object, shape: Sequence[int]) -> Tensor:
         raise TileError(f"{name}={shown(value)} is not valid: pass numbers of {shape}") from error
     if given.is_complex():
         raise TileError(f"{name} has data type {given.dtype}: pass real numbers of {shape}")
+    if given.layout is not strided or given.is_nested or given.is_meta:
+        raise TileError(
+            f"{name} is sparse, nested or on the device 'meta': pass a dense tensor of {shape}"
+        )
     return given
 
 

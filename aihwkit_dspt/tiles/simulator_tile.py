@@ -5,10 +5,9 @@ Longer than other files: aihwkit asks one class for all of it.
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import Any, Dict, List, Optional, Sequence, Union
 
-from aihwkit.exceptions import ArgumentError, TileError
+from aihwkit.exceptions import TileError
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
 from aihwkit.simulator.parameters.enums import RPUDataType
 from aihwkit.simulator.tiles.base import SimulatorTile
@@ -18,6 +17,7 @@ from torch import device as torch_device
 from aihwkit_dspt.configs.checks import require_argument, require_whole
 from aihwkit_dspt.tiles import state
 from aihwkit_dspt.tiles.build import build_pipeline
+from aihwkit_dspt.tiles.given import require_rate
 from aihwkit_dspt.tiles.inspection import described, meta_parameters, pulse_counters
 from aihwkit_dspt.tiles.programming import calibrate, program_reference, program_weight
 from aihwkit_dspt.tiles.settled import settled
@@ -213,16 +213,10 @@ class TrackingSimulatorTile(SimulatorTile):
         """Set the SGD learning rate; ``None`` leaves it as it is.
 
         Raises:
-            ArgumentError: if it is not finite.
+            ArgumentError: if it is no number, or negative.
         """
         if learning_rate is not None:
-            rate = float(learning_rate)
-            if not isfinite(rate):
-                raise ArgumentError(
-                    f"learning rate {rate} is not valid: pass a finite number. Look at "
-                    "the schedule, or at what the script divides by"
-                )
-            self.pipeline.learning_rate = rate
+            self.pipeline.learning_rate = require_rate(learning_rate)
 
     @settled
     def _apply(self, method: str, *args: Any) -> None:

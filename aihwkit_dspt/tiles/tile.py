@@ -44,8 +44,8 @@ class TrackingTile(
 
     It takes the place of aihwkit's :class:`~aihwkit.simulator.tiles.analog.AnalogTile` in every
     layer; choose it with a :class:`~aihwkit_dspt.TrackingRPUConfig`. The arrays and stages live
-    in ``tile``, a :class:`~aihwkit_dspt.tiles.simulator_tile.TrackingSimulatorTile`. One layer
-    has one tile (or one per part of a mapped array).
+    in ``tile``, a :class:`~aihwkit_dspt.tiles.simulator_tile.TrackingSimulatorTile`. A layer has
+    one tile (or one per part of a mapped array).
 
     Args:
         out_size: number of outputs.
@@ -195,8 +195,13 @@ class TrackingTile(
         """
         if is_frozen(self):
             return
-        x_dim = 0 if self.in_trans else x_input.dim() - 1
-        d_dim = 0 if self.out_trans else d_input.dim() - 1
+        try:
+            x_dim = 0 if self.in_trans else x_input.dim() - 1
+            d_dim = 0 if self.out_trans else d_input.dim() - 1
+        except (AttributeError, TypeError) as error:
+            x_fault = fault_of("x_input", x_input, self, self.in_size, self.in_trans)
+            d_fault = fault_of("d_input", d_input, self, self.out_size, self.out_trans)
+            raise (x_fault or d_fault or error) from None
         pair = self.pre_update(x_input, x_dim, d_input, d_dim)
         self.tile.update(*pair, self.analog_bias, self.in_trans, self.out_trans)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable, List
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.analog import AnalogTile
 from torch import Tensor, bfloat16, float16, float32, float64, is_autocast_enabled
 from torch import device as torch_device
 from torch import dtype as torch_dtype
+
+ON_MOVE: List[Callable[[Any], None]] = []
+"""What is called with a tile that was moved, as aihwkit's conversion moves each one at its end."""
 
 
 class TileDevice(AnalogTile):
@@ -41,6 +44,8 @@ class TileDevice(AnalogTile):
             if isinstance(value, torch_device) and value.type == "meta":
                 raise TileError("arrays cannot be on the device 'meta': pass 'cpu' or 'cuda'")
         moved: TileDevice = super().to(*args, **kwargs)
+        for show in ON_MOVE:
+            show(self)
         return moved
 
     def dim(self) -> int:

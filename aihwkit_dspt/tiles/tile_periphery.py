@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Any, Optional, Tuple, Union
 
+from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.analog import AnalogTile
 from torch import Tensor
 
 from aihwkit_dspt.reads.output_bound import outputs_at_bound, without
+from aihwkit_dspt.tiles.given import require_omega, require_rate, require_scales
 
 
 class TilePeriphery(AnalogTile):
@@ -32,6 +34,54 @@ class TilePeriphery(AnalogTile):
                 return scales  # outputs are in the last dimension
             tensor_view = self.get_tensor_view(n_dims)
         return scales.view(*tensor_view)
+
+    def set_learning_rate(self, learning_rate: Optional[float]) -> None:
+        """Set the learning rate of the optimizer; ``None`` leaves it as it is.
+
+        Raises:
+            ArgumentError: if it is no number, or negative.
+        """
+        if learning_rate is not None:
+            self.tile.set_learning_rate(require_rate(learning_rate) * self.mapping_lr_scale)
+
+    def set_scales(self, scales: Optional[Union[Tensor, float]]) -> None:
+        """Set the mapping scales, and all other output scales to 1.
+
+        Args:
+            scales: one number, or one for each output; ``None`` for no mapping scales.
+
+        Raises:
+            TileError: if they do not fit, are not finite or zero, which errors are divided by; the
+                tile is left as it was.
+        """
+        if scales is not None:
+            scales = require_scales("scales", self, scales, (1, self.out_size))
+            if not bool(scales.all()):
+                raise TileError("scales has zeros: pass others; set_weights sets weights to zero")
+        super().set_scales(scales)
+
+    def set_learned_out_scales(self, alpha: Union[Tensor, float]) -> None:
+        """Set the output scales that are learned, if there are any.
+
+        Args:
+            alpha: one number, or one for each scale.
+
+        Raises:
+            TileError: if they do not fit or are not finite; the tile is left as it was.
+        """
+        if self.out_scaling_alpha is not None:
+            sizes = 1, self.out_scaling_alpha.numel()
+            alpha = require_scales("alpha", self, alpha, sizes)
+        super().set_learned_out_scales(alpha)
+
+    def remap_weights(self, weight_scaling_omega: Optional[float] = 1.0) -> None:
+        """Set the weights again, scaled so that the largest has this size, as aihwkit does.
+
+        Raises:
+            ArgumentError: if ``weight_scaling_omega`` is no number, or negative.
+        """
+        require_omega(weight_scaling_omega)
+        super().remap_weights(weight_scaling_omega)
 
     def _needs_no_input_gradient(self, ctx: Any) -> bool:
         # A learned input range gets its gradient from the backward pass.

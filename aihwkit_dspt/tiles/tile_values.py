@@ -9,7 +9,7 @@ from torch import Tensor, stack
 from torch.autograd import no_grad
 
 from aihwkit_dspt.configs.checks import require_choice
-from aihwkit_dspt.tiles.given import require_weights
+from aihwkit_dspt.tiles.given import require_omega, require_weights
 from aihwkit_dspt.tiles.hidden_parameters import HiddenParameters, in_order
 from aihwkit_dspt.tiles.names import named_values
 
@@ -30,8 +30,10 @@ class TileValues(AnalogTile):
 
         Raises:
             TileError: if they do not fit; the tile is left as it was.
+            ArgumentError: if ``weight_scaling_omega`` is no number, or negative.
         """
         require_weights(self, weight, bias)
+        require_omega(kwargs.get("weight_scaling_omega", args[2] if len(args) > 2 else None))
         super().set_weights(weight, bias, *args, **kwargs)
 
     def value(self, name: str) -> Tensor:

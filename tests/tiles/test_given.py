@@ -11,7 +11,9 @@ import torch
 from aihwkit.exceptions import ArgumentError, ConfigError, TileError
 from aihwkit.nn import AnalogConv2d, AnalogLinear
 from aihwkit.nn.conversion import convert_to_analog
+from aihwkit.optim import AnalogSGD
 from aihwkit.simulator.configs.devices import SoftBoundsDevice
+from aihwkit.simulator.parameters.mapping import MappingParameter
 from torch import Tensor, nn
 
 from aihwkit_dspt import PulseMode, TrackingTile, build_config
@@ -142,6 +144,8 @@ WEIGHTS: List[Tuple[Any, Any, str]] = [
     (torch.ones(4, 6), "text", "bias"),
     (torch.full((4, 6), NAN), torch.ones(4), "weight has values that are not finite"),
     (torch.ones(4, 6), torch.full((4,), INF), "bias has values that are not finite"),
+    (torch.ones(4, 6).to_sparse(), None, r"weight is sparse, .* pass a dense tensor of \[4, 6\]"),
+    (torch.ones(4, 6, device="meta"), None, "weight is sparse, nested or on the device 'meta'"),
 ]
 
 
@@ -169,13 +173,111 @@ def test_weights_that_fit() -> None:
     assert torch.equal(one.get_weights()[0], torch.full((4, 6), 0.25))
 
 
-@pytest.mark.parametrize("rate", [NAN, INF, -INF])
-def test_learning_rates(rate: float) -> None:
-    """A schedule that has become no number is not followed."""
+RATES: List[Any] = [NAN, INF, -INF, -0.1, 1e39, 10**39, "0.1", [0.1], 1j, torch.ones(2)]
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("mapped", [False, True])
+def test_learning_rates(rate: Any, mapped: bool) -> None:
+    """A schedule that has become no number, or negative, is not followed.
+
+    aihwkit's C++ has no negative rates, and what single precision does not have sends no pulses.
+    """
+    scaling = MappingParameter(
+        weight_scaling_omega=0.5 * mapped, weight_scaling_lr_compensation=mapped
+    )
+    config = quiet_config(**METHODS["E-RIDER"])
+    config.mapping = scaling
+    layer = AnalogLinear(6, 4, rpu_config=config)
+    one = next(layer.analog_tiles())
+    optimizer = AnalogSGD(layer.parameters(), lr=0.1)
+    held = one.get_learning_rate()
+    for method in (one.set_learning_rate, one.tile.set_learning_rate):
+        with pytest.raises(ArgumentError, match=r"learning rate .* is not valid: pass a number in"):
+            method(rate)
+    assert one.get_learning_rate() == held
+    before = snapshot(one)
+    optimizer.param_groups[0]["lr"] = rate
+    layer(torch.ones(2, 6)).sum().backward()
+    with pytest.raises((ArgumentError, OverflowError, TypeError, RuntimeError)):
+        optimizer.step()
+    assert torch.equal(one.fast_weights, before["fast_weights"])
+
+
+def test_learning_rates_that_are_numbers() -> None:
+    """Of any kind."""
     one = tile()
-    with pytest.raises(ArgumentError, match=r"learning rate .* is not valid: pass a finite number"):
+    for rate in (0, 1, np.float32(0.25), torch.tensor(0.25), torch.tensor([0.25])):
         one.set_learning_rate(rate)
-    assert one.get_learning_rate() == pytest.approx(0.1)
+        assert one.get_learning_rate() == pytest.approx(float(rate))
+
+
+def mapped_tile() -> TrackingTile:
+    """Return a tile with a mapping scale and learned scales for each output."""
+    scaling = MappingParameter(
+        weight_scaling_omega=0.5, learn_out_scaling=True, out_scaling_columnwise=True
+    )
+    config = quiet_config(**METHODS["E-RIDER"])
+    config.mapping = scaling
+    made = config.tile_class(4, 6, config)
+    made.set_weights(torch.full((4, 6), 0.25))
+    return made
+
+
+SCALES: List[Any] = ["text", [1.0, 2.0], torch.ones(3), torch.full((4,), NAN), INF, 1j, {}]
+
+
+@pytest.mark.parametrize("scales", SCALES)
+@pytest.mark.parametrize("method", ["set_scales", "set_learned_out_scales"])
+def test_scales(scales: Any, method: str) -> None:
+    """aihwkit takes what is no number, and fails half-way in torch's words."""
+    one = mapped_tile()
+    before = one.get_scales()
+    with pytest.raises(TileError, match=r"(scales|alpha)(=| has )"):
+        getattr(one, method)(scales)
+    assert torch.equal(one.get_scales(), before)
+
+
+def test_scales_that_fit() -> None:
+    """A number counts where there are scales, too, which aihwkit does not take over."""
+    one = mapped_tile()
+    held = one.tile.get_weights()
+    for scales in (2.0, 3, [1.0, 2.0, 3.0, 4.0], np.ones(4), torch.ones(4).double()):
+        one.set_scales(scales)
+        expected = torch.as_tensor(scales).float().expand(4)
+        assert torch.equal(one.get_scales().expand(4), expected)
+        assert torch.allclose(one.get_weights()[0], held * expected[:, None])
+    with pytest.raises(TileError, match="scales has zeros"):
+        one.set_scales(torch.tensor([1.0, 0.0, 1.0, 1.0]))
+    one.set_learned_out_scales([1.0, 0.0, 3.0, 4.0])
+    assert one.get_learned_out_scales().tolist() == [1.0, 0.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("omega", [NAN, INF, -1.0, "1", True])
+def test_largest_weight(omega: Any) -> None:
+    """Weights are not scaled to what is no number, or negative."""
+    one = mapped_tile()
+    before = snapshot(one)
+    calls = (
+        lambda: one.remap_weights(omega),
+        lambda: one.set_weights(torch.ones(4, 6), weight_scaling_omega=omega),
+        lambda: one.set_weights(torch.ones(4, 6), None, True, False, omega),
+    )
+    for call in calls:
+        with pytest.raises(ArgumentError, match="weight_scaling_omega="):
+            call()
+    assert difference(before, snapshot(one)) is None
+
+
+@pytest.mark.parametrize("value", NO_TENSOR)
+def test_what_is_no_batch(value: Any) -> None:
+    """Of an update by hand."""
+    one = tile()
+    before = snapshot(one)
+    for pair in ((value, torch.ones(2, 4)), (torch.ones(2, 6), value)):
+        with pytest.raises(TileError, match=r"(x|d)_input is a "):
+            one.update(*pair)
+    assert difference(before, snapshot(one)) is None
 
 
 CONSTRUCTIONS: List[Tuple[Tuple[Any, ...], str]] = [
