@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Tuple
 import numpy as np
 from aihwkit.simulator.parameters.training import UpdateParameters
 from numpy.typing import NDArray
-from torch import Tensor, randn_like
+from torch import Tensor
 
 from aihwkit_dspt import fused
 from aihwkit_dspt.devices.simulated import PERSISTENT, SimulatedNumbers
@@ -237,19 +237,6 @@ class BatchedPulses:
             # A copy: that is a part of all parameters, which would stay for as long.
             self.persistent = found.float().clone().numpy()
         return self.persistent
-
-    def redraw_write_noise(self) -> None:
-        """Draw the write noise of weights that were set from torch's generator.
-
-        That of aihwkit has the same law, and no seed fixes it.
-        """
-        crossbar = self.crossbar
-        if not self._has_write_noise or crossbar.is_cuda:
-            return
-        if crossbar.device_config.apply_write_noise_on_set:
-            # A copy, and in place: all parameters together are ten times as large.
-            persistent = crossbar.device_parameters()[PERSISTENT].clone()
-            crossbar.weights.copy_(randn_like(persistent).mul_(self.write_noise).add_(persistent))
 
     def cells(self) -> Cells:
         """Return what pulses do to the cells, with the device parameters that the array has now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
-from typing import List, Optional
+from typing import Any, List, Optional
 
 from aihwkit.exceptions import ConfigError, TileError
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
@@ -76,14 +76,20 @@ def build_pipeline(
         )
     config = _checked(rpu_config, data_type)
     new_array = partial(Crossbar, x_size, d_size, data_type=data_type)
+
+    def pulsed_array(device: Any, *settings: Any) -> Crossbar:
+        array = new_array(device, *settings)
+        array.find_faults()  # takes much memory, so before there are more arrays
+        return array
+
     model_io = rpu_config.forward, rpu_config.backward
     read_io = transfer_read_parameters(config)
     fastest, *between, slowest = config.unit_cell_devices
     pulses = config.transfer_update
-    fast = new_array(fastest, read_io, read_io, rpu_config.update)
+    fast = pulsed_array(fastest, read_io, read_io, rpu_config.update)
     batch_pulses(fast, config.pulse_mode, "update", rpu_config.update)
-    slow = new_array(slowest, *model_io, pulses)
-    others = [new_array(device, read_io, read_io, pulses) for device in between]
+    slow = pulsed_array(slowest, *model_io, pulses)
+    others = [pulsed_array(device, read_io, read_io, pulses) for device in between]
     arrays = [fast, *others, slow]
     for array in arrays[1:]:
         batch_pulses(array, config.pulse_mode, "transfer_update", pulses)

@@ -113,3 +113,4 @@ def draw_seeded_devices(
         array.set_hidden_parameters(parameters)
         array.granularity = granularity
         array.set_pulse_granularity(granularity)
+        array.find_faults()

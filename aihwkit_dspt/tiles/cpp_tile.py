@@ -8,12 +8,13 @@ from typing import Any, Dict, List
 from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.compounds import UnitCell
 from aihwkit.simulator.configs.configs import SingleRPUConfig
+from aihwkit.simulator.configs.devices import PulsedDevice
 from aihwkit.simulator.parameters.enums import PulseType, RPUDataType
 from aihwkit.simulator.tiles.rpucuda import MAP_TILE_CLASS_TO_CUDA
 from torch import equal
 
 from aihwkit_dspt.configs.checks import shown
-from aihwkit_dspt.devices.simulated import PERSISTENT
+from aihwkit_dspt.devices.simulated import PERSISTENT, SimulatedNumbers
 
 DATA_TYPES = {data_type.as_torch(): data_type for data_type in RPUDataType}
 DENSE = (PulseType.MEAN_COUNT.value, PulseType.DETERMINISTIC_IMPLICIT.value)
@@ -26,13 +27,32 @@ GRANULARITIES = ("rpu.rpu_device.weight_granularity", "rpu.rpucuda_device.weight
 def create_cpp_tile(x_size: int, d_size: int, config: SingleRPUConfig) -> Any:
     """Return a new C++ tile, or raise ``ConfigError`` if aihwkit refuses the settings."""
     try:
-        parameters = config.device.as_bindings(config.runtime.data_type)
+        parameters = _bindings(config.device, config.runtime.data_type)
         return config.as_bindings().create_array(x_size, d_size, parameters)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"device={shown(config.device)} is not valid, or how it is read or pulsed: aihwkit "
             f"refuses to build the array ({error}); pass other settings"
         ) from error
+
+
+def write_noise_on_set(device: Any) -> float:
+    """Return the standard deviation of the write noise of weights that are set, in weight units.
+
+    Tiles of plain devices leave it to whoever sets weights: aihwkit's has no seed, and hides the
+    weights below it among all parameters of the cells. Unit cells draw it for their devices; 0.
+    """
+    if not isinstance(device, PulsedDevice) or not getattr(device, "write_noise_std", 0.0) > 0.0:
+        return 0.0
+    return SimulatedNumbers.of(device).write_noise * bool(device.apply_write_noise_on_set)
+
+
+def _bindings(device: Any, data_type: RPUDataType) -> Any:
+    """Return the parameters of a C++ tile, see :func:`write_noise_on_set`."""
+    parameters = device.as_bindings(data_type)
+    if isinstance(device, PulsedDevice) and hasattr(parameters, "apply_write_noise_on_set"):
+        parameters.apply_write_noise_on_set = False
+    return parameters
 
 
 def copy_cpp_tile(cpp: Any, device: Any) -> Any:
@@ -72,7 +92,7 @@ def _is_dense(cpp: Any, device: Any) -> bool:
 
 def _rebuilt(cpp: Any, device: Any, is_cuda: bool) -> Any:
     """Return a new tile with the same weights and parameters."""
-    bindings = device.as_bindings(DATA_TYPES[cpp.get_weights().dtype])
+    bindings = _bindings(device, DATA_TYPES[cpp.get_weights().dtype])
     meta = cpp.get_meta_parameters()
     built = meta.create_array(cpp.get_x_size(), cpp.get_d_size(), bindings)
     built.set_weights(cpp.get_weights())

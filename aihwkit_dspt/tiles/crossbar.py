@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from functools import partial
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from aihwkit.simulator.configs.configs import SingleRPUConfig
 from aihwkit.simulator.configs.devices import IdealDevice, PulsedDevice
@@ -16,7 +16,7 @@ from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.runtime import RuntimeParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.rpucuda import MAP_TILE_CLASS_TO_CUDA
-from torch import Tensor, float32, from_numpy, zeros
+from torch import Tensor, float32, from_numpy, randn_like, stack, zeros
 from torch import device as torch_device
 
 from aihwkit_dspt.devices.simulated import PERSISTENT
@@ -29,6 +29,7 @@ from aihwkit_dspt.tiles.cpp_tile import (
     create_cpp_tile,
     set_cpp_granularity,
     set_cpp_hidden_parameters,
+    write_noise_on_set,
 )
 from aihwkit_dspt.tiles.tiny_inputs import product
 
@@ -61,6 +62,10 @@ class Crossbar:
         pulse_granularity: granularity for which pulse trains are made, in weight units.
         parameters_version: number that changes with the per-cell device parameters.
         batched: what sends the pulses of many vectors, ``None`` for aihwkit's tile in any case.
+        noise_on_set: standard deviation of the write noise that :meth:`program` draws, in weight
+            units.
+        faults: the cells that have no number as one of their parameters, and the names of these,
+            when :meth:`find_faults` looked last.
     """
 
     def __init__(
@@ -85,6 +90,8 @@ class Crossbar:
         self.pulse_type = config.update.pulse_type
         self.parameters_version = 0
         self.batched: Optional[BatchedPulses] = None
+        self.faults: Tuple[int, List[str]] = 0, []
+        self.noise_on_set = write_noise_on_set(config.device)
         self.cpp = create_cpp_tile(x_size, d_size, config)
         self.bind(zeros(d_size, x_size, dtype=data_type.as_torch(), device="cpu"))
         self.granularity = self.pulse_granularity = cpp_granularity(self.cpp)
@@ -234,8 +241,9 @@ class Crossbar:
     def program(self, weights: Tensor) -> None:
         """Set the ``[d_size, x_size]`` weights directly, clipped to each cell's bounds."""
         self.tile.set_weights(weights)
-        if self.batched is not None:
-            self.batched.redraw_write_noise()
+        if self.noise_on_set > 0.0:
+            # Of torch's generator, which has a seed; the C++ tile draws none of its own here.
+            self.weights.add_(randn_like(self.weights), alpha=self.noise_on_set)
 
     def place(self, weights: Tensor) -> None:
         """Put the cells at ``[d_size, x_size]`` weights that pulses can reach.
@@ -268,6 +276,15 @@ class Crossbar:
         if held is not None:
             parameters[self.hidden_parameter_names().index(PERSISTENT)] = from_numpy(held)
         return parameters
+
+    def find_faults(self) -> None:
+        """Note the cells that have no finite number as one of their parameters."""
+        parameters = self.hidden_parameters()
+        # By their extremes, which are no numbers either then: that takes no memory.
+        extremes = (stack(values.aminmax()).isfinite().all() for values in parameters)
+        names = [name for name, fit in zip(self.hidden_parameter_names(), extremes) if not fit]
+        n_cells = int((~parameters.isfinite()).any(0).sum()) if names else 0
+        self.faults = n_cells, names
 
     def device_parameters(self) -> Dict[str, Tensor]:
         """Return name -> ``[d_size, x_size]`` per-cell device parameters, on the CPU."""

@@ -51,16 +51,14 @@ def require_cells(arrays: Sequence[Any], n_devices: int) -> None:
         ConfigError: if a cell has a parameter that is not finite.
     """
     for number, array in enumerate(arrays):
-        wrong = ~array.hidden_parameters().isfinite().flatten(1)
-        if not wrong.any():
+        n_cells, names = array.faults
+        if n_cells == 0:
             continue
         field = f"unit_cell_devices[{number}]" if number < n_devices else "reference_device"
-        found = zip(array.hidden_parameter_names(), wrong.any(1).tolist())
         raise ConfigError(
-            f"{field}={type(array.device_config).__name__} is not valid: {int(wrong.any(0).sum())} "
-            f"of {wrong.shape[1]} cells have no number as {[name for name, some in found if some]}"
-            "; make the up_down or the spread (..._dtod) of the device smaller, or pass "
-            "subtract_symmetry_point=False"
+            f"{field}={type(array.device_config).__name__} is not valid: {n_cells} of "
+            f"{array.weights.numel()} cells have no number as {names}; make the up_down or the "
+            "spread (..._dtod) of the device smaller, or pass subtract_symmetry_point=False"
         )
 
 

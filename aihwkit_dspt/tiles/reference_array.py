@@ -63,6 +63,7 @@ class ReferenceArray:
             update_management=False,
         )
         self.crossbar = Crossbar(x_size, d_size, device, update=update, data_type=data_type)
+        self.crossbar.find_faults()
         self.crossbar.program(self.crossbar.weights.new_zeros(d_size, x_size))
 
     def values(self) -> Tensor:
