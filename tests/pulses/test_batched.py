@@ -95,7 +95,7 @@ def test_the_comparison_notices_ten_percent(fault: str) -> None:
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-@pytest.mark.parametrize("kind", (*DEVICES, SoftBoundsPmaxDevice), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*DEVICES, SoftBoundsPmaxDevice], ids=lambda kind: kind.__name__)
 def test_certain_pulses_are_those_of_the_tile(
     kind: Any, at_once: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
