@@ -87,6 +87,7 @@ def test_arrays_in_devices(algorithm: str, tmp_path: Path) -> None:
         piecewise_up=np.linspace(1.0, 0.5, 3), piecewise_down=np.linspace(0.5, 1.0, 3)
     )
     layer = AnalogLinear(3, 2, rpu_config=build_config(algorithm, device))
+    assert numpy_in(next(iter(layer.analog_tiles())).rpu_config) == []
     save_checkpoint(tmp_path / "c.pt", layer)
     load_checkpoint(tmp_path / "c.pt", layer)
 

@@ -78,12 +78,12 @@ def test_asked_twice() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_safetensors(kind: str, tmp_path: Path) -> None:
-    """The file holds what the state does; a run without random pulses goes on as if never stopped."""
+    """The file holds what the state does; without chance a run goes on as if never stopped."""
     safetensors = pytest.importorskip("safetensors.torch")
     model, other = (states_in_tensors(make(kind)) for make in (trained, untrained))
     safetensors.save_model(model, str(tmp_path / "model.safetensors"))
     safetensors.load_model(other, str(tmp_path / "model.safetensors"))
-    loaded = untrained(kind)
+    loaded = states_in_tensors(untrained(kind))
     loaded.load_state_dict(model.state_dict())
     assert difference(weights(loaded), weights(other)) is None
     optimizers = [AnalogSGD(each.parameters(), lr=0.1) for each in (model, other)]

@@ -117,6 +117,18 @@ def cost_table(counts: Mapping[str, OperationCounts]) -> str:
     Raises:
         ArgumentError: if ``counts`` is empty or has something else in it.
     """
+    require_counts(counts)
+    first, width = max(map(len, COUNTS)), max(12, *(len(name) for name in counts)) + 2
+    lines = [" " * first + "".join(f"{name:>{width}}" for name in counts)]
+    for item in COUNTS:
+        values = (getattr(column, item) for column in counts.values())
+        cells = ("-" if value is None else f"{value:,.0f}" for value in values)
+        lines.append(f"{item:<{first}}" + "".join(f"{cell:>{width}}" for cell in cells))
+    return "\n".join(lines + _footnotes(counts))
+
+
+def require_counts(counts: object) -> None:
+    """Raise ``ArgumentError`` unless these are a heading or more, each with its operations."""
     if not isinstance(counts, Mapping) or not counts:
         raise ArgumentError(
             f"counts={shown(counts)} is not valid: pass a mapping from headings to "
@@ -128,13 +140,6 @@ def cost_table(counts: Mapping[str, OperationCounts]) -> str:
                 f"counts[{heading!r}]={shown(column)} is not valid: pass "
                 "operation_counts(model).total"
             )
-    first, width = max(map(len, COUNTS)), max(12, *(len(name) for name in counts)) + 2
-    lines = [" " * first + "".join(f"{name:>{width}}" for name in counts)]
-    for item in COUNTS:
-        values = (getattr(column, item) for column in counts.values())
-        cells = ("-" if value is None else f"{value:,.0f}" for value in values)
-        lines.append(f"{item:<{first}}" + "".join(f"{cell:>{width}}" for cell in cells))
-    return "\n".join(lines + _footnotes(counts))
 
 
 def _footnotes(counts: Mapping[str, OperationCounts]) -> List[str]:

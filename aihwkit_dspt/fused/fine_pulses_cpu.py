@@ -38,19 +38,8 @@ def pulse_fine_cells(
 ) -> None:
     """Let all cells take their coincidences, those of some words at once where they may.
 
-    Args:
-        weights: ``[d_size, x_size]`` weights, changed.
-        visible: ``[d_size, x_size]`` weights with write noise, written where there are pulses; the
-            same ones without it.
-        cells: ``[d_size, x_size, 8]`` numbers of the cells, of linear steps.
-        shared: ``[8]`` numbers of all cells.
-        x_pulses: ``[x_size, n_words]`` pulses of columns.
-        x_signs: ``[x_size, n_words]`` whether their inputs are negative.
-        d_pulses: ``[d_size, n_words]`` pulses of rows.
-        d_signs: ``[d_size, n_words]`` whether their inputs are negative.
-        write_noise: standard deviation of the write noise, in weight units.
-        seed: seed of the noise.
-        normals: normal numbers.
+    The steps of the cells are linear. See :func:`~aihwkit_dspt.fused.pulses_cpu.pulse_cells` for
+    the arguments.
     """
     # In one function: a call hands over each array as seven numbers, which costs more than a word.
     # Indices are unsigned: Numba takes signed ones for counts from the end where they are negative.

@@ -63,7 +63,7 @@ class CpuMixer(FusedMixer):
         self._of_lines, self._of_cells = SharedArrays(), SharedArrays()
 
     def store(self, slow: Tensor, reference: Tensor, chopper: Chopper, lines: slice) -> bool:
-        """Store some lines. All of them: outside of a step, where nothing shall be compiled."""
+        """Store some lines. All are stored outside of a step, where nothing shall be compiled."""
         if chopper.has_output or lines.stop - lines.start == len(reference):
             return False
         mixed = self.mixed

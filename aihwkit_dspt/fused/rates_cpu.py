@@ -67,7 +67,7 @@ def averaged(old: Any, new: Any, rest: Any, n_vectors: Any) -> Any:
     Args:
         old: the average.
         new: what is averaged in.
-        rest: one less the momentum.
+        rest: one minus the momentum.
         n_vectors: of how many parts it is one.
     """
     if not np.float32(0.0) < new < np.float32(np.inf):
@@ -90,7 +90,7 @@ def plan_trains(
             the first event and between events, which end the parts of the batch; the addresses of
             ``[n_vectors, x_size]`` inputs and ``[n_vectors, d_size]`` errors.
         settings: learning rate without scaling; :math:`\mathtt{fast\_lr}\, BL\, \Delta w_{min}`,
-            the learning rate of the SGD if it counts (else 1), one less the momentum, the running
+            the learning rate of the SGD if it counts (else 1), one minus the momentum, the running
             averages :math:`m_x` and :math:`m_d`, ``auto_scale_limit``. Written: the first one
             becomes the rate of the last vector, and the averages those after it.
         law: see :func:`~aihwkit_dspt.fused.trains_cpu.train_of`.

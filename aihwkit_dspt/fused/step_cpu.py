@@ -111,7 +111,7 @@ class CpuStep(FusedUpdate):
     def _finds(self, fast: Tensor) -> bool:
         """Return whether the arrays are where the compiled call takes them to be.
 
-        They are looked for where one is another one than last time.
+        If one of them has been replaced since the last call, all are looked for anew.
         """
         tensors = fast, *self._mixed, *self.transfer.tensors()
         if len(self._tensors) == len(tensors) and all(map(is_, tensors, self._tensors)):

@@ -130,7 +130,7 @@ class CpuUpdate(FusedUpdate):
     def _finds(self, pipeline: Pipeline) -> bool:
         """Return whether the arrays are where the compiled call takes them to be.
 
-        They are looked for where one is another one than last time.
+        If one of them has been replaced since the last call, all are looked for anew.
         """
         fast, slow, write_lr = self.fast, self.slow, pipeline.link.write_lr
         step = pipeline.slow.pulse_granularity

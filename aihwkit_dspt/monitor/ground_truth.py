@@ -31,7 +31,7 @@ class Unsaturated(NamedTuple):
     def n_saturated(self, weights: Tensor) -> Tensor:
         """Return the number of cells that are closer to a bound, or (by write noise) beyond.
 
-        Cells narrower than two steps are, wherever they are.
+        Cells narrower than two steps always count.
         """
         return ((weights < self.low) | (weights > self.high)).count_nonzero()
 

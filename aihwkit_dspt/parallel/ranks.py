@@ -17,7 +17,7 @@ class Ranks:
     """The ranks of a group of processes.
 
     All of them have to call the same methods in the same order. :meth:`meet` notices if they do
-    not, the others end with the group's timeout.
+    not; the other methods then end with the group's timeout.
 
     Args:
         device: device of the model.

@@ -12,14 +12,14 @@ def warnings_of(plan: TilePlan, steps: int, lr: float, n_states: float) -> List[
     """Return what goes wrong and what to do about it, the gravest first.
 
     Args:
-        plan: its plan.
+        plan: the plan of a tile.
         steps: steps of the run.
         lr: learning rate of the optimizer.
         n_states: states of the fast array.
     """
     if plan.steps_per_sweep is None:
         return [
-            f"no line of P is read in {steps:,} steps at learning rate {lr:g}, W does not "
+            f"no line of P is read in {steps:,} steps at learning rate {lr:g}, so W does not "
             "learn: pass transfer_lr > 0 and a smaller transfer_every"
         ]
     return [*_of_slow(plan, steps), *_of_fast(plan, steps, n_states)]

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Mapping, Optional
 
-from aihwkit.exceptions import ArgumentError
-
+from aihwkit_dspt.costs.counts import OperationCounts, require_counts
 from aihwkit_dspt.plots.style import COLOURS, axes_or_new, finish
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from aihwkit_dspt.costs import OperationCounts
 
 QUANTITIES = {
     "update_cycles": "update cycles\n[vectors]",
@@ -45,20 +42,9 @@ def cost_bars(counts: Mapping[str, OperationCounts], ax: Optional[Axes] = None) 
 
     Raises:
         ImportError: if matplotlib is not installed.
-        ArgumentError: if ``counts`` is empty or something in it lacks a quantity.
+        ArgumentError: if ``counts`` is empty or has something else in it.
     """
-    if not isinstance(counts, Mapping) or not counts:
-        raise ArgumentError(
-            f"counts={counts!r} is not valid: pass a mapping from method names to "
-            "operation_counts(model).total"
-        )
-    for method, item in counts.items():
-        missing = [name for name in QUANTITIES if not hasattr(item, name)]
-        if missing:
-            raise ArgumentError(
-                f"counts[{method!r}] is a {type(item).__name__} without {missing[0]}: pass "
-                "operation_counts(model).total"
-            )
+    require_counts(counts)
     ax = axes_or_new(ax, width=11.0, height=4.8)
     width = 0.84 / len(counts)
     highest = 1.0

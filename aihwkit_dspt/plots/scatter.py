@@ -49,7 +49,9 @@ def sp_scatter(
     points = (arrays.fast, *arrays.between)[array].values.flatten()
     known = (~points.isnan()).nonzero().flatten()
     if len(known) == 0:
-        raise TileError("no cell of the array has a symmetric point to draw")
+        raise TileError(
+            "no cell of the array has a symmetric point to draw: pass a tile of another device"
+        )
     known = known[
         torch.linspace(0, len(known) - 1, min(max_cells, len(known)), device="cpu").long()
     ]

@@ -15,8 +15,8 @@ LIGHTNING = "callbacks.stochastic_weight_avg"
 def refuse_averaged_copy() -> None:
     """Refuse the copy of a model that Lightning's ``StochasticWeightAveraging`` makes.
 
-    The callback averages parameters epochs later, and has no call of its own that a tile sees
-    before. So the callers are asked, if the callback is imported at all.
+    The callback averages parameters epochs later, and calls nothing of a tile before that. So this
+    looks for the callback among its callers, if the callback is imported at all.
 
     Raises:
         TileError: if a caller is that callback.

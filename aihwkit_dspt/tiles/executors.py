@@ -13,7 +13,7 @@ LAYOUTS = {"matrix": Layout.MATRIX, "rows": Layout.ROWS, "unfolded": Layout.UNFO
 
 
 class ReadExecutors(NamedTuple):
-    """Names of what carries reads of a tile out.
+    """Names of what carries out the reads of a tile.
 
     ``cpp``, ``cpp-line`` and ``cuda`` are aihwkit's tiles, of the whole array or of one line;
     ``torch`` is the plain torch product; all others are fused forms of it, by Numba or Triton.
@@ -28,7 +28,7 @@ class ReadExecutors(NamedTuple):
 
 
 def read_executors(tile: TrackingTile, n_vectors: int, layout: str = "matrix") -> ReadExecutors:
-    """Return what carries the reads of a tile out, with its device and torch's threads of now.
+    """Return what carries out the reads of a tile where it is now, with the threads torch has now.
 
     Noise of aihwkit's tiles comes from generators that nothing can seed; that of all others from
     torch's.

@@ -37,7 +37,7 @@ class FastLearningRate:
         m_d: running average of the largest error.
         current: the learning rate used last.
         auto_scales: whether the learning rate depends on the inputs.
-        rest: one less the momentum of the averages.
+        rest: one minus the momentum of the averages.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class FastLearningRate:
         r"""Return what the learning rates of vectors follow from.
 
         :math:`\mathtt{fast\_lr}\, BL\, \Delta w_{min}`, the learning rate of the SGD if it counts
-        (else 1), one less the momentum, the averages and ``auto_scale_limit``.
+        (else 1), one minus the momentum, the averages and ``auto_scale_limit``.
         """
         scale = learning_rate if self.config.scale_fast_lr else 1.0
         numbers = float(self.base), scale, float(self.rest), float(self.m_x), float(self.m_d)

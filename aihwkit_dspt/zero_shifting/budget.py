@@ -104,7 +104,10 @@ def pulse_budget(
             ) from None
     cells, points = response(device, hidden), symmetric_points(device, hidden).values
     if torch.isnan(points).all():
-        raise ConfigError(f"device={type(device).__name__} has no symmetric point to find.")
+        raise ConfigError(
+            f"device={type(device).__name__} has no symmetric point to find. Pass one whose steps "
+            "depend on the weight, such as SoftBoundsDevice."
+        )
 
     mu_q, q_max = _constants(cells, points)
     floors = 2.0 * q_max**2 * cells.dw_min / mu_q

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Callable, Dict
 
 import numpy as np
@@ -24,6 +23,7 @@ from torch import nn
 
 from aihwkit_dspt import (
     ERIDERPCMPreset,
+    OperationCounts,
     SymmetricPointMonitor,
     TrackingTile,
     filter_spectra,
@@ -277,9 +277,9 @@ def test_filter_spectrum() -> None:
 def test_cost_bars() -> None:
     """Heights are the counts; zero and what was not counted are written out."""
     names = list(QUANTITIES)
-    first = SimpleNamespace(**{name: 10**number for number, name in enumerate(names)})
-    second = SimpleNamespace(**dict.fromkeys(names, 3))
-    second.forward_mvms, second.calibration_pulses = None, 0
+    first = OperationCounts(**{name: 10**number for number, name in enumerate(names)})
+    few = {**dict.fromkeys(names, 3), "forward_mvms": None, "calibration_pulses": 0}
+    second = OperationCounts(**few)
     ax = plots.cost_bars({"first": first, "second": second})
     bars = [[patch.get_height() for patch in group] for group in ax.containers]
     assert bars[0] == [10**number for number in range(len(names))]
@@ -326,7 +326,7 @@ def test_wrong_input() -> None:
         (ArgumentError, "n_cells=-1", lambda: plots.response_curves(known_device(), n_cells=-1)),
         (ArgumentError, "filter_spectra", lambda: plots.filter_spectrum(None)),
         (ArgumentError, "operation_counts", lambda: plots.cost_bars({})),
-        (ArgumentError, r"counts\['x'\].*update_cycles", lambda: plots.cost_bars({"x": 3})),
+        (ArgumentError, r"counts\['x'\].*operation_counts", lambda: plots.cost_bars({"x": 3})),
     ]
     for error, message, call in cases:
         with pytest.raises(error, match=message):

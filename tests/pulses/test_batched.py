@@ -12,7 +12,6 @@ from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.devices import (
     ConstantStepDevice,
     PiecewiseStepDevice,
-    PowStepReferenceDevice,
     SoftBoundsDevice,
     SoftBoundsPmaxDevice,
 )
@@ -95,13 +94,8 @@ def test_the_comparison_notices_ten_percent(fault: str) -> None:
     assert not same_law(faulty, wanted, start, is_dense=True)
 
 
-QUIET = [
-    kind for kind in (*DEVICES, SoftBoundsPmaxDevice) if kind is not PowStepReferenceDevice
-] + [PowStepReferenceDevice]
-
-
 @pytest.mark.parametrize("at_once", [False, True])
-@pytest.mark.parametrize("kind", QUIET, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*DEVICES, SoftBoundsPmaxDevice], ids=lambda kind: kind.__name__)
 def test_certain_pulses_are_those_of_the_tile(
     kind: Any, at_once: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

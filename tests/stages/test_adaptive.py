@@ -164,6 +164,18 @@ def test_cells_without_pulses_stay_unknown() -> None:
     assert (stage.sp_estimate[:, :64] - 0.4).square().mean().sqrt() < 0.51 / math.sqrt(64)
 
 
+def test_a_walk_of_others_leaves_cells_at_rest_alone() -> None:
+    """They average noise of reads, whatever gain the cells of their line have that walk."""
+    stage, n_reads = estimator(read_noise=0.1), 400
+    for _, read in walking(0.1, n_reads):
+        read[:, 64:] = 0.4 + 0.1 * torch.randn(IN_SIZE, OUT_SIZE - 64)
+        stage.update(ALL, read)
+    assert not stage.known_cells()[:, 64:].any()
+    assert stage.movement.min() > 0.0
+    assert stage.gain[:, :64].min() > 0.1
+    assert torch.allclose(stage.gain[:, 64:], torch.tensor(1.0 / n_reads), rtol=1e-3)
+
+
 def test_exact_reads_of_a_cell_at_rest() -> None:
     """Without noise any movement counts, and none is seen where there is none."""
     stage = estimator()

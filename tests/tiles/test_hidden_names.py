@@ -16,7 +16,7 @@ from tests.helpers import draw_batch, mixed_weight, quiet_config, quiet_tile, tr
 from tests.parity import deterministic_pair
 from tests.table import METHODS
 
-NAMES = {**{theirs: ours for ours, theirs in COMPOUND_NAMES.items()}}
+NAMES = {theirs: ours for ours, theirs in COMPOUND_NAMES.items()}
 NAMES["buffered_FP_weight_0"] = "transfer_buffer"
 
 

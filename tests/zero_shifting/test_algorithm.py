@@ -306,4 +306,3 @@ def test_progress_bar_can_be_switched_off(capsys, monkeypatch):
     assert capsys.readouterr().err == ""
     zero_shift(make_tile(VARIED["SoftBounds"], 8), 100)
     assert "pulse" in capsys.readouterr().err
-    monkey.undo()
