@@ -86,7 +86,7 @@ def test_gradient_that_is_no_number(shape: Any) -> None:
     before = [error.clone() for error in errors(model)]
     context = next(model.analog_tiles()).analog_ctx
     for wrong in (torch.ones(shape), torch.ones((), dtype=torch.cfloat), 0.5, "0.5"):
-        with pytest.raises(TileError, match="grad=.* of an array is not valid"):
+        with pytest.raises(TileError, match=r"grad=.* of an array is not valid"):
             context.grad = wrong
     assert all(map(torch.equal, errors(model), before))
     context.grad = 0.5 * context.grad.reshape(1)
