@@ -34,6 +34,18 @@ def check_optional(function: object, tile_module_class: object) -> None:
         )
 
 
+def require_returned(called: str, config: Any) -> None:
+    """Raise ``ArgumentError`` unless a function of the caller returned a configuration.
+
+    aihwkit takes ``None``, which a function without ``return`` has, for a configuration of its own.
+    """
+    if not isinstance(config, RPUConfigBase):
+        raise ArgumentError(
+            f"{called}: specific_rpu_config_fun returned {shown(config)}: return the configuration "
+            "of the layer, such as the copy of rpu_config that it gets"
+        )
+
+
 def names_of(names: Any) -> List[str]:
     """Return names of modules as a list."""
     if not isinstance(names, Iterable) or isinstance(names, (str, bytes, Tensor)):

@@ -14,7 +14,13 @@ from torch import nn
 from torch.nn.parameter import UninitializedBuffer
 
 from aihwkit_dspt.configs.checks import require_choice, require_whole
-from aihwkit_dspt.models.arguments import check, check_optional, names_of, require_known
+from aihwkit_dspt.models.arguments import (
+    check,
+    check_optional,
+    names_of,
+    require_known,
+    require_returned,
+)
 from aihwkit_dspt.models.containers import SameSequential, own_wrapper
 from aihwkit_dspt.models.grouped import OtherConvolution
 from aihwkit_dspt.models.kept import keep_hooks, keep_layer
@@ -93,11 +99,12 @@ def convert(
 
     def config_of(name: str, module: nn.Module) -> Any:
         config = deepcopy(rpu_config)
-        return (
-            config
-            if specific_rpu_config_fun is None
-            else specific_rpu_config_fun(name, module, config)
-        )
+        if specific_rpu_config_fun is None:
+            return config
+        chosen = specific_rpu_config_fun(name, module, config)
+        if "weight" in module._parameters:  # no container, which has no tile
+            require_returned(_called(name, module), chosen)
+        return chosen
 
     named = {name for name, _ in model.named_modules(remove_duplicate=False)}
     copied = _copy(model)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from aihwkit.exceptions import TileError
 from aihwkit.optim.context import AnalogContext
 from torch import Tensor, cat, ones_like, where, zeros
 from torch._C import DisableTorchFunctionSubclass
 from torch.autograd import no_grad
 from torch.nn import Parameter
 
+from aihwkit_dspt.configs.checks import shown
 from aihwkit_dspt.optim.forgotten import notice_unused, watch
 from aihwkit_dspt.optim.gradient import gradient_norm
 from aihwkit_dspt.optim.wanted import is_wanted
@@ -74,8 +76,14 @@ class GradientContext(AnalogContext):
     def grad(self, value: Optional[Tensor]) -> None:
         if value is None:
             self.reset()
+        elif not isinstance(value, Tensor) or value.numel() != 1 or value.is_complex():
+            raise TileError(
+                f"grad={shown(value)} of an array is not valid: its gradient is one number, the "
+                "norm of G = sum of d x^T, and what changes this number scales the errors. Pass "
+                "None or a scaled one, such as 0.5 * p.grad"
+            )
         elif self.grad is not None:
-            self._scaled = value
+            self._scaled = value.detach().reshape(())
 
     @grad.deleter
     def grad(self) -> None:

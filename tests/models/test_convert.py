@@ -382,6 +382,28 @@ def test_refused_arguments(arguments: Any, message: str) -> None:
         convert(**{**defaults, **arguments})
 
 
+@pytest.mark.parametrize("returned", [None, 3, "e-rider", quiet_device()])
+def test_configuration_that_is_not_returned(returned: Any) -> None:
+    """aihwkit has a configuration of its own for ``None``, so that the method would be left out."""
+
+    def choose(name: str, layer: nn.Module, rpu_config: Any) -> Any:
+        return returned if name == "1.0" else rpu_config
+
+    model = nn.Sequential(nn.Linear(4, 3), nn.Sequential(nn.Conv2d(1, 2, 3)))
+    with pytest.raises(ArgumentError, match=r"1\.0 \(Conv2d\): specific_rpu_config_fun returned"):
+        convert(model, config(), specific_rpu_config_fun=choose)
+
+
+def test_configuration_of_a_container() -> None:
+    """Is not asked for."""
+
+    def choose(name: str, layer: nn.Module, rpu_config: Any) -> Any:
+        return rpu_config if "weight" in layer._parameters else None
+
+    model = convert(nn.Sequential(nn.Linear(4, 3)), config(), specific_rpu_config_fun=choose)
+    assert isinstance(next(model.analog_tiles()), TrackingTile)
+
+
 def test_errors_of_tiles_name_the_layer() -> None:
     """They keep their kind, and the model is as it was."""
 

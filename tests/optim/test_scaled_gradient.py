@@ -7,7 +7,7 @@ from typing import Any, List
 
 import pytest
 import torch
-from aihwkit.exceptions import ArgumentError
+from aihwkit.exceptions import ArgumentError, TileError
 from aihwkit.optim import AnalogSGD
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW
@@ -76,6 +76,21 @@ def test_clip_grad_value() -> None:
     loss_of(model, *batch()).backward()
     nn.utils.clip_grad_value_(model.parameters(), 0.01)
     assert max(analog_grad_norms(model).values()) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("shape", [(2,), (4, 8), (1, 8)])
+def test_gradient_that_is_no_number(shape: Any) -> None:
+    """A matrix of the size of the weights would be multiplied with the errors, or fail later."""
+    model = tracking_network()
+    loss_of(model, *batch()).backward()
+    before = [error.clone() for error in errors(model)]
+    context = next(model.analog_tiles()).analog_ctx
+    for wrong in (torch.ones(shape), torch.ones((), dtype=torch.cfloat), 0.5, "0.5"):
+        with pytest.raises(TileError, match=r"grad=.* of an array is not valid"):
+            context.grad = wrong
+    assert all(map(torch.equal, errors(model), before))
+    context.grad = 0.5 * context.grad.reshape(1)
+    assert torch.allclose(errors(model)[0], 0.5 * before[0])
 
 
 def test_what_comes_after_clipping_is_not_clipped() -> None:
