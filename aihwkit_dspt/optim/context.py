@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from aihwkit.exceptions import TileError
 from aihwkit.optim.context import AnalogContext
 from torch import Tensor, cat, ones_like, where, zeros
 from torch._C import DisableTorchFunctionSubclass
@@ -76,6 +77,13 @@ class GradientContext(AnalogContext):
             self.reset()
         elif self.grad is not None:
             self._scaled = value
+        elif value.any():
+            name = type(self.analog_tile).__name__
+            raise TileError(
+                f"grad of {name} cannot be set where no backward pass has been: the gradient of an "
+                "array is in inputs and errors that it keeps, and this number only scales them. "
+                "Let the loss go through the model that is to learn"
+            )
 
     @grad.deleter
     def grad(self) -> None:
