@@ -36,6 +36,15 @@ class TileStateDict(Dict[str, Any]):
             "aihwkit_dspt first"
         )
 
+    def _average(self, *_: Any) -> Any:
+        raise NotATensorError(
+            "the state of an analog tile is a dictionary, and states cannot be averaged: "
+            "AveragedWeights(model, decay=...) of aihwkit_dspt averages the weights in use, in a "
+            "digital copy (a target network, a teacher)"
+        )
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _average
+
     def __reduce__(self) -> Any:
         return OrderedDict, (), None, None, iter(self.items())
 

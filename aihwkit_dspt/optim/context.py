@@ -84,6 +84,13 @@ class GradientContext(AnalogContext):
             )
         elif self.grad is not None:
             self._scaled = value.detach().reshape(())
+        elif value.any():
+            name = type(self.analog_tile).__name__
+            raise TileError(
+                f"grad of {name} cannot be set where no backward pass has been: the gradient of an "
+                "array is in inputs and errors that it keeps, and this number only scales them. "
+                "Let the loss go through the model that is to learn"
+            )
 
     @grad.deleter
     def grad(self) -> None:

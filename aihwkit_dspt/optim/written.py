@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, NoReturn, TypeVar
+from typing import Any, Callable, Dict, Iterable, Optional, Tuple, TypeVar
 
 from aihwkit.exceptions import TileError
 from aihwkit.optim.context import AnalogContext
-from torch._C import TensorBase
+from torch import Tensor, is_grad_enabled
+from torch._C import DisableTorchFunctionSubclass, TensorBase
+from torch.autograd import no_grad
 
 WRITES = (
     *("add_", "sub_", "mul_", "div_", "lerp_", "addcmul_", "addcdiv_", "neg_", "sign_", "pow_"),
@@ -15,23 +17,134 @@ WRITES = (
 )
 """Methods of a tensor that write. ``copy_`` is not among them: ``load_state_dict`` calls it."""
 
+READS = (
+    *("add", "sub", "mul", "div", "lerp", "pow", "neg", "clone"),
+    *("__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__"),
+    *("__neg__", "__pow__"),
+)
+"""Methods that make what is about to be written: a step or an average."""
+
+IN_PYTHON = hasattr(AnalogContext, "enable_buffer")
+"""Whether aihwkit answers for the contexts itself, as 1.2 does."""
+
 _grad: Any = TensorBase.grad
 """Where torch keeps the gradient of a tensor, whatever its class says."""
+
+_data: Any = TensorBase.data
+
+_placeholders: Dict[type, type] = {}
+"""Class of aihwkit's that shows no values -> the same with errors that help."""
 
 Cls = TypeVar("Cls", bound=type)
 
 
+class NotWeightsError(TileError, RuntimeError):
+    """The parameter of an array was taken for its weights; aihwkit 1.2 has a ``RuntimeError``."""
+
+
+def not_weights(name: str, context: Any = None) -> NotWeightsError:
+    """Return the error for a function that takes the parameter of an array for weights.
+
+    Args:
+        name: name of the function.
+        context: the parameter, if it is known.
+    """
+    tile = "an analog tile" if context is None else type(context.analog_tile).__name__
+    return NotWeightsError(
+        f"{name} of the parameter of {tile}: it stands for arrays, and neither has their weights "
+        "nor reaches them. Pulses of analog_optimizer(model, ...) or AnalogSGD train them, "
+        "AveragedWeights(model, decay=...) averages their weights (a target network, a teacher), "
+        "layer.get_weights() reads them and layer.set_weights(weight, bias) writes them; leave "
+        "parameters that are an AnalogContext out of penalties and histograms"
+    )
+
+
 def refuse_writes(cls: Cls) -> Cls:
-    """Let the contexts of a class refuse what writes into a parameter, and return the class.
+    """Let the contexts of a class refuse what takes a parameter for weights; return the class.
 
     In aihwkit 1.1 the context of a tile is a number that nobody reads. A step or an average of
-    one's own, ``p -= lr * p.grad`` or ``average.mul_(0.9).add_(p, alpha=0.1)``, would go on without
-    the arrays and without a word. aihwkit 1.2 refuses the same by itself.
+    one's own, ``p -= lr * p.grad`` or ``average.data.mul_(0.9).add_(p.data, alpha=0.1)``, would go
+    on without the arrays and without a word. aihwkit 1.2 refuses the same; the error says what to
+    do in place of it.
     """
-    if not hasattr(AnalogContext, "enable_buffer"):
-        for name in WRITES:
-            setattr(cls, name, _refusal(name))
+    changed: Any = cls
+    if IN_PYTHON:
+        changed.__torch_function__ = _with_remedy(AnalogContext)
+        changed._placeholder_data = _placeholder_data
+        return cls
+    for name in WRITES:
+        setattr(cls, name, _refusal(name))
+    for name in READS:
+        setattr(cls, name, _refusal(name, getattr(cls, name)))
+    changed.data = property(lambda self: _data.__get__(self).as_subclass(StandIn), _data.__set__)
+    changed.set_data = _set_data
     return cls
+
+
+class StandIn(Tensor):
+    """The number that stands for an array in aihwkit 1.1, as ``data`` of its context shows it."""
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: Tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Return what a function makes of it, which is a plain tensor."""
+        if func.__name__ in REFUSED:
+            raise not_weights(func.__name__)
+        with DisableTorchFunctionSubclass():  # type: ignore[no-untyped-call]
+            return func(*args, **(kwargs or {}))
+
+    def __deepcopy__(self, memo: Any) -> Tensor:
+        return _plain(self).clone()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        plain: Any = _plain(self)
+        return plain.__reduce_ex__(protocol)
+
+
+REFUSED = {*WRITES, *READS, "copy_", "rsub"}
+
+
+def _plain(data: Tensor) -> Tensor:
+    with DisableTorchFunctionSubclass():  # type: ignore[no-untyped-call]
+        return data.as_subclass(Tensor)
+
+
+def _set_data(context: Any, data: Tensor) -> None:
+    """Set the number, as a load does."""
+    with no_grad():
+        _data.__get__(context).copy_(_plain(data))
+
+
+def _with_remedy(base: Any) -> Any:
+    """Return the ``__torch_function__`` of a class of aihwkit 1.2 with errors that help."""
+
+    def call(cls: Any, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        try:
+            return _in_own_words(base.__torch_function__.__func__(cls, func, types, args, kwargs))
+        except RuntimeError as error:
+            if not any(words in str(error) for words in ("placeholder mode", "analog weights")):
+                raise
+            found = (each for each in args if issubclass(type(each), AnalogContext))
+            raise not_weights(getattr(func, "__name__", "this"), next(found, None)) from error
+
+    return classmethod(call)
+
+
+def _placeholder_data(context: Any) -> Any:
+    """Return what ``data`` of a context of aihwkit 1.2 shows, a matrix without values."""
+    return _in_own_words(AnalogContext._placeholder_data(context))
+
+
+def _in_own_words(shown: Any) -> Any:
+    """Let a matrix without values say what to do where values are asked for."""
+    kind = type(shown)
+    if kind.__name__ != "PlaceholderDataView" or kind in _placeholders.values():
+        return shown
+    if kind not in _placeholders:
+        changed = {"__torch_function__": _with_remedy(kind)}
+        _placeholders[kind] = type(kind.__name__, (kind,), changed)
+    return shown.as_subclass(_placeholders[kind])
 
 
 def refuse_penalties(contexts: Iterable[Any]) -> None:
@@ -40,7 +153,7 @@ def refuse_penalties(contexts: Iterable[Any]) -> None:
     In aihwkit 1.1 a context is a number that stands for the array, with a gradient that trains
     nothing. aihwkit 1.2 refuses the same by itself.
     """
-    if hasattr(AnalogContext, "enable_buffer"):
+    if IN_PYTHON:
         return
     found = [context for context in contexts if _grad.__get__(context) is not None]
     for context in found:
@@ -53,12 +166,12 @@ def refuse_penalties(contexts: Iterable[Any]) -> None:
         )
 
 
-def _refusal(name: str) -> Callable[..., NoReturn]:
-    def refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TileError(
-            f"{name} on the parameter of {type(self.analog_tile).__name__} would not reach its "
-            "arrays: pulses of analog_optimizer(model, ...) or AnalogSGD train them, and "
-            "AveragedWeights(model, decay=...) averages their weights"
-        )
+def _refusal(name: str, allowed: Optional[Callable[..., Any]] = None) -> Callable[..., Any]:
+    """Return a method that refuses; one that reads may, in a loss: the step refuses that."""
+
+    def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if allowed is not None and is_grad_enabled():
+            return allowed(self, *args, **kwargs)
+        raise not_weights(name, self)
 
     return refuse

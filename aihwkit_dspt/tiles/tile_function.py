@@ -11,6 +11,9 @@ from torch.autograd import Function, no_grad
 
 from aihwkit_dspt.optim.wanted import refuse_second_derivatives
 
+_same_memory: Callable[..., Tensor] = torch.ops.aten._unsafe_view.default
+"""Returns a tensor in the memory of another one that is no view to torch."""
+
 _is_transformed: Callable[[], bool] = torch._C._are_functorch_transforms_active
 
 
@@ -46,7 +49,12 @@ class TileFunction(Function):
         scaled = () if scales is None else (output, scales)
         ctx.save_for_backward(*ctx.saved_analog_tensors, *scaled)
         ctx.saved_analog_tensors = []
-        return output if scales is None else output * scales
+        if scales is not None:
+            return output * scales
+        if output._is_view():
+            # Rows of a product in the shape of the layer: torch would refuse `output += ...`.
+            return _same_memory(output, output.shape)
+        return output
 
     @staticmethod
     def backward(ctx: Any, errors: Tensor) -> Tuple[Any, ...]:

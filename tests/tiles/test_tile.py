@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Tuple
+
 import pytest
 import torch
 from aihwkit.nn import AnalogLinear
+from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.simulator.tiles.analog import AnalogTile
+from torch import nn
 
 from aihwkit_dspt import TrackingTile
 from tests.helpers import PROPERTIES, quiet_config, quiet_tile, train
@@ -95,3 +99,21 @@ def test_cpu_only() -> None:
     if not cuda.is_compiled():
         with pytest.raises(CudaError, match="CUDA"):
             tile.cuda()
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+@pytest.mark.parametrize("shape", [(8,), (3, 8), (2, 3, 8), (8, 8, 8), (2, 4, 8, 8)])
+def test_outputs_can_be_written_into(shape: Tuple[int, ...], is_frozen: bool) -> None:
+    """As those of a digital layer (``output += adapter(x)``), however they were read."""
+    layer = convert_to_analog(nn.Linear(8, 8, bias=False), quiet_config())
+    layer.requires_grad_(not is_frozen)
+    added = torch.zeros(8, requires_grad=True)
+    x = torch.rand(shape)
+    output = layer(x)
+    expected = output.detach().clone()
+    output += added
+    output.sum().backward()
+    assert torch.equal(output, expected)
+    assert added.grad is not None
+    assert torch.equal(added.grad, torch.full((8,), x.numel() / 8.0))
+    assert layer.analog_module.analog_ctx.has_gradient() is not is_frozen
