@@ -46,7 +46,9 @@ class TransferStart(Enum):
 
     FIRST_SWEEP = "FirstSweep"
     """At the first event. The first phases of the chopper last 1, 1, 2, 4, ... sweeps, until they
-    are as long as its period: the reference is taken early, and again while it settles."""
+    are as long as its period: the reference is taken early, and again while it settles. Its first
+    signs alternate from line to line: what the fast array does on its way to its symmetric points
+    does not add up over the inputs of a layer."""
 
 
 class PulseMode(Enum):

@@ -33,8 +33,8 @@ class Chopper(Module):
         in_chop_prob: flip probability of an input sign per read of its line; 0 for none.
         out_chop_prob: flip probability of an output sign per full sweep; 0 for none.
         in_chop_random: whether input signs flip at random or at the end of each phase.
-        timing: when a phase ends. aihwkit's dynamic compound flips then even if it also flips at
-            random.
+        timing: when a phase ends, and whether signs of lines alternate at first. aihwkit's dynamic
+            compound flips at the end of a phase even if it also flips at random.
         seed: seed of the random flips.
         data_type: data type of the signs.
 
@@ -66,6 +66,8 @@ class Chopper(Module):
         self.in_sign: Tensor
         self.out_sign: Tensor
         self.register_buffer("in_sign", ones(in_size, dtype=data_type))
+        if timing.alternates and self.regular:
+            self.in_sign[1::2] = -1.0
         self.register_buffer("out_sign", ones(out_size, dtype=data_type))
         # The decisions do not depend on data, so they are drawn on the host: no device sync.
         self.generator = Generator().manual_seed(seed)
@@ -90,7 +92,8 @@ class Chopper(Module):
             # attribute: torch looks for a buffer last.
             if self._host_version != self._buffers["in_sign"]._version:  # type: ignore[union-attr]
                 self._update_host()
-            # With a regular chopper all signs are equal but for one sweep in each period.
+            # All signs are equal with a regular chopper that started so, but for one sweep in each
+            # period.
             if 0 < self._n_flipped < len(self._host_signs):
                 lines = lines * self.in_sign
             elif self._n_flipped > 0:

@@ -26,6 +26,12 @@ class TransferTiming:
     settles: bool = False
     """Whether phases end after 1, 2, 4, ... sweeps until they are as long as the period."""
 
+    alternates: bool = False
+    """Whether the first signs of a regular chopper alternate from line to line. Until the reference
+    has followed, the residual is the way of the fast array to its symmetric points, for the most
+    part. With equal signs it adds up over the inputs of a layer; with alternating ones it does
+    not."""
+
     anneal_sweeps: float = 0.0
     """The sweep in which increments of the buffer are as given: they fall with the square root of
     the number of sweeps; 0 for increments that stay."""
@@ -49,7 +55,7 @@ class TransferTiming:
     @classmethod
     def from_first_sweep(cls, period: int) -> TransferTiming:
         """Return the timing that writes at once and takes the reference while it settles."""
-        return cls(period, settles=True)
+        return cls(period, settles=True, alternates=True)
 
     def writes(self, sweep: int) -> bool:
         """Return whether an event after ``sweep`` full sweeps sends pulses to the slow array."""

@@ -54,6 +54,22 @@ def test_regular_flips(dynamic: bool) -> None:
             assert torch.equal(stage.in_sign, before)
 
 
+def test_first_signs() -> None:
+    """They alternate from line to line with the start in the first sweep, and flip together.
+
+    With C++ AGAD's timing, as printed, and without a chopper they are 1.
+    """
+    stage = chopper(timing=TransferTiming.from_first_sweep(4))
+    alternating = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0])
+    assert torch.equal(stage.in_sign, alternating)
+    assert flip_lines(stage, slice(0, 5), 0) == [0, 1, 2, 3, 4]
+    assert torch.equal(stage.in_sign, -alternating)
+    for timing in (TransferTiming.agad(4, False), TransferTiming.printed(4)):
+        assert torch.equal(chopper(timing=timing).in_sign, torch.ones(5))
+    none = chopper(timing=TransferTiming.from_first_sweep(4), in_chop_prob=0.0)
+    assert torch.equal(none.in_sign, torch.ones(5))
+
+
 def test_no_flip_without_probability() -> None:
     """A probability of zero never flips, regular or random."""
     for random in (True, False):
