@@ -123,7 +123,9 @@ def require_omega(value: Any) -> None:
         require_argument("weight_scaling_omega", value, 0.0)
 
 
-def require_scales(name: str, tile: Any, value: Any, sizes: Sequence[int]) -> Tensor:
+def require_scales(
+    name: str, tile: Any, value: Any, sizes: Sequence[int], is_first: bool = False
+) -> Tensor:
     """Return output scales that a tile is to have as a vector.
 
     Args:
@@ -131,6 +133,7 @@ def require_scales(name: str, tile: Any, value: Any, sizes: Sequence[int]) -> Te
         tile: the tile.
         value: what was passed: a number, or as many as there are outputs.
         sizes: how many there may be.
+        is_first: whether they belong to the first weights, which need not be numbers.
 
     Raises:
         TileError: if they do not fit, or are not finite; the tile is left as it was.
@@ -139,7 +142,7 @@ def require_scales(name: str, tile: Any, value: Any, sizes: Sequence[int]) -> Te
     if scales.numel() not in sizes:
         counts = " or ".join(map(str, dict.fromkeys(sizes)))
         raise TileError(f"{name} has shape {list(scales.shape)}: pass {counts} finite numbers")
-    _require_finite(name, scales, is_first=False)
+    _require_finite(name, scales, is_first)
     return scales.detach().to(tile.get_dtype()).flatten()
 
 

@@ -55,8 +55,10 @@ class TilePeriphery(AnalogTile):
                 tile is left as it was.
         """
         if scales is not None:
-            scales = require_scales("scales", self, scales, (1, self.out_size))
-            if not bool(scales.all()):
+            # aihwkit's mapped layers map memory that nobody has set before their first weights.
+            is_first = not self.tile.was_set
+            scales = require_scales("scales", self, scales, (1, self.out_size), is_first)
+            if not is_first and not bool(scales.all()):
                 raise TileError("scales has zeros: pass others; set_weights sets weights to zero")
         super().set_scales(scales)
 

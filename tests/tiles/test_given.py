@@ -253,6 +253,21 @@ def test_scales_that_fit() -> None:
     assert one.get_learned_out_scales().tolist() == [1.0, 0.0, 3.0, 4.0]
 
 
+@pytest.mark.parametrize("value", [INF, NAN, -INF])
+def test_scales_of_first_weights_need_not_be_numbers(value: float) -> None:
+    """aihwkit's mapped layers map memory that nobody has set, and then their first weights."""
+    config = quiet_config(**METHODS["E-RIDER"])
+    config.mapping = MappingParameter(weight_scaling_omega=0.5)
+    made = config.tile_class(4, 6, config)
+    made.set_weights(torch.full((4, 6), value))
+    made.set_weights(torch.full((4, 6), 0.25))
+    assert torch.allclose(made.get_weights()[0], torch.full((4, 6), 0.25))
+    with pytest.raises(TileError, match="weight"):
+        made.set_weights(torch.full((4, 6), value))
+    with pytest.raises(TileError, match="scales"):
+        made.set_scales(value)
+
+
 @pytest.mark.parametrize("omega", [NAN, INF, -1.0, "1", True])
 def test_largest_weight(omega: Any) -> None:
     """Weights are not scaled to what is no number, or negative."""
