@@ -55,6 +55,7 @@ EXTRA: List[Dict[str, Any]] = [
     {"momentum": 0.2, "forget_buffer": False, "desired_bl": 3},
     {"auto_granularity": 30.0},
     {"buffer_granularity": 0.4, "step": 2.0},
+    {"step": 2.0, "desired_bl": 5},
     {"scale_transfer_lr": False},
     {"fast_lr": 0.0},
     {"transfer_every": 0.0},

@@ -220,6 +220,31 @@ def test_state_of_another_number_of_arrays_is_refused(tmp_path: Path) -> None:
         monitor.record()
 
 
+def test_an_array_between_has_the_signs_of_its_reader() -> None:
+    """With all of these signs turned, it holds the negative, and nothing else changes.
+
+    All devices are symmetric about zero, where the arrays start.
+    """
+    devices = [quiet_device(up_down=0.0) for _ in range(3)]
+    model = layer(unit_cell_devices=devices, units_in_mbatch=False)
+    turned = deepcopy(model)
+    pipeline = tile_of(turned).tile.pipeline
+    pipeline.fastest_first[1].chopper.in_sign.neg_()
+    pipeline.refresh_weights()
+    for each in (model, turned):
+        torch.manual_seed(3)
+        train(each)
+    found, expected = (
+        {name: tile_of(each).value(name) for name in named_values(tile_of(each).tile.pipeline)}
+        for each in (turned, model)
+    )
+    assert expected["array_1_weights"].abs().max() > 0.01
+    for name, values in expected.items():
+        negative = name in ("array_1_weights", "array_1_reference", "array_1_sp_estimate")
+        negative = negative or name == "array_1_chopper"
+        assert torch.allclose(found[name], -values if negative else values, atol=1e-6), name
+
+
 @pytest.mark.parametrize("algorithm", TRACKING_ALGORITHMS)
 def test_build_config(algorithm: str) -> None:
     """A chain by one argument; without a warm start each array goes on to the next slower one."""

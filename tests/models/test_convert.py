@@ -263,6 +263,14 @@ def test_what_does_something_else_stays_digital(make: Any, shape: Any, reason: s
         assert torch.equal(tensors(model(x))[0], tensors(analog(x))[0])
 
 
+@pytest.mark.parametrize(("most", "n_tiles"), [(4, 0), (5, 5), (6, 5)])
+@pytest.mark.filterwarnings("ignore:.*of the multiplications became analog")
+def test_as_many_groups_as_are_asked_for(most: int, n_tiles: int) -> None:
+    """An array each, or all of them digital."""
+    analog = convert(nn.Sequential(nn.Conv2d(5, 5, 3, groups=5)), config(), max_groups=most)
+    assert len(list(analog.analog_tiles())) == n_tiles
+
+
 @pytest.mark.filterwarnings("ignore:Initializing zero")
 def test_small_softmax_of_many_classes() -> None:
     """Its tails get no features where there are few: aihwkit's tiles end the process there."""

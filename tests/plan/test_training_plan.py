@@ -20,7 +20,7 @@ from aihwkit_dspt import (
     estimate_coincidences,
     training_plan,
 )
-from aihwkit_dspt.configs.enums import ReferenceSync, TransferScope, TransferStart
+from aihwkit_dspt.configs.enums import ReferenceSync, ReferenceType, TransferScope, TransferStart
 from aihwkit_dspt.stages.event import TransferEvent
 from aihwkit_dspt.tiles.of_model import tracking_tiles
 from tests.helpers import quiet_config, quiet_device
@@ -170,6 +170,33 @@ def test_batch_is_measured(auto_scale: bool) -> None:
     ).tiles["analog_module"]
     error = 2.0 * (analog(x) - y).detach() / y.numel()
     assert own.product == pytest.approx(float((x.abs().mean(1) * error.abs().mean(1)).mean()))
+
+
+@pytest.mark.parametrize(
+    ("product", "transfer_lr", "anneal_sweeps"),
+    [(0.02, 0.01, 0.0), (0.02, 0.01, 4.0), (9.0, 0.01, 0.0), (9.0, 0.5, 0.0), (9.0, 0.5, 4.0)],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_numbers_of_a_plan(product: float, transfer_lr: float, anneal_sweeps: float) -> None:
+    """Pulses on P, no more than a train has, and pulses on W, no more than a transfer has.
+
+    Four sweeps over five lines, without a chopper: the residual grows to half of the range at most.
+    """
+    settings = {"reference": ReferenceType.ZERO, "in_chop_prob": 0.0, "units_in_mbatch": True}
+    rates = {"fast_lr": 0.05, "transfer_lr": transfer_lr, "scale_transfer_lr": False}
+    model = small_model(**settings, **rates, transfer_every=1.0, anneal_sweeps=anneal_sweeps)
+    plan = training_plan(model, 3, steps=20, product=product)
+    own = plan.tiles["0.analog_module"]
+    step, n_states = 0.01, 120.0
+    fast = 3 * min(product * 0.05 / step, 31.0)
+    residual = 0.5 * min(20 * fast, n_states) * step
+    read = min(transfer_lr / step * residual, 1.0)
+    gains = [min((anneal_sweeps / k) ** 0.5, 4.0) if anneal_sweeps else 1.0 for k in range(1, 5)]
+    assert own.fast_pulses == pytest.approx(fast)
+    assert own.slow_total == pytest.approx(read * sum(gains))
+    assert own.slow_pulses == pytest.approx(read * sum(gains) / 20)
+    assert own.fast_share == pytest.approx(min(20 * fast / n_states, 1.0))
+    assert own.slow_share == pytest.approx(min(read * sum(gains) / n_states, 1.0))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -98,6 +98,21 @@ def test_sync_happens_on_the_flip_only() -> None:
     assert flips == 16 // 4 * 6
 
 
+def test_output_flips_sync_their_rows() -> None:
+    """The reference of an output changes where its sign flips, to Q, in all columns."""
+    tile = quiet_tile(**METHODS["E-RIDER"], transfer_every=1.0, out_chop_prob=0.5)
+    chopper, flips = tile.tile.pipeline.link.chopper, 0
+    for _ in range(100):
+        signs = chopper.in_sign.clone(), chopper.out_sign.clone()
+        reference = tile.reference
+        train(tile, 1, n_batch=1)
+        columns, rows = chopper.in_sign != signs[0], chopper.out_sign != signs[1]
+        synced = columns | rows.unsqueeze(1)
+        assert torch.equal(tile.reference, tile.sp_estimate.where(synced, reference))
+        flips += int(rows.sum())
+    assert 0 < flips < 16 * 4  # at the end of 16 sweeps, half of the four rows on average
+
+
 def test_reference_follows_each_read() -> None:
     """RIDER: Q~ = Q at all times."""
     tile = quiet_tile(**METHODS["RIDER"])
