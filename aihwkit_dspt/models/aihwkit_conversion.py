@@ -58,8 +58,8 @@ def look(frame: FrameType) -> None:
     model, left = outer.f_locals["module"], set(values["exclude_modules"])
     if _Last.model is not None and _Last.model() is model:
         return  # has been looked at as a whole
-    _Last.model = ref(model)
     _require_once(model, kinds, left)
+    _Last.model = ref(model)
     if kinds is _DEFAULT_CONVERSION_MAP:
         _warn(model, left, depth)
 
