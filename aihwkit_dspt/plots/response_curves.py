@@ -6,9 +6,10 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Optional
 
 import torch
-from aihwkit.exceptions import ArgumentError, ConfigError
+from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.configs.devices import PulsedDevice
 
+from aihwkit_dspt.configs.checks import require_whole
 from aihwkit_dspt.devices import Response, response, symmetric_points
 from aihwkit_dspt.devices.simulated import nominal
 from aihwkit_dspt.plots.style import COLOURS, GREY, axes_or_new, finish, leave_room
@@ -53,8 +54,7 @@ def response_curves(device: PulsedDevice, ax: Optional[Axes] = None, n_cells: in
             f"device={device!r} has no response functions: pass one of aihwkit's pulsed devices, "
             "e.g. SoftBoundsDevice()"
         )
-    if not isinstance(n_cells, int) or n_cells < 0:
-        raise ArgumentError(f"n_cells={n_cells!r} is not valid: pass a whole number of 0 or more")
+    n_cells = require_whole("n_cells", n_cells, 0)
     ax = axes_or_new(ax)
     if n_cells > 0:
         drawn = deepcopy(device)
