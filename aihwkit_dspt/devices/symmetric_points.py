@@ -11,6 +11,7 @@ from aihwkit.simulator.configs.devices import PulsedDevice
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aihwkit_dspt.configs.checks import require_argument
 from aihwkit_dspt.devices.base import Response
 from aihwkit_dspt.devices.linear import LinearResponse
 from aihwkit_dspt.devices.of_device import response
@@ -65,7 +66,9 @@ def symmetric_points(
     Raises:
         ConfigError: if the device is not a pulsed device of aihwkit, or a hidden parameter is
             missing or not finite.
+        ArgumentError: if ``start`` is no finite number.
     """
+    start = require_argument("start", start)
     cells = response(device, hidden_parameters)
     zeros = cells.zero() if isinstance(cells, LinearResponse) else _bracketed(cells, start)
     margin = BOUND_MARGIN * (cells.w_max - cells.w_min)

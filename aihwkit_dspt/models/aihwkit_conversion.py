@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import warnings
 from types import FrameType
-from typing import Any, Dict, Iterator, List, Tuple
-from weakref import WeakSet
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+from weakref import WeakSet, ref
 
 from aihwkit.exceptions import ConfigError
 from aihwkit.nn.conversion import _DEFAULT_CONVERSION_MAP, specific_rpu_config_id
@@ -19,6 +19,12 @@ from aihwkit_dspt.tiles.of_model import is_analog_layer
 
 _told: WeakSet[nn.Module] = WeakSet()
 """Modules that a warning has named."""
+
+
+class _Last:
+    """What the conversion that is under way converts; of a ``Sequential`` its analog copy, too."""
+
+    model: Optional[ref[nn.Module]] = None
 
 
 def look(frame: FrameType) -> None:
@@ -50,7 +56,10 @@ def look(frame: FrameType) -> None:
         is_final = is_final and values["tile_module_class"] is None
         check_convolution(name, layer, values["rpu_config"] if is_final else None)
     model, left = outer.f_locals["module"], set(values["exclude_modules"])
+    if _Last.model is not None and _Last.model() is model:
+        return  # has been looked at as a whole
     _require_once(model, kinds, left)
+    _Last.model = ref(model)
     if kinds is _DEFAULT_CONVERSION_MAP:
         _warn(model, left, depth)
 

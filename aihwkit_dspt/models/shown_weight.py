@@ -94,7 +94,7 @@ class ShownWeight(Shown):
     ) -> ShownWeight:
         """Return a tensor without memory of its own."""
         dtype = dtype or next(layer.analog_tiles()).get_dtype()
-        shown: ShownWeight = torch.empty(1, dtype=dtype).expand(*shape).as_subclass(cls)
+        shown: ShownWeight = torch.empty((), dtype=dtype).expand(torch.Size(shape)).as_subclass(cls)
         shown._layer, shown._whole = layer, tuple(shape if whole is None else whole)
         shown._views, shown._turned = views, turned
         return shown
@@ -184,7 +184,7 @@ def _without_values(item: Any) -> Any:
     """Return a tensor of the same kind without memory for a weight that is shown."""
     if not isinstance(item, ShownWeight):
         return item
-    return torch.empty(1, dtype=item.dtype, device=_device(item)).expand(item.shape)
+    return torch.empty((), dtype=item.dtype, device=_device(item)).expand(item.shape)
 
 
 def _device(shown: ShownWeight) -> torch.device:

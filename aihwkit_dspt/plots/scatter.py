@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Optional
 import torch
 from aihwkit.exceptions import TileError
 
+from aihwkit_dspt.configs.checks import require_whole
 from aihwkit_dspt.monitor.ground_truth import cells_of
 from aihwkit_dspt.plots.style import COLOURS, GREY, axes_or_new, finish, leave_room
 from aihwkit_dspt.tile_points import symmetric_points
@@ -39,6 +40,7 @@ def sp_scatter(
         TileError: if it is not a tracking tile, or none of its cells has a symmetric point.
         ArgumentError: if no array of this number is read.
     """
+    max_cells = require_whole("max_cells", max_cells, 1)
     cells = cells_of(require_tracking_tile(tile).tile.pipeline.link_of(array).source)
     if cells is None:
         raise TileError(

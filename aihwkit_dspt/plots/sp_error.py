@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
 
 from aihwkit.exceptions import ArgumentError
 
+from aihwkit_dspt.configs.checks import shown
 from aihwkit_dspt.monitor.symmetric_point_monitor import SymmetricPointMonitor
 from aihwkit_dspt.plots.style import COLOURS, GREY, MARKERS, axes_or_new, finish
 
@@ -31,13 +33,17 @@ def sp_error_over_time(
 
     Raises:
         ImportError: if matplotlib is not installed.
-        ArgumentError: if there is no record.
+        ArgumentError: if there is no record, or ``labels`` is no dictionary.
     """
     history = monitor.history if isinstance(monitor, SymmetricPointMonitor) else monitor
     if not isinstance(history, dict) or not history.get("step"):
         raise ArgumentError(
             "there is no record to draw: pass a SymmetricPointMonitor that has recorded, or its "
             "history"
+        )
+    if labels is not None and not isinstance(labels, Mapping):
+        raise ArgumentError(
+            f"labels={shown(labels)} is not valid: pass a dictionary from names of tiles to texts"
         )
     ax = axes_or_new(ax)
     for number, tile in enumerate(dict.fromkeys(history["tile"])):

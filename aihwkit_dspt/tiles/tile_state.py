@@ -140,9 +140,20 @@ class TileState(TileSettings):
         return {**state, names.RPU_CONFIG: saved}
 
     def get_analog_state(self) -> TileStateDict:
-        """Return the state of the tile in a state dict, as aihwkit does."""
+        """Return the state of the tile in a state dict, as aihwkit does.
+
+        In aihwkit 1.2 its context is the memory of the weights in use. A state that is kept, or
+        written into, has nothing to do with the tile; shape and device are what a load asks for.
+        """
         lent: Optional[TileStateDict] = getattr(self.tile, "lent_state", None)
-        return TileStateDict(super().get_analog_state()) if lent is None else lent
+        if lent is not None:
+            return lent
+        state = TileStateDict(super().get_analog_state())
+        context = state.get(AnalogTileStateNames.CONTEXT)
+        if isinstance(context, Tensor) and context.dim() > 0:
+            nothing = context.new_zeros(1)[0].expand(context.shape)
+            state[AnalogTileStateNames.CONTEXT] = nothing
+        return state
 
     def _save_to_state_dict(self, state_dict: Dict[str, Any], prefix: str, keep_vars: bool) -> None:
         """Save parameters and buffers, as torch does for every module.

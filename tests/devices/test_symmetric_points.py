@@ -7,6 +7,7 @@ from math import hypot, sqrt
 
 import pytest
 import torch
+from aihwkit.exceptions import ArgumentError
 from aihwkit.simulator.configs.devices import PiecewiseStepDevice
 
 from aihwkit_dspt.devices import response, symmetric_points
@@ -165,3 +166,12 @@ def test_the_point_is_the_one_that_pulses_from_the_start_reach():
         # Without a point on its way the weight ends at the bound.
         end = 1.0 if start == 0.9 else expected
         assert float((reached - end).abs().max()) < 0.004
+
+
+@pytest.mark.parametrize("start", [None, "0", float("nan"), float("inf"), True])
+def test_start_that_is_no_number(start):
+    """Of any device, also where it does not matter."""
+    device = next(iter(DEVICES.values()))
+    tile = make_tile(device, 3)
+    with pytest.raises(ArgumentError, match="start="):
+        symmetric_points(device, tile.get_hidden_parameters(), start)

@@ -97,6 +97,8 @@ def test_module_in_several_places(number: int) -> None:
     model = shared_models()[number]
     with pytest.raises(ConfigError, match=r"are one (Linear|ReLU|Sequential), and aihwkit's"):
         convert_to_analog(model, config())
+    with pytest.raises(ConfigError, match="are one"):
+        convert_to_analog(model, config())  # again
     convert_to_analog(model, SingleRPUConfig())  # is not ours to refuse
 
 

@@ -161,6 +161,8 @@ def test_weights_can_be_looked_at(bias: str, tiles: str) -> None:
     assert torch.zeros_like(weight).shape == layer.weight.shape
     assert type(weight.norm()) is Tensor
     other = torch.empty_like(layer.weight).copy_(weight)
+    assert weight[1, 0, 2, 1].item() == other[1, 0, 2, 1]
+    assert [float(each) for each in weight[0, 1, 2]] == other[0, 1, 2].tolist()
     for write in (
         lambda: weight.add_(1.0),
         lambda: nn.init.normal_(weight),
