@@ -8,8 +8,8 @@ import numpy as np
 from numba import int64, uint64
 
 from aihwkit_dspt.fused.compiled import compiled
-from aihwkit_dspt.fused.pulses_cpu import Singles, Words, noisy, pulsed
-from aihwkit_dspt.fused.random_bits import advance
+from aihwkit_dspt.fused.pulses_cpu import Singles, Words, noisy, pulsed, pulsed_at_once
+from aihwkit_dspt.fused.random_bits import advance, count_ones
 from aihwkit_dspt.fused.trains_cpu import DIGITS, LOWEST
 
 ALL = 0xFFFFFFFFFFFFFFFF
@@ -79,6 +79,7 @@ def pulse_coincidences(
     kind: int,
     cells: Singles,
     shared: Singles,
+    at_once: bool,
     write_noise: Any,
     rows: Words,
     row_words: Words,
@@ -91,7 +92,7 @@ def pulse_coincidences(
     state: Any,
     normals: Singles,
 ) -> Any:
-    r"""Let the cells at which pulses of rows and columns meet take these, one after the other.
+    r"""Let the cells at which pulses of rows and columns meet take these, some at once if they may.
 
     Args:
         weights: ``[d_size, x_size]`` weights, changed.
@@ -105,6 +106,7 @@ def pulse_coincidences(
         kind: see :class:`~aihwkit_dspt.pulses.cells.Steps`.
         cells: ``[d_size, x_size, 8]`` numbers of the cells.
         shared: ``[8]`` numbers of all cells.
+        at_once: whether cells may take some pulses at once.
         write_noise: standard deviation of the write noise, in weight units.
         rows: ``[d_size]`` rows with pulses.
         row_words: ``[d_size]`` their pulses.
@@ -128,6 +130,16 @@ def pulse_coincidences(
                 continue
             column, is_up = columns_found[other], sign != column_negative[other]
             cell, weight = cells[row, column], weights[row, column]
+            if at_once and both & (both - uint64(1)) != uint64(0):
+                # All of a vector have one direction.
+                n_pulses = count_ones(both)
+                n_up = n_pulses if is_up else 0
+                done, weight, variance = pulsed_at_once(
+                    cell, shared, weight, np.float32(0.0), n_up, n_pulses - n_up
+                )
+                if done:
+                    weight, state = noisy(weight, np.sqrt(variance), state, normals)
+                    both = uint64(0)
             while both != uint64(0):
                 both &= both - uint64(1)
                 state, bits = advance(state)

@@ -88,9 +88,10 @@ def pulsed(
 
 
 @compiled_inside
-def pulsed_at_once(
-    cell: Singles, shared: Singles, weight: Any, variance: Any, n_up: Any, n_down: Any
-) -> Tuple[bool, Any, Any]:
+def after_pulses(
+    up_0: Any, up_1: Any, down_0: Any, down_1: Any, up_noise: Any, down_noise: Any, low: Any,
+    high: Any, is_part: bool, weight: Any, variance: Any, ups: Any, downs: Any,
+) -> Tuple[bool, Any, Any]:  # fmt: skip
     r"""Return whether linear pulses may be taken at once, and mean and variance after them.
 
     Pulses up and down are mixed, so that the weight follows :math:`dw/dt = f(w)` with
@@ -100,30 +101,44 @@ def pulsed_at_once(
     from before shrinks or grows as :math:`f` says. They may be, if no bound is within their reach
     and the steps do not change too much. The variance is that of a normal number which is still to
     be added to the mean.
+
+    There is no branch in it, so that processors do several cells at once.
     """
-    up, up_noise = step_of(0, cell, shared, weight, True)
-    down, down_noise = step_of(0, cell, shared, weight, False)
-    ups, downs = np.float32(n_up), np.float32(n_down)
-    slope = ups * cell[1] - downs * cell[3]
+    one, zero = np.float32(1.0), np.float32(0.0)
+    up, down = up_0 + up_1 * weight, down_0 + down_1 * weight
+    up_noise = up_noise * abs(up) if is_part else up_noise
+    down_noise = down_noise * abs(down) if is_part else down_noise
+    slope, n_pulses = ups * up_1 - downs * down_1, ups + downs
     # Pulses in a random order: the earlier ones have been forgotten to a part.
-    order = ups * downs / (ups + downs) * ((up + down) * slope) ** 2 / np.float32(12.0)
-    gain = np.float32(1.0) + slope * (np.float32(0.5) + slope * np.float32(1.0 / 6.0))
-    kept = np.float32(1.0) + slope * gain
+    order = ups * downs / max(n_pulses, one) * ((up + down) * slope) ** 2 / np.float32(12.0)
+    gain = one + slope * (np.float32(0.5) + slope * np.float32(1.0 / 6.0))
+    kept = one + slope * gain
     spread = ups * up_noise * up_noise + downs * down_noise * down_noise + order
     spread += variance * kept * kept
-    room_up = cell[7] - weight - ups * max(up, np.float32(0.0))
-    room_down = weight - cell[6] - downs * max(down, np.float32(0.0))
-    reach = SPREADS * SPREADS * spread
-    fits = (ups + downs) * max(abs(cell[1]), abs(cell[3])) <= TOLERANCE
-    if not (
-        fits
-        and room_up > np.float32(0.0)
-        and room_up * room_up > reach
-        and room_down > np.float32(0.0)
-        and room_down * room_down > reach
-    ):
-        return False, weight, variance
-    return True, weight + (ups * up - downs * down) * gain, spread
+    room_up = high - weight - ups * max(up, zero)
+    room_down = weight - low - downs * max(down, zero)
+    room = min(room_up, room_down)
+    fits = (
+        (n_pulses * max(abs(up_1), abs(down_1)) <= TOLERANCE)
+        & (room > zero)
+        & (room * room > SPREADS * SPREADS * spread)
+    )
+    return fits, weight + (ups * up - downs * down) * gain, spread
+
+
+@compiled_inside
+def pulsed_at_once(
+    cell: Singles, shared: Singles, weight: Any, variance: Any, n_up: Any, n_down: Any
+) -> Tuple[bool, Any, Any]:
+    """Return whether linear pulses are taken at once, and mean and variance then; else as before.
+
+    See :func:`after_pulses`.
+    """
+    fits, mean, spread = after_pulses(
+        cell[0], cell[1], cell[2], cell[3], cell[4], cell[5], cell[6], cell[7],
+        shared[0] > np.float32(0.0), weight, variance, np.float32(n_up), np.float32(n_down),
+    )  # fmt: skip
+    return (True, mean, spread) if fits else (False, weight, variance)
 
 
 @compiled_inside

@@ -30,7 +30,7 @@ MOST_PULSES = 8.0
 with more, passes over all cells are faster on fine devices (measured on 128 x 128 and 256 x 784
 cells with 4 and 1,200 states, 1 to 128 vectors: below, it takes 0.3 to 1.0 of the others' time)."""
 
-VECTORS, KINDS, SEED, ARRAYS, N_PLACES = 5, 10, 14, 17, 35
+VECTORS, KINDS, SEED, ARRAYS, N_PLACES = 5, 10, 15, 18, 36
 SENT = 3
 """Places of what :func:`~aihwkit_dspt.fused.update_kernels_cpu.update_and_mix` takes."""
 
@@ -111,7 +111,7 @@ class CpuUpdate(FusedUpdate):
         places = self._places
         places[5], places[6], places[7], places[8], places[9] = m_batch, *events.schedule
         self._seed.random_()
-        places[15], places[16] = x_vectors.data_ptr(), d_vectors.data_ptr()
+        places[16], places[17] = x_vectors.data_ptr(), d_vectors.data_ptr()
         arguments = places, self._numbers, self.plan.trains, events.sweeps, events.flips
         calls = [
             partial(fused.update_kernels_cpu.update_and_mix, *arguments),
@@ -153,7 +153,7 @@ class CpuUpdate(FusedUpdate):
         arrays += [each.numpy() for each in tensors]
         places = self._places
         places[ARRAYS:] = [each.__array_interface__["data"][0] for each in arrays]
-        kinds = cells[0].kind, cells[1].kind, int(cells[1].at_once)
+        kinds = cells[0].kind, cells[1].kind, int(cells[1].at_once), int(cells[0].at_once)
         places[KINDS:SEED] = *kinds, len(self._most)
         # The key comes last: an interrupt in between leaves the addresses to be found again.
         self._keys = keys

@@ -101,16 +101,17 @@ def update_and_mix(  # noqa: PLR0912, PLR0915
 
     Args:
         places: ``(d_size, x_size, transfer_columns, mixes, is_chopped, n_vectors, n_events, first,
-            every, first_line, fast_kind, slow_kind, slow_at_once, n_trains, seed)``: the shape of
-            the arrays, whether lines are columns, whether there is a mixed weight and whether signs
-            ever flip, vectors and events, vectors up to the first event and between events (0: all
-            are after the first ones), the first line, what pulses do
-            (:class:`~aihwkit_dspt.pulses.cells.Steps`), and the seed of the random numbers; then
-            the addresses of inputs and errors, of the weights of the fast array below and with
-            write noise, of its cells and the numbers that they share, of the same four of the slow
-            array, of the stored part and the mixed weight, of the ``[3, n_trains]`` trains of an
-            event whose most pulses of a cell are 0, 1, ... (slots, probability of a pulse of the
-            line, and of a cell per unit of its value), of normal numbers, and of what
+            every, first_line, fast_kind, slow_kind, slow_at_once, fast_at_once, n_trains, seed)``:
+            the shape of the arrays, whether lines are columns, whether there is a mixed weight and
+            whether signs ever flip, vectors and events, vectors up to the first event and between
+            events (0: all are after the first ones), the first line, what pulses do
+            (:class:`~aihwkit_dspt.pulses.cells.Steps`) and whether cells may take some at once, and
+            the seed of the random numbers; then the addresses of inputs and errors, of the weights
+            of the fast array below and with write noise, of its cells and the numbers that they
+            share, of the same four of the slow array, of the stored part and the mixed weight, of
+            the ``[3, n_trains]`` trains of an event whose most pulses of a cell are 0, 1, ...
+            (slots, probability of a pulse of the line, and of a cell per unit of its value), of
+            normal numbers, and of what
             :func:`~aihwkit_dspt.fused.line_kernels_cpu.read_and_transfer` takes from the buffer to
             ``out_sign``.
         numbers: :math:`\gamma`, the write noise of both arrays, the pulses that were sent to the
@@ -123,8 +124,8 @@ def update_and_mix(  # noqa: PLR0912, PLR0915
     """
     d_size, x_size, columns, mixes = places[0], places[1], places[2] > 0, places[3] > 0
     in_size, out_size = (x_size, d_size) if columns else (d_size, x_size)
-    n_vectors, n_events, first_line, n_trains = places[5], places[6], places[9], places[13]
-    shape, at = (d_size, x_size), places[15:]
+    n_vectors, n_events, first_line, n_trains = places[5], places[6], places[9], places[14]
+    shape, at = (d_size, x_size), places[16:]
     x_values = carray(single_at(at[0]), (n_vectors, x_size))
     d_values = carray(single_at(at[1]), (n_vectors, d_size))
     fast, visible = carray(single_at(at[2]), shape), carray(single_at(at[3]), shape)
@@ -148,7 +149,7 @@ def update_and_mix(  # noqa: PLR0912, PLR0915
     matrix = as_strided(visible, (in_size, out_size), strides)
     law, options, is_chopped = numbers[4:9], numbers[9:17], places[4] > 0
     factors = in_sign * np.float32(numbers[0])
-    fast_noise, state = np.float32(numbers[1]), stream(places[14], 0)
+    fast_noise, state = np.float32(numbers[1]), stream(places[15], 0)
     most = max(d_size, x_size)
     found = np.empty((2, 3, most), np.uint64)
     read, steps = np.empty((1, out_size), np.float32), np.empty((1, out_size), np.float32)
@@ -171,8 +172,9 @@ def update_and_mix(  # noqa: PLR0912, PLR0915
                     )  # fmt: skip
                     state = pulse_coincidences(
                         fast, visible, stored, mixed, mixes, columns, factors, places[10],
-                        fast_cells, fast_shared, fast_noise, found[1, 0], found[1, 1], found[1, 2],
-                        n_rows, found[0, 0], found[0, 1], found[0, 2], n_columns, state, normals,
+                        fast_cells, fast_shared, places[13] > 0, fast_noise, found[1, 0],
+                        found[1, 1], found[1, 2], n_rows, found[0, 0], found[0, 1], found[0, 2],
+                        n_columns, state, normals,
                     )  # fmt: skip
             vector += 1
         if event == n_events:

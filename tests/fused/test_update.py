@@ -35,6 +35,8 @@ from tests.helpers import difference, snapshot
         ("exp", 0.0, {"auto_scale": True, "auto_scale_by_batch": True, **SWEEPS}),
         ("linear", 0.0, {"transfer_every": 3, "auto_scale": True, "auto_scale_by_batch": True}),
         ("constant", 0.0, {"transfer_every": 1}),
+        # Some ten pulses at once.
+        ("soft", 0.6, {"transfer_every": 1, "fast_lr": 0.2, "desired_bl": 31, "dw_min": 0.005}),
     ],
 )
 def test_update_equals_the_stages_in_distribution(
@@ -42,7 +44,8 @@ def test_update_equals_the_stages_in_distribution(
 ) -> None:
     """Over many trainings, with all kinds of steps and of learning rates."""
     torch.manual_seed(7)
-    devices = [device(kind, 0.3, write_noise, 0.02)] * 2
+    settings = {"dw_min": 0.02, **settings}
+    devices = [device(kind, 0.3, write_noise, settings.pop("dw_min"))] * 2
     first = tile_of(devices, True, transfer_lr=0.3, **settings)
     assert_same_law(first, CpuUpdate)
 

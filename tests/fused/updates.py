@@ -84,7 +84,9 @@ def device(kind: str, noise: float = 0.0, write_noise: float = 0.0, dw_min: floa
     return quiet(PULSED[kind], dw_min=dw_min, up_down=0.0, **noises)
 
 
-def tile_of(devices: List[Any], managed: bool, **settings: Any) -> TrackingTile:
+def tile_of(
+    devices: List[Any], managed: bool, desired_bl: int = 3, **settings: Any
+) -> TrackingTile:
     """Return a tile whose pulses have a batched form, and that does events within a batch."""
     usual = {
         **{"unit_cell_devices": devices, "units_in_mbatch": False, "gamma": 0.3},
@@ -95,7 +97,7 @@ def tile_of(devices: List[Any], managed: bool, **settings: Any) -> TrackingTile:
     if settings.get("reference", ReferenceType.DYNAMIC) is not ReferenceType.DYNAMIC:
         del usual["start"]
     config = quiet_config(**{**usual, **settings})
-    config.update = update_of(3, managed)
+    config.update = update_of(desired_bl, managed)
     tile = TrackingTile(OUT_SIZE, IN_SIZE, config)
     tile.set_learning_rate(1.0)
     return tile

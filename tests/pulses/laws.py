@@ -30,9 +30,9 @@ def noisy_cases(ways: Sequence[str], places: Sequence[Any]) -> Iterator[Any]:
         yield pytest.param(name, way, place, marks=[pytest.mark.slow] if number % 2 else [])
 
 
-def arrays(device: Any, update: UpdateParameters) -> List[Crossbar]:
+def arrays(device: Any, update: UpdateParameters, x_size: int = X_SIZE) -> List[Crossbar]:
     """Return two arrays with the same cells, of which the second has batched pulses."""
-    first, second = (Crossbar(X_SIZE, D_SIZE, device, update=update) for _ in range(2))
+    first, second = (Crossbar(x_size, D_SIZE, device, update=update) for _ in range(2))
     second.set_hidden_parameters(first.hidden_parameters())
     second.granularity = first.granularity
     second.set_pulse_granularity(first.granularity)

@@ -20,6 +20,7 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from torch import Tensor
 
 from aihwkit_dspt import PulseMode, TrackingRPUConfig, TrackingTile, TrackingTransferCompound
+from aihwkit_dspt.fused.fine_pulses_cpu import WORDS
 from aihwkit_dspt.fused.trains_cpu import largest
 from aihwkit_dspt.pulses import cells
 from aihwkit_dspt.pulses.batched import BatchedPulses
@@ -77,6 +78,22 @@ def test_same_law_as_the_tile(name: str, batch: str, where: str) -> None:
     assert same_law(found, wanted, start, is_dense)
     if where == "middle":  # else many cells move seldom
         assert same_correlations(found, wanted)
+
+
+def test_same_law_on_many_words_and_columns() -> None:
+    """Cells side by side in a row, of which some have few states or are near a bound."""
+    torch.manual_seed(15)
+    update = UpdateParameters(desired_bl=31, update_bl_management=False)
+    device = SoftBoundsDevice(dw_min=2 / 1200, w_max_dtod=0.6, w_min_dtod=0.6)
+    tile, batched = arrays(device, update, x_size=24)
+    x, d = torch.randn(250, 24), torch.randn(250, D_SIZE) - 0.3
+    rate = 0.7 * 31 * tile.granularity / float(x.abs().max() * d.abs().max())
+    assert batched.batched is not None
+    assert batched.batched.draw(x, d, rate).columns[0].shape[1] > WORDS
+    tile.program(torch.empty(D_SIZE, 24).uniform_(-0.6, 0.6))
+    start = tile.weights.clone()
+    wanted, found = (samples(array, start, pulsed(x, d, rate)) for array in (tile, batched))
+    assert same_law(found, wanted, start, is_dense=True)
 
 
 @pytest.mark.parametrize("fault", ["mean", "spread"])
