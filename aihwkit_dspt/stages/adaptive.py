@@ -10,11 +10,21 @@ from torch import Tensor, dtype, full, zeros
 
 from aihwkit_dspt.stages.estimator import SymmetricPointEstimator
 
-SHORT, MOST_SHORT = 16, 4
-"""Reads in a short block, and short blocks in a long one at most."""
+SHORTEST, LONGEST = 16, 64
+"""Reads in a block at first, and at most."""
 
-MEMORY, SHORT_MEMORY = 1.0 - 1.0 / 16.0, 1.0 - 1.0 / 64.0
-"""What is left of the statistics of a line after a long and a short block."""
+ENOUGH = 12.0
+"""Whole reads that a cell needs in a block to be compared with others: it forgets in a sixth."""
+
+MEMORY, SPREAD_MEMORY, MOVE_MEMORY = 1.0 - 1.0 / 16.0, 1.0 - 1.0 / 64.0, 16
+"""What is left of the statistics of a line after a block, of its spread after a read; reads over
+which the moves of a cell are averaged."""
+
+SEEN = 16.0
+"""Squared moves that many times the variance of a read are not its noise."""
+
+LEAST_WEIGHT = 1e-3
+"""Weight of a read of a cell that stayed where it was."""
 
 CERTAINTY = 2.0
 """Standard errors by which the points must be seen to walk."""
@@ -30,43 +40,56 @@ class AdaptiveGain(SymmetricPointEstimator):
     r"""A gain that cells set by themselves: the Kalman filter of a symmetric point that may walk.
 
     The model is a point that takes a step of variance :math:`q` from read to read, and reads that
-    scatter around it with variance :math:`r`. Its filter needs the ratio :math:`s = q/r` only:
+    scatter around it with variance :math:`r`. A read of weight :math:`i` is as good as
+    :math:`i` independent ones. The filter needs the ratio :math:`s = q/r` and the weights:
 
     .. math::
 
-        Q \leftarrow Q + K_k\, (P - Q), \qquad K_k = \frac{K_{k-1} + s}{1 + K_{k-1} + s},
-        \qquad K_0 = \infty
+        Q \leftarrow Q + i_k K_k\, (P - Q), \qquad
+        K_k = \frac{1}{1/(K_{k-1} + s) + i_k}, \qquad K_0 = \infty
 
-    For a point that stays this is the mean, :math:`K_k = 1/k`; else :math:`K` ends at
-    :math:`\eta^* = (\sqrt{s^2 + 4 s} - s)/2`, the step size :math:`\eta` of the least squared
-    error :math:`\eta r/(2-\eta) + q(1-\eta)^2/(\eta(2-\eta))`.
+    For a point that stays this is the weighted mean of the reads, :math:`K_k = 1/\sum i`; else
+    :math:`K` ends, with whole reads, at :math:`\eta^* = (\sqrt{s^2 + 4 s} - s)/2`, the step size
+    :math:`\eta` of the least squared error :math:`\eta r/(2-\eta) + q(1-\eta)^2/(\eta(2-\eta))`.
 
-    The reads tell :math:`s`. Successive reads of a cell are alike, as few pulses come between them,
-    and the gradient moves them to and fro with the chopper. So means :math:`m_j` of blocks of
-    :math:`B` reads are compared, next neighbours and next but one:
+    **What a read is worth.** A cell that took no pulse since its last read shows again what it
+    showed before. So a read counts by how far the cell has moved of late:
+
+    .. math:: i = \min\left(\frac{\mathrm E(P_k - P_{k-1})^2 - 4 n^2}{r - n^2},\ 1\right),
+        \qquad i \ge 0.001
+
+    with the mean over some 16 reads of the cell and the noise :math:`n` of a read. It is 1 for
+    reads of which neighbours correlate by a half or less, and otherwise goes as one over the number
+    of reads that a cell remembers. :math:`r` is the larger of two means over the cells of a line
+    and its last 64 reads: that of :math:`(P - Q_{before})(P - Q_{after})`, weighted with
+    :math:`i`, and :math:`\mathrm E\,\Delta^4 / (6\, \mathrm E\,\Delta^2)` of the moves
+    :math:`\Delta = P_k - P_{k-1}` beyond noise. Both are :math:`r` for independent reads; the
+    second is so for cells of which few move, too, and whose estimates follow them closely.
+
+    **Whether points walk.** Means :math:`m_j` of blocks of :math:`B` reads are compared, those
+    three apart with those two apart:
 
     .. math::
 
-        q B = \mathrm E (m_{j+2} - m_j)^2 - \mathrm E (m_{j+1} - m_j)^2, \qquad
-        \frac rB = \tfrac12\, \mathrm E (m_{j+1} - m_j)^2 - q\, \frac{2B^2 + 1}{6B}
+        q B = \mathrm E (m_{j+3} - m_j)^2 - \mathrm E (m_{j+2} - m_j)^2
 
-    What scatters from block to block drops out of the first difference; what moves on does not.
-    The expectations are means over the cells of a line and its last blocks, since one cell has far
-    too few reads. :math:`q` counts by the share :math:`1 - (2\sigma/q)^2`, at least 0, with its
-    standard error :math:`\sigma`. For :math:`r` blocks have 16 reads, in which most of the scatter
-    is seen and little of the walk. For :math:`q` they grow from 16 to 64, but not beyond
-    :math:`2/\eta^*`: long ones show slow walks. Where the chopper takes longer to come back
-    (``chop_period``), the gradient moves reads from one such block to the next as a walk does.
-    There blocks are as long as that, so that both of its signs are in each of them.
+    What scatters from block to block drops out; what moves on does not. A cell counts if its reads
+    in each of the blocks are worth 12 whole ones: slower cells, which still remember the block
+    before, move from block to block as if their points did. The expectations are means over the
+    cells of a line and its last 16 blocks, since one cell has far too few reads. :math:`q` counts
+    by the share :math:`1 - (2\sigma/q)^2`, at least 0, with its standard error :math:`\sigma`.
+    Blocks grow from 16 reads to 64, but not beyond :math:`2/\eta^*`: long ones show slow walks.
+    Where the chopper takes longer to come back (``chop_period``), the gradient moves reads from
+    one such block to the next as a walk does. There blocks are as long as that, so that both of
+    its signs are in each of them.
 
     A cell that got no pulse only shows where it is, not where its symmetric point is. It is unknown
     (:meth:`known_cells`) until its reads scatter more than the noise of a read explains. Till then
     its estimate is the mean of its reads, so that it transfers nothing, and it takes no part in the
-    statistics; then it starts anew. A cell that stays at a bound has reads that neither move nor
-    scatter: it adds nothing to either expectation and has the gain of its line. So it neither
-    opens that gain nor closes it.
+    statistics; then it starts anew. A cell that stays at a bound has reads that do not move: they
+    hardly count, so that it neither opens the gain of its line nor closes it.
 
-    ``eta`` is used for calibrated points only (:meth:`set_points`). Nine numbers are kept for a
+    ``eta`` is used for calibrated points only (:meth:`set_points`). Ten numbers are kept for a
     cell. There is no fused pass.
 
     Source: Kalman, *A new approach to linear filtering and prediction problems*, 1960; for the
@@ -78,32 +101,34 @@ class AdaptiveGain(SymmetricPointEstimator):
         is_known: ``[in_size, out_size]`` mask of cells that have moved.
         scatter: ``[in_size, out_size]`` squares of the reads of a cell about their mean, while it
             is unknown.
+        last_read: ``[in_size, out_size]`` the read before; infinite where there is none.
+        moves: ``[in_size, out_size]`` mean square of the differences of successive reads.
         n_reads: ``[in_size]`` reads of a line.
-        short_blocks: ``[in_size, 2, out_size]`` sum of the short block that is under way, and the
-            mean of the one before; infinite where there is none.
-        blocks: ``[in_size, 4, out_size]`` the same of long blocks: sum of means of short ones, and
-            three long ones before, the newest first.
-        n_in_short: ``[in_size]`` reads of the short block that is under way.
-        n_in_block: ``[in_size]`` short blocks of the long one that is under way.
-        block_length: ``[in_size]`` short blocks in a long one, unless a chopper asks for more.
-        n_blocks: ``[in_size]`` long blocks since they grew.
-        short_sums: ``[in_size, 2]`` decayed number of cells, and sum over them of the squared
-            distances of short neighbours.
-        sums: ``[in_size, 3]`` the same of the differences :math:`q B` and of their squares.
+        blocks: ``[in_size, 4, out_size]`` sum of the block that is under way, and means of three
+            blocks before, the newest first; infinite where there is none.
+        weight_in_block: ``[in_size, out_size]`` whole reads in the block that is under way.
+        n_in_block: ``[in_size]`` reads of the block that is under way.
+        block_length: ``[in_size]`` reads in a block, unless a chopper asks for more.
+        n_blocks: ``[in_size]`` blocks since they grew.
+        spread_sums: ``[in_size, 4]`` decayed sums for :math:`r`: of weights, of weighted squares,
+            of squared moves and of their squares.
+        sums: ``[in_size, 3]`` decayed number of cells, and sum over them of the differences
+            :math:`q B` and of their squares.
     """
 
     gain: Tensor
     movement: Tensor
     is_known: Tensor
     scatter: Tensor
+    last_read: Tensor
+    moves: Tensor
     n_reads: Tensor
     blocks: Tensor
-    short_blocks: Tensor
-    n_in_short: Tensor
+    weight_in_block: Tensor
     n_in_block: Tensor
     block_length: Tensor
     n_blocks: Tensor
-    short_sums: Tensor
+    spread_sums: Tensor
     sums: Tensor
 
     def __init__(self, in_size: int, out_size: int, eta: float, data_type: dtype) -> None:
@@ -120,16 +145,17 @@ class AdaptiveGain(SymmetricPointEstimator):
             "movement": zeros(in_size, dtype=data_type),
             "is_known": zeros(sizes, dtype=torch.bool),
             "scatter": zeros(sizes, dtype=data_type),
+            "last_read": full(sizes, inf, dtype=data_type),
+            "moves": zeros(sizes, dtype=data_type),
             "n_reads": zeros(in_size, dtype=torch.long),
             # The sum of the block that is under way, and the means before, the newest first.
-            "short_blocks": full((in_size, 2, out_size), inf, dtype=data_type),
             "blocks": full((in_size, 4, out_size), inf, dtype=data_type),
-            "n_in_short": zeros(in_size, dtype=torch.long),
+            "weight_in_block": zeros(sizes, dtype=data_type),
             "n_in_block": zeros(in_size, dtype=torch.long),
-            "block_length": full((in_size,), 1, dtype=torch.long),
+            "block_length": full((in_size,), SHORTEST, dtype=torch.long),
             "n_blocks": zeros(in_size, dtype=torch.long),
             # Decayed numbers of cells, and sums over them.
-            "short_sums": zeros(in_size, 2, dtype=data_type),
+            "spread_sums": zeros(in_size, 4, dtype=data_type),
             "sums": zeros(in_size, 3, dtype=data_type),
         }
 
@@ -150,23 +176,52 @@ class AdaptiveGain(SymmetricPointEstimator):
 
     def update(self, lines: slice, read: Tensor) -> None:
         """Filter the ``[n_lines, out_size]`` read of the given lines into the estimate."""
-        n_reads, is_known = self.n_reads[lines], self.is_known[lines]
-        estimate, gain = self.sp_estimate[lines], self.gain[lines]
-        n_reads += 1
+        is_known, estimate, gain = self.is_known[lines], self.sp_estimate[lines], self.gain[lines]
+        self.n_reads[lines] += 1
+        weight = self._weight(lines, read)
         # A cell that has not moved averages, whatever the others of its line do.
         prior = gain + self.movement[lines].unsqueeze(1) * is_known
-        gain.copy_((1.0 + prior.reciprocal()).reciprocal())
+        gain.copy_((prior.reciprocal() + weight).reciprocal())
         step = read - estimate
-        estimate.lerp_(read, gain)  # exactly the read where the gain is 1
-        self._notice(lines, step * (read - estimate))
-        total, n_in_short = self.short_blocks[lines, 0], self.n_in_short[lines]
-        starts = (n_in_short == 0).unsqueeze(1)
-        total.copy_(read.masked_fill(~is_known, inf).where(starts, total + read))
-        n_in_short += 1
-        ends = n_in_short == SHORT
+        estimate.lerp_(read, weight * gain)  # exactly the read where both are 1
+        product = step * (read - estimate)
+        counts = weight * (is_known & prior.isfinite())
+        self.spread_sums[lines, :2] += torch.stack([counts, counts * product], dim=1).sum(2)
+        self._notice(lines, product)
+        total, sum_of_weights = self.blocks[lines, 0], self.weight_in_block[lines]
+        n_in_block = self.n_in_block[lines]
+        goes_on = (n_in_block > 0).unsqueeze(1)
+        # A cell that becomes known is so from the next block on.
+        total.copy_(torch.where(goes_on, total + read, read.masked_fill(~is_known, inf)))
+        sum_of_weights.copy_(sum_of_weights * goes_on + weight)
+        n_in_block += 1
+        ends = n_in_block >= self._length(lines)
         # On a GPU nobody waits to hear whether there is one.
         if ends.is_cuda or bool(ends.any()):
-            self._end_short_block(lines, ends)
+            self._end_block(lines, ends)
+
+    def _weight(self, lines: slice, read: Tensor) -> Tensor:
+        """Return how many independent reads the ``[n_lines, out_size]`` read is worth, 0 to 1."""
+        last, moves, noise = self.last_read[lines], self.moves[lines], self.read_noise**2
+        moved = (read - last).square()
+        n_moves = (self.n_reads[lines] - 1).clamp(1, MOVE_MEMORY).unsqueeze(1)
+        moves += (moved.masked_fill_(last.isinf(), 0.0) - moves) / n_moves
+        last.copy_(read)
+        spread = self._spread(lines).unsqueeze(1)
+        seen = moved.masked_fill_(moved < SEEN * noise, 0.0)
+        sums = self.spread_sums[lines]
+        sums *= SPREAD_MEMORY
+        sums[:, 2:] += torch.stack([seen, seen.square()], dim=1).sum(2)
+        # Where noise is most of the scatter, moves are not seen, and all reads count alike.
+        least = noise + torch.finfo(spread.dtype).tiny
+        weight = (moves - 4.0 * noise) / (spread - noise).clamp(min=least)
+        is_whole = ~self.is_known[lines] | spread.isnan()
+        return weight.clamp(LEAST_WEIGHT, 1.0).masked_fill(is_whole, 1.0)
+
+    def _spread(self, lines: slice) -> Tensor:
+        """Return the ``[n_lines]`` variance of reads, NaN where none is known."""
+        weight, total, squares, fourths = self.spread_sums[lines].unbind(1)
+        return (total / weight).fmax(fourths / (6.0 * squares))
 
     def _notice(self, lines: slice, scatter: Tensor) -> None:
         """Add ``[n_lines, out_size]`` squares, and let cells start anew that scatter beyond noise.
@@ -181,43 +236,30 @@ class AdaptiveGain(SymmetricPointEstimator):
         is_known |= moves
         self.gain[lines].masked_fill_(moves, inf)
 
-    def _end_short_block(self, lines: slice, ends: Tensor) -> None:
-        """Compare short blocks of lines that end with those before, and add them to long ones."""
-        (total, last), of_line = self.short_blocks[lines].unbind(1), ends.unsqueeze(1)
-        mean, sums, n_in_block = total / SHORT, self.short_sums[lines], self.n_in_block[lines]
-        sums.copy_(_added(sums, SHORT_MEMORY, (mean - last).square()).where(of_line, sums))
-        last.copy_(mean.where(of_line, last))
-        self.n_in_short[lines].masked_fill_(ends, 0)
-        long = self.blocks[lines, 0]
-        starts = (n_in_block == 0).unsqueeze(1)
-        long.copy_(mean.where(starts, long + mean).where(of_line, long))
-        n_in_block += ends
-        self._end_block(lines, ends & (n_in_block >= self._length(lines)))
-
     def _length(self, lines: slice) -> Tensor:
-        """Return how many short blocks a long one of each line has."""
+        """Return how many reads a block of each line has."""
         length = self.block_length[lines]
-        if self.chop_period <= SHORT * MOST_SHORT:
+        if self.chop_period <= LONGEST:
             return length
-        return length.clamp(min=ceil(self.chop_period / SHORT))
+        return length.clamp(min=ceil(self.chop_period))
 
     def _end_block(self, lines: slice, ends: Tensor) -> None:
         """Compare the blocks of lines that end with those before, and set their movement."""
         blocks, sums, of_line = self.blocks[lines], self.sums[lines], ends.unsqueeze(1)
         length, n_blocks = self._length(lines), self.n_blocks[lines]
         total, last, before, first = blocks.unbind(1)
-        mean = total / length.unsqueeze(1)
-        near = ((mean - last).square() + (last - before).square()) / 2.0
-        growth = (mean - before).square() - near
+        mean = (total / length.unsqueeze(1)).masked_fill(self.weight_in_block[lines] < ENOUGH, inf)
+        near = ((mean - before).square() + (last - first).square()) / 2.0
+        growth = (mean - first).square() - near
         sums.copy_(_added(sums, MEMORY, growth, growth.square()).where(of_line, sums))
         found = ends & (sums[:, 0] > 0.0)
         movement = self.movement[lines]
-        movement.copy_(self._movement(sums, self.short_sums[lines], length).where(found, movement))
+        movement.copy_(self._movement(sums, self._spread(lines), length).where(found, movement))
         n_blocks += ends
         self.n_in_block[lines].masked_fill_(ends, 0)
-        grows = ends & (n_blocks >= 4) & (length < MOST_SHORT) & self._is_slow(lines)
+        grows = ends & (n_blocks >= 4) & (length < LONGEST) & self._is_slow(lines)
         of_growing = grows.unsqueeze(1)
-        pairs = (mean + last) / 2.0, (before + first) / 2.0
+        pairs = (mean + last) / 2.0, (before + first) / 2.0, torch.full_like(mean, inf)
         # The oldest first: these are views.
         for place, value in ((3, before), (2, last), (1, mean)):
             blocks[:, place] = value.where(of_line, blocks[:, place])
@@ -231,20 +273,17 @@ class AdaptiveGain(SymmetricPointEstimator):
         """Return which lines walk so slowly that longer blocks show more."""
         ratio = self.movement[lines]
         final = ((ratio.square() + 4.0 * ratio).sqrt() - ratio) / 2.0
-        return final * SHORT * self._length(lines) < FASTEST
+        return final * self._length(lines) < FASTEST
 
-    def _movement(self, sums: Tensor, short_sums: Tensor, length: Tensor) -> Tensor:
+    def _movement(self, sums: Tensor, spread: Tensor, length: Tensor) -> Tensor:
         """Return the ratio of walk and scatter that sums over the cells of lines tell."""
-        count, short_count = sums[:, 0].clamp(min=1.0), short_sums[:, 0].clamp(min=1.0)
+        count = sums[:, 0].clamp(min=1.0)
         growth, square = sums[:, 1] / count, sums[:, 2] / count
-        near = short_sums[:, 1] / short_count
         error = (square - growth.square()).clamp(min=0.0) / count
         share = 1.0 - CERTAINTY**2 * error / growth.square()
-        walk = growth.clamp(min=0.0) * share.clamp(min=0.0).nan_to_num(0.0) / (SHORT * length)
-        scatter = SHORT * near / 2.0 - walk * (2.0 * SHORT**2 + 1.0) / 6.0
-        # Rounding and chance may leave nothing of the scatter of cells that walk fast.
-        least = self.read_noise**2 + near * 1e-2
-        return (walk / scatter.maximum(least)).nan_to_num(0.0)
+        walk = growth.clamp(min=0.0) * share.clamp(min=0.0).nan_to_num(0.0) / length
+        # Rounding may leave nothing of the scatter.
+        return (walk / spread.clamp(min=self.read_noise**2)).nan_to_num(0.0)
 
 
 def _added(sums: Tensor, memory: float, *values: Tensor) -> Tensor:

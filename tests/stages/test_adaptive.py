@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from copy import deepcopy
 from pathlib import Path
-from typing import Iterator, Tuple
+from typing import Iterator, List, Tuple
 
 import pytest
 import torch
@@ -60,19 +60,32 @@ def tracking_error(stage: AdaptiveGain, ratio: float, n_reads: int = 1200) -> fl
     return torch.stack(errors).mean().item()
 
 
+class Still(AdaptiveGain):
+    """Takes all points for ones that stay."""
+
+    def _movement(self, sums: Tensor, spread: Tensor, length: Tensor) -> Tensor:
+        return torch.zeros_like(spread)
+
+
+def still() -> Still:
+    """Return an estimator that only averages."""
+    return Still(IN_SIZE, OUT_SIZE, 0.25, torch.float32)
+
+
 def test_a_point_that_stays_is_averaged() -> None:
-    """The k-th gain is ``1/k``: the estimate is the mean of all reads, in every line and cell."""
-    stage = estimator()
-    reads = [read for _, read in walking(0.0, 150)]
-    for index, read in enumerate(reads, start=1):
+    """The k-th gain is ``1/k``, and the squared error is that of the mean of all reads.
+
+    A read counts less after 16 that moved little by chance, so that the gain is a few percent more.
+    """
+    stage, error = estimator(), torch.zeros(())
+    for points, read in walking(0.0, 150):
         stage.update(ALL, read)
-        # The second read is the first to show that a cell moves; it starts anew with the third.
-        if index > 2:
-            gain = torch.full_like(stage.gain, 1.0 / (index - 2))
-            assert torch.allclose(stage.gain, gain, rtol=1e-4)
-    mean = torch.stack(reads[2:]).mean(0)
-    assert torch.allclose(stage.sp_estimate, mean, atol=1e-5)
-    assert not stage.movement.any()
+        error = (stage.sp_estimate - points).square().mean()
+    # The second read is the first to show that a cell moves; it starts anew with the third.
+    assert 1.0 <= stage.gain.mean().item() * 148 < 1.1
+    assert stage.gain.min().item() == pytest.approx(1.0 / 148, rel=1e-4)
+    # 1024 cells are good to 5 %.
+    assert error.item() * 148 == pytest.approx(1.0, rel=0.15)
 
 
 @pytest.mark.parametrize("ratio", [0.001, 0.01, 0.1])
@@ -90,11 +103,57 @@ def test_a_walk_gets_the_steady_state_gain(ratio: float) -> None:
 
 
 def test_reads_that_are_alike_do_not_look_like_a_walk() -> None:
-    """Reads that remember each other for ten reads leave the gain at ``1/k``, within a factor 2."""
-    stage = estimator()
+    """Reads that remember each other for ten reads are averaged, and count a fifth each."""
+    stage, mean = estimator(), still()
     for _, read in walking(0.0, 600, memory=0.9):
         stage.update(ALL, read)
-    assert stage.gain.mean().item() < 2.0 / 600
+        mean.update(ALL, read)
+    assert stage.gain.mean().item() < 1.2 * mean.gain.mean().item()
+    # Differences of neighbours are 0.2 of the scatter.
+    assert 0.7 < mean.gain.mean().item() * 600 * 0.2 < 1.3
+
+
+def jumping(shares: List[float]) -> Iterator[Tuple[Tensor, Tensor]]:
+    """Yield points that stay and reads of cells of which a share has a new place each time."""
+    points = torch.randn(IN_SIZE, OUT_SIZE)
+    read = points + torch.randn_like(points)
+    for share in shares:
+        moves = torch.rand_like(points) < share
+        read = torch.where(moves, points + torch.randn_like(points), read)
+        yield points, read
+
+
+def test_reads_of_a_cell_without_pulses_do_not_count() -> None:
+    """Cells take pulses at first, then few: the mean of the places, not of the reads.
+
+    100 reads see 20 places of a cell, as good as 11 independent reads; the 1,900 after them see two
+    more. Where a cell stays says no more about its point, however often it is read.
+    """
+    stage, reads, errors = estimator(read_noise=0.05), torch.zeros(()), torch.zeros(2)
+    for points, read in jumping([0.2] * 100 + [0.001] * 1900):
+        noisy = read + 0.05 * torch.randn_like(read)
+        stage.update(ALL, noisy)
+        reads = reads + noisy / 2000
+        errors = torch.stack(
+            [(each - points).square().mean() for each in (stage.sp_estimate, reads)]
+        )
+    assert errors[1].item() > 0.3
+    assert 1 / 30 < errors[0].item() < 1.5 / 11
+
+
+def test_cells_with_few_pulses_do_not_look_like_a_walk() -> None:
+    """Cells that stay somewhere for some hundred reads move from block to block, their points not.
+
+    So they have no say in the gain of their line; the others have, and both get their gain.
+    """
+    stage, mean, mixed = estimator(), still(), estimator()
+    for (_, slow), (_, walks) in zip(jumping([0.005] * 2000), walking(0.01, 2000)):
+        stage.update(ALL, slow)
+        mean.update(ALL, slow)
+        mixed.update(ALL, torch.cat([walks[:, :64], slow[:, 64:]], dim=1))
+    assert torch.equal(stage.gain, mean.gain)
+    assert not stage.movement.any()
+    assert mixed.gain[:, :64].mean().item() == pytest.approx(best_gain(0.01), rel=0.15)
 
 
 def chopped(ratio: float, n_reads: int, phase: int) -> Iterator[Tuple[Tensor, Tensor]]:
@@ -107,12 +166,12 @@ def chopped(ratio: float, n_reads: int, phase: int) -> Iterator[Tuple[Tensor, Te
 def test_a_gradient_does_not_look_like_a_walk() -> None:
     """With a slow chopper the gradient moves blocks of reads; it is no walk over both signs."""
     stage, unaware = estimator(), estimator()
-    stage.chop_period = 320.0
-    for _, read in chopped(0.0, 3200, 160):
+    stage.chop_period = 800.0
+    for _, read in chopped(0.0, 6400, 400):
         stage.update(ALL, read)
         unaware.update(ALL, read)
-    assert unaware.gain.mean().item() > 20.0 / 3200
-    assert stage.gain.mean().item() < 2.0 / 3200
+    assert unaware.gain.mean().item() > 20.0 / 6400
+    assert stage.gain.mean().item() < 2.0 / 6400
 
 
 def test_a_walk_is_seen_behind_a_slow_chopper() -> None:
@@ -191,7 +250,7 @@ def test_exact_reads_of_a_cell_at_rest() -> None:
 
 @pytest.mark.parametrize("ratio", [0.0, 0.01])
 def test_cells_at_a_bound_leave_the_gain_alone(ratio: float) -> None:
-    """A quarter of the cells sits at a bound: the gains of all are those without them."""
+    """A quarter of the cells sits at a bound: the gains of others are those without them."""
     stage, free = estimator(), estimator()
     for index, (_, read) in enumerate(walking(ratio, 1000)):
         stuck = read.clone()
@@ -199,7 +258,8 @@ def test_cells_at_a_bound_leave_the_gain_alone(ratio: float) -> None:
             stuck[:, :32] = 1.0
         stage.update(ALL, stuck)
         free.update(ALL, read)
-    assert stage.gain.mean().item() == pytest.approx(free.gain.mean().item(), rel=0.1)
+    gains = stage.gain[:, 32:].mean().item(), free.gain[:, 32:].mean().item()
+    assert gains[0] == pytest.approx(gains[1], rel=0.1)
     assert (stage.sp_estimate[:, :32] - 1.0).abs().max() < 0.2
 
 
