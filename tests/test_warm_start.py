@@ -189,6 +189,15 @@ def test_plateau() -> None:
     assert (resumed.best, resumed.n_bad) == (warm_start.best, warm_start.n_bad)
 
 
+def test_the_buffer_starts_anew() -> None:
+    """It held parts of pulses for another array."""
+    tile = chain(join_sweeps=None)
+    train(tile, 40)
+    assert tile.transfer_buffer.any()
+    tile.tile.join_next()
+    assert not tile.transfer_buffer.any()
+
+
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_bad_loss_is_refused(loss: float) -> None:
     """And nothing changes."""

@@ -192,6 +192,15 @@ def test_tiles_tell_how_long_the_chopper_takes() -> None:
             assert each.tile.pipeline.link.estimator.chop_period == pytest.approx(period)
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_tiles_tell_the_noise_of_a_read(noise: float) -> None:
+    """In weight units; cells without pulses are told from others by it. Copies know it, too."""
+    reads = IOParameters(out_noise=noise, inp_res=-1.0, out_res=-1.0)
+    tile = quiet_tile(**METHODS["E-RIDER"], estimator=AdaptiveGain, transfer_forward=reads)
+    for each in (tile, deepcopy(tile)):
+        assert each.tile.pipeline.link.estimator.read_noise == pytest.approx(noise, rel=1e-3)
+
+
 def test_a_walk_that_begins_is_followed() -> None:
     """A point that stayed for 400 reads and walks then; and one that comes to rest again."""
     stage = estimator()

@@ -12,7 +12,7 @@ from aihwkit.nn import AnalogLinear, AnalogSequential
 from aihwkit.simulator.configs.devices import SoftBoundsReferenceDevice
 
 from aihwkit_dspt import TrackingTile, build_config, calibrate, symmetric_points
-from tests.helpers import quiet_tile, train
+from tests.helpers import quiet_device, quiet_tile, train
 from tests.table import METHODS
 
 DW_MIN = 0.005
@@ -107,3 +107,21 @@ def test_calibrating_a_tile_that_sent_deterministic_pulses() -> None:
     assert torch.equal(next(iter(result.values())).estimate, tile.reference)
     assert (tile.get_weights()[0] - before).abs().max() < 1e-6
     train(tile, 20)
+
+
+@pytest.mark.parametrize("device", [None, quiet_device(dw_min=0.05)], ids=["register", "array"])
+def test_what_is_kept_and_what_starts_anew(device: Any) -> None:
+    """The weight in use stays, also where an array holds the points coarsely; the buffer is empty.
+
+    A buffer holds what belongs to the reference of before.
+    """
+    tile = quiet_tile(**METHODS["E-RIDER"], reference_device=device)
+    train(tile, 40)
+    before = tile.get_weights()[0]
+    assert tile.transfer_buffer.any()
+    points = torch.linspace(-0.2, 0.2, 24).view(4, 6)
+    tile.tile.calibrate(points)
+    assert not tile.transfer_buffer.any()
+    assert torch.equal(tile.fast_weights, points)
+    assert torch.equal(tile.reference, points) == (device is None)
+    assert (tile.get_weights()[0] - before).abs().max() < 1e-6
