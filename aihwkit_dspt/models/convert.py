@@ -59,7 +59,8 @@ def convert(
     * transposed convolutions, groups (one array each), ``padding="same"`` and all padding modes;
       ``Conv1d`` and ``Conv3d`` as linear layers over patches, which may have dilation, more inputs
       than an array, and any size;
-    * Hugging Face's ``Conv1D`` (GPT-2); subclasses that have the forward of their kind.
+    * Hugging Face's ``Conv1D`` (GPT-2) and experts (Mixtral, Qwen-MoE); subclasses that have the
+      forward of their kind.
 
     A layer that is used in several places stays one layer. Frozen layers stay frozen (aihwkit's own
     pulsed tiles learn as long as the optimizer has their parameters). Hooks and modes (``train``,

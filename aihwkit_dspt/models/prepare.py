@@ -10,7 +10,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from aihwkit_dspt.models.kept import keep_hooks
 from aihwkit_dspt.models.reasons import StaysDigital, note
-from aihwkit_dspt.models.rules import Plan, encoder, kind_of, rules
+from aihwkit_dspt.models.rules import Plan, encoder, kind_of, rule_of
 from aihwkit_dspt.tiles.of_model import is_analog_layer
 
 
@@ -70,7 +70,7 @@ def _apply(module: nn.Module, kind: type, name: str, plan: Plan) -> nn.Module:
         raise StaysDigital(
             f"tied to {tie}, and stays so; pass tied='untie' for an array of its own"
         )
-    return rules()[kind](module, name, plan)
+    return rule_of(kind)(module, name, plan)
 
 
 def _require_kind(module: nn.Module, kind: type) -> None:

@@ -12,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from aihwkit_dspt.models import kept
 from aihwkit_dspt.models.attention import Attention
+from aihwkit_dspt.models.experts import Experts, are_experts
 from aihwkit_dspt.models.grouped import (
     CONVOLUTIONS,
     TRANSPOSED,
@@ -144,7 +145,14 @@ def rules() -> Dict[type, Rule]:
     return {**RULES, **found}
 
 
+def rule_of(kind: type) -> Rule:
+    """Return the rule for a kind of layer, see :func:`kind_of`."""
+    return rules().get(kind) or (lambda module, name, plan: Experts(module))
+
+
 def kind_of(module: nn.Module) -> Optional[type]:
     """Return the kind that a module is or is derived from, ``None`` if there is no rule for it."""
     known = rules()
+    if type(module) not in known and are_experts(type(module)):
+        return type(module)
     return next((kind for kind in type(module).__mro__ if kind in known), None)

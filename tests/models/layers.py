@@ -220,12 +220,27 @@ def hugging_face() -> nn.Module:
     return pytest.importorskip("transformers.pytorch_utils").Conv1D(4, 6)
 
 
+def experts() -> nn.Module:
+    """Return the experts of a small Mixtral."""
+    package = pytest.importorskip("transformers.models.mixtral.modeling_mixtral")
+    config = package.MixtralConfig(hidden_size=6, intermediate_size=4, num_local_experts=3)
+    return package.MixtralExperts(config)
+
+
+def mixed(layer: nn.Module, x: Tensor) -> Tensor:
+    """Return what two experts, one or none of them make of each vector."""
+    numbers = torch.tensor([[0, 1], [2, 0], [1, 2], [3, 3], [0, 3]])
+    weights = torch.tensor([[0.7, 0.3], [0.4, 0.6], [0.5, 0.5], [0.2, 0.8], [0.9, 0.1]])
+    return layer(x, numbers, weights)
+
+
 LAYERS: Dict[str, Row] = {
     **LINEAR,
     **CONVOLUTIONS,
     **ATTENTION,
     **RECURRENT,
     "Hugging Face's Conv1D": Row(hugging_face, (5, 2, 6)),
+    "Hugging Face's experts": Row(experts, (5, 6), 6, mixed),
 }
 """Name -> row."""
 

@@ -104,6 +104,22 @@ def llama() -> nn.Module:
     )
 
 
+def mixtral() -> nn.Module:
+    """Return a mixture of experts."""
+    package = hugging_face()
+    return package.MixtralForCausalLM(
+        package.MixtralConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=32,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            num_local_experts=4,
+        )
+    )
+
+
 def bert() -> nn.Module:
     """Return a BERT that classifies."""
     package = hugging_face()
@@ -234,6 +250,7 @@ def pixels() -> Tuple[Tensor, Tensor]:
 NETWORKS: Dict[str, Network] = {
     "GPT-2": Network(gpt2, tokens, 1.0, {"tied": "untie"}),
     "LLaMA": Network(llama, tokens, 1.0),
+    "Mixtral": Network(mixtral, tokens, 0.95),
     "BERT": Network(bert, sentences, 1.0),
     "ViT": Network(vit, images, 0.95),
     "TransformerEncoder": Network(Encoder, tokens, 1.0),
