@@ -88,6 +88,9 @@ def parse_arguments(arguments: Optional[List[str]] = None) -> argparse.Namespace
     parser.add_argument("--budget", type=float, default=60.0, help="seconds for the rounds of each")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--fast-lr", type=float, default=0.1)
+    parser.add_argument(
+        "--every-vector", action="store_true", help="transfer after every vector, not every batch"
+    )
     parser.add_argument("--out", type=Path, help="JSON file for the numbers")
     parser.add_argument("--table", type=Path, nargs="+", help="print these JSON files and end")
     return parser.parse_args(arguments)
@@ -105,6 +108,7 @@ def main() -> None:
         "fast_lr": args.fast_lr,
         "competitors": list(args.competitors),
         "device": args.device,
+        "every_vector": args.every_vector,
     }
     results = Results(args.out, {**machine(), **gpu(args.device), **task})
     for network in args.networks:

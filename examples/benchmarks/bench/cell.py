@@ -24,14 +24,14 @@ Numbers = Dict[str, Any]
 
 
 def first_steps(
-    name: str, network: str, batch_size: int, fast_lr: float, device: str
+    name: str, network: str, batch_size: int, fast_lr: float, device: str, every_vector: bool
 ) -> Tuple[Training, Numbers]:
     """Return a model that has done its first step, and what building and that step took."""
     built: List[float] = []
     first: List[float] = []
     while len(first) < BUILDS and sum(built) < LONG:
         torch.manual_seed(1)
-        config = rpu_config(name, fast_lr)
+        config = rpu_config(name, fast_lr, every_vector)
         start = time.perf_counter()
         training = Training(workload(network), config, batch_size, fast_lr, device)
         built.append(time.perf_counter() - start)
@@ -43,16 +43,22 @@ def first_steps(
 
 
 def build_all(
-    names: List[str], network: str, batch_size: int, fast_lr: float, device: str
+    names: List[str],
+    network: str,
+    batch_size: int,
+    fast_lr: float,
+    device: str,
+    every_vector: bool,
 ) -> Tuple[Dict[str, Training], Dict[str, Numbers]]:
     """Build the competitors; those of aihwkit that refuse are listed with their reason."""
     trainings: Dict[str, Training] = {}
     result: Dict[str, Numbers] = {}
     # What a process does only once must not count as the first step of the first competitor.
-    first_steps(BASELINE, "linear-8", 2, fast_lr, device)
+    rest = fast_lr, device, every_vector
+    first_steps(BASELINE, "linear-8", 2, *rest)
     for name in names:
         try:
-            trainings[name], result[name] = first_steps(name, network, batch_size, fast_lr, device)
+            trainings[name], result[name] = first_steps(name, network, batch_size, *rest)
         except Exception as error:
             if name not in MAY_REFUSE:
                 raise
@@ -68,6 +74,7 @@ def measure(
     budget: float,
     competitors: Optional[Sequence[str]] = None,
     device: str = "cpu",
+    every_vector: bool = False,
 ) -> Numbers:
     """Return times and ratios of a training step.
 
@@ -79,13 +86,14 @@ def measure(
         budget: seconds for them.
         competitors: names besides the baseline's; ``None`` for all.
         device: ``"cpu"`` or ``"cuda"``.
+        every_vector: whether a line is transferred after every vector, not after every batch.
 
     Returns:
         for each competitor the median step time, its ratio to the baseline and the ratio of
         E-RIDER to it, with quartiles, by wall clock; the first by processor time, too.
     """
     names = list(dict.fromkeys([BASELINE, *(competitors or COMPETITORS)]))
-    trainings, result = build_all(names, network, batch_size, fast_lr, device)
+    trainings, result = build_all(names, network, batch_size, fast_lr, device, every_vector)
     before = load()
     steps = {name: training.__call__ for name, training in trainings.items()}
     wall, cpu, repeat = take_turns(steps, rounds, budget)

@@ -71,7 +71,7 @@ CONFIGS: Dict[str, Callable[[float], Any]] = {
 }
 
 
-def rpu_config(name: str, fast_lr: float) -> Any:
+def rpu_config(name: str, fast_lr: float, every_vector: bool = False) -> Any:
     """Return the RPU configuration of a competitor.
 
     Without ``gamma``, aihwkit's compounds and ``TorchTransferTile`` evaluate the model at the slow
@@ -80,5 +80,9 @@ def rpu_config(name: str, fast_lr: float) -> Any:
     Args:
         name: see :data:`bench.names.COMPETITORS`.
         fast_lr: learning rate of the gradient pulses.
+        every_vector: whether a line is transferred after every vector, not after every batch.
     """
-    return CONFIGS[name](fast_lr)
+    config = CONFIGS[name](fast_lr)
+    if every_vector and hasattr(config.device, "units_in_mbatch"):
+        config.device.units_in_mbatch = False
+    return config
