@@ -79,10 +79,10 @@ def test_refusals_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     genuine = cell.rpu_config
 
-    def refusing(name: str, fast_lr: float) -> Any:
+    def refusing(name: str, *settings: Any) -> Any:
         if name in refused:
             raise ValueError("not for this one")
-        return genuine(name, fast_lr)
+        return genuine(name, *settings)
 
     monkeypatch.setattr(cell, "rpu_config", refusing)
     refused = {names.TORCH_TRANSFER}
