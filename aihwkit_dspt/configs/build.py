@@ -22,6 +22,7 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit_dspt.configs.chain_defaults import MOST_ARRAYS, chain_settings
 from aihwkit_dspt.configs.checks import require_whole, shown, suggestion
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.configs.declared import LARGEST_SEED
 from aihwkit_dspt.configs.device_defaults import DeviceDefaults
 from aihwkit_dspt.configs.enums import ReferenceSync, ReferenceType, TransferStart
 from aihwkit_dspt.configs.rpu_config import TrackingRPUConfig
@@ -190,7 +191,7 @@ def build_config(
     _require_makes("io_parameters", io_parameters, (IOParameters,))
     _require_makes("up_parameters", up_parameters, (UpdateParameters,))
     n_devices = require_whole("n_devices", n_devices, 1)
-    construction_seed = require_whole("construction_seed", construction_seed, 0)
+    construction_seed = require_whole("construction_seed", construction_seed, 0, LARGEST_SEED)
     n_arrays = require_whole("n_arrays", n_arrays, 2, MOST_ARRAYS)
     if name in AIHWKIT_ALGORITHMS:
         if n_arrays != 2:

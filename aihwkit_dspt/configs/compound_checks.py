@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aihwkit_dspt.configs.checks import (
+    is_whole,
     require,
     require_bool,
     require_enum,
     require_number,
     require_subclass,
 )
+from aihwkit_dspt.configs.declared import LARGEST_SEED
 from aihwkit_dspt.configs.device_checks import check_device
 from aihwkit_dspt.configs.enums import (
     PulseMode,
@@ -85,6 +87,10 @@ def _check_unit_cell(config: TrackingTransferCompound) -> None:
 
 
 def _check_numbers(config: TrackingTransferCompound) -> None:
+    seed = config.construction_seed
+    is_seed = is_whole(seed) and 0 <= seed <= LARGEST_SEED
+    remedy = f"pass a whole number from 0 to {LARGEST_SEED}"
+    require(is_seed, "construction_seed", seed, remedy)
     require_number("transfer_every", config.transfer_every)
     for name in ("in_chop_prob", "out_chop_prob", "momentum", "auto_momentum"):
         require_number(name, getattr(config, name), 0.0, 1.0)

@@ -9,12 +9,16 @@ from typing import Any, List, get_type_hints
 from aihwkit.exceptions import ConfigError
 
 from aihwkit_dspt.configs.checks import (
+    MOST,
     is_whole,
     require,
     require_bool,
     require_enum,
     require_number,
 )
+
+LARGEST_SEED = 2**32 - 1
+"""Largest seed of aihwkit's devices."""
 
 
 def check_declared(field: str, parameters: Any) -> None:
@@ -53,7 +57,9 @@ def _check(field: str, value: Any, declared: Any) -> None:
     if declared is bool:
         require_bool(field, value)
     elif declared is int:
-        require(is_whole(value), field, value, "pass a whole number")
+        low, high = (0, LARGEST_SEED) if field.endswith("construction_seed") else (-MOST, MOST)
+        is_fit = is_whole(value) and low <= value <= high
+        require(is_fit, field, value, f"pass a whole number from {low} to {high}")
     elif declared is float:
         require_number(field, value)
     elif declared == List[float]:

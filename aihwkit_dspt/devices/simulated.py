@@ -13,6 +13,7 @@ from aihwkit.simulator.parameters.enums import RPUDataType
 from numpy import float32
 
 from aihwkit_dspt.configs.checks import require
+from aihwkit_dspt.configs.declared import check_declared
 
 DeviceT = TypeVar("DeviceT")
 
@@ -68,6 +69,7 @@ class SimulatedNumbers:
             raise ConfigError(
                 f"device={name} has no states. Pass an instance of one of aihwkit's pulsed devices."
             )
+        check_declared(type(device).__name__, device)
         bindings = device.as_bindings(RPUDataType.FLOAT)
         granularity = bindings.calc_weight_granularity()
         noise = getattr(device, "write_noise_std", 0.0) * bindings.dw_min

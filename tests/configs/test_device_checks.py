@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 import torch
-from aihwkit.exceptions import ConfigError
+from aihwkit.exceptions import ArgumentError, ConfigError
 from aihwkit.nn import AnalogLinear
 from aihwkit.nn.conversion import convert_to_analog
 from aihwkit.simulator.configs.compounds import (
@@ -37,7 +37,13 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.rpu_base import devices as rpu_devices
 from torch import nn
 
-from aihwkit_dspt import TrackingRPUConfig, TrackingTile, TrackingTransferCompound
+from aihwkit_dspt import (
+    TrackingRPUConfig,
+    TrackingTile,
+    TrackingTransferCompound,
+    build_config,
+    n_states,
+)
 from tests import device_table
 
 NAN = float("nan")
@@ -68,6 +74,8 @@ WRONG_TYPES = (
     ("w_max", float("inf")),
     ("dw_min_std", [0.3]),
     ("mult_noise", 1),
+    ("construction_seed", -1),
+    ("construction_seed", 2**32),
 )
 """Fields of a device, and values of other types than they are declared with."""
 
@@ -230,6 +238,21 @@ BAD_PARTS: List[Tuple[str, str, Any]] = [
     ("runtime", "offload_input", 1),
 ]
 """Other parts of the configuration, and values of other types than they are declared with."""
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 10**30, 1.5, "1", None, True])
+def test_bad_seed_is_refused(seed: Any) -> None:
+    """Of a compound and, where a device is looked at alone, of a device."""
+    with pytest.raises(ConfigError, match=rf"^construction_seed={escape(repr(seed))}.*pass"):
+        TrackingTransferCompound(unit_cell_devices=[soft(), soft()], construction_seed=seed)
+    device = soft(construction_seed=seed)
+    for look in (n_states, lambda one: build_config("e-rider", one)):
+        with pytest.raises(
+            ConfigError, match=rf"^\w+Device\.construction_seed={escape(repr(seed))}"
+        ):
+            look(device)
+    with pytest.raises(ArgumentError, match="construction_seed="):
+        build_config("e-rider", soft(), construction_seed=seed)
 
 
 @pytest.mark.parametrize(("part", "field", "value"), BAD_PARTS)
