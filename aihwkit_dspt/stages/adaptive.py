@@ -26,6 +26,9 @@ SEEN = 16.0
 LEAST_WEIGHT = 1e-3
 """Weight of a read of a cell that stayed where it was."""
 
+FEWEST = 30.0
+"""Comparisons of cells below which their standard error is not known."""
+
 CERTAINTY = 2.0
 """Standard errors by which the points must be seen to walk."""
 
@@ -193,7 +196,9 @@ class AdaptiveGain(SymmetricPointEstimator):
         goes_on = (n_in_block > 0).unsqueeze(1)
         # A cell that becomes known is so from the next block on.
         total.copy_(torch.where(goes_on, total + read, read.masked_fill(~is_known, inf)))
-        sum_of_weights.copy_(sum_of_weights * goes_on + weight)
+        # The spread has to be known before weights say which cells forget.
+        is_seen = (self.n_reads[lines] > 2 * SHORTEST).unsqueeze(1)
+        sum_of_weights.copy_(sum_of_weights * goes_on + weight * is_seen)
         n_in_block += 1
         ends = n_in_block >= self._length(lines)
         # On a GPU nobody waits to hear whether there is one.
@@ -252,12 +257,13 @@ class AdaptiveGain(SymmetricPointEstimator):
         near = ((mean - before).square() + (last - first).square()) / 2.0
         growth = (mean - first).square() - near
         sums.copy_(_added(sums, MEMORY, growth, growth.square()).where(of_line, sums))
-        found = ends & (sums[:, 0] > 0.0)
+        found = ends & (sums[:, 0] >= FEWEST)
         movement = self.movement[lines]
         movement.copy_(self._movement(sums, self._spread(lines), length).where(found, movement))
         n_blocks += ends
         self.n_in_block[lines].masked_fill_(ends, 0)
-        grows = ends & (n_blocks >= 4) & (length < LONGEST) & self._is_slow(lines)
+        # Six blocks: the first two see what cells are like, four are compared and make longer ones.
+        grows = ends & (n_blocks >= 6) & (length < LONGEST) & self._is_slow(lines)
         of_growing = grows.unsqueeze(1)
         pairs = (mean + last) / 2.0, (before + first) / 2.0, torch.full_like(mean, inf)
         # The oldest first: these are views.
