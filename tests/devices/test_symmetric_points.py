@@ -171,7 +171,7 @@ def test_the_point_is_the_one_that_pulses_from_the_start_reach():
 @pytest.mark.parametrize("start", [None, "0", float("nan"), float("inf"), True])
 def test_start_that_is_no_number(start):
     """Of any device, also where it does not matter."""
-    device = next(iter(DEVICES.values()))
+    device = VARIED["LinearStep"]
     tile = make_tile(device, 3)
     with pytest.raises(ArgumentError, match="start="):
         symmetric_points(device, tile.get_hidden_parameters(), start)
