@@ -79,7 +79,7 @@ class AdaptiveGain(SymmetricPointEstimator):
     What scatters from block to block drops out; what moves on does not. A cell counts if its reads
     in each of the blocks are worth 12 whole ones: slower cells, which still remember the block
     before, move from block to block as if their points did. The expectations are means over the
-    cells of a line and its last 16 blocks, since one cell has far too few reads. :math:`q` counts
+    cells of a line and its last 16 blocks, 30 at least, after 32 reads. :math:`q` counts
     by the share :math:`1 - (2\sigma/q)^2`, at least 0, with its standard error :math:`\sigma`.
     Blocks grow from 16 reads to 64, but not beyond :math:`2/\eta^*`: long ones show slow walks.
     Where the chopper takes longer to come back (``chop_period``), the gradient moves reads from
