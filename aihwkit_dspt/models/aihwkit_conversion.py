@@ -21,6 +21,13 @@ _told: WeakSet[nn.Module] = WeakSet()
 """Modules that a warning has named."""
 
 
+_NAMES = {
+    *("conversion_map", "exclude_modules", "module", "module_name", "rpu_config"),
+    *("specific_rpu_config_fun", "tile_module_class"),
+}
+"""What is looked at of a call of aihwkit's; a version that names it differently goes unchecked."""
+
+
 class _Last:
     """What the conversion that is under way converts; of a ``Sequential`` its analog copy, too."""
 
@@ -41,6 +48,8 @@ def look(frame: FrameType) -> None:
         UserWarning: once, for layers that stay digital and tied ones that come apart.
     """
     values = frame.f_locals
+    if not values.keys() >= _NAMES:
+        return
     kinds = values["conversion_map"]
     if kinds.get(nn.Sequential) is SameSequential:  # it is convert() that calls
         return
