@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from aihwkit.exceptions import TileError
 from aihwkit.optim.context import AnalogContext
-from torch import Tensor, cat, ones_like, where, zeros
+from torch import Tensor, cat, ones_like, where, zeros, zeros_like
 from torch._C import DisableTorchFunctionSubclass
 from torch.autograd import no_grad
 from torch.nn import Parameter
@@ -76,15 +76,20 @@ class GradientContext(AnalogContext):
     def grad(self, value: Optional[Tensor]) -> None:
         if value is None:
             self.reset()
+            return
+        held = self.grad
+        if isinstance(value, Tensor) and value.numel() > 0 and not value.any():
+            # Of any shape: with aihwkit 1.2 torch.zeros_like(p) is a matrix.
+            self._scaled = None if held is None else zeros_like(held)
         elif not isinstance(value, Tensor) or value.numel() != 1 or value.is_complex():
             raise TileError(
                 f"grad={shown(value)} of an array is not valid: its gradient is one number, the "
                 "norm of G = sum of d x^T, and what changes this number scales the errors. Pass "
                 "None or a scaled one, such as 0.5 * p.grad"
             )
-        elif self.grad is not None:
+        elif held is not None:
             self._scaled = value.detach().reshape(())
-        elif value.any():
+        else:
             name = type(self.analog_tile).__name__
             raise TileError(
                 f"grad of {name} cannot be set where no backward pass has been: the gradient of an "

@@ -24,8 +24,7 @@ def require_construction(out_size: Any, in_size: Any, rpu_config: Any, **flags: 
 
     Raises:
         ArgumentError: if a size is no whole number.
-        ConfigError: if ``rpu_config`` is no configuration of a compound, a flag is no ``bool``, or
-            the default device is ``meta``.
+        ConfigError: if ``rpu_config`` is no configuration of a compound, or a flag is no ``bool``.
     """
     for name, size in (("out_size", out_size), ("in_size", in_size)):
         require_whole(name, size, 0)
@@ -36,11 +35,6 @@ def require_construction(out_size: Any, in_size: Any, rpu_config: Any, **flags: 
         )
     for name, flag in flags.items():
         require_bool(name, flag)
-    if torch.empty(0).is_meta:
-        raise ConfigError(
-            "the default device 'meta' is not valid for a tile, whose arrays have values: build "
-            "the layer outside of torch.device('meta')"
-        )
 
 
 def require_cells(arrays: Sequence[Any], n_devices: int) -> None:

@@ -150,9 +150,10 @@ class TileState(TileSettings):
             return lent
         state = TileStateDict(super().get_analog_state())
         context = state.get(AnalogTileStateNames.CONTEXT)
-        if isinstance(context, Tensor) and context.dim() > 0:
-            nothing = context.new_zeros(1)[0].expand(context.shape)
-            state[AnalogTileStateNames.CONTEXT] = nothing
+        if isinstance(context, Tensor):
+            # One number for all cells, of torch's own class: contexts refuse to be copied.
+            nothing = zeros((), dtype=context.dtype, device=context.device)
+            state[AnalogTileStateNames.CONTEXT] = nothing.expand(context.shape)
         return state
 
     def _save_to_state_dict(self, state_dict: Dict[str, Any], prefix: str, keep_vars: bool) -> None:

@@ -239,6 +239,12 @@ def test_a_gradient_that_was_set_by_hand() -> None:
         context.grad = other.grad
     for value in model.parameters():
         value.grad = torch.zeros(value.shape)
+    assert context.grad is None
+    loss_of(model, *batch()).backward()
+    assert context.grad > 0.0
+    context.grad = torch.zeros(context.shape)
+    assert context.grad == 0.0
+    assert not any(errors.any() for errors in context.analog_grad_output)
 
 
 def test_replaced_parameters_are_refused() -> None:

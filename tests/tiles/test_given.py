@@ -313,12 +313,6 @@ def test_construction(arguments: Tuple[Any, ...], message: str) -> None:
         TrackingTile(*sizes, *config, *flags)
 
 
-def test_tiles_on_the_meta_device() -> None:
-    """Layers fail half-way there."""
-    with torch.device("meta"), pytest.raises(ConfigError, match="device 'meta' is not valid"):
-        AnalogLinear(6, 4, rpu_config=quiet_config())
-
-
 CALLS: Dict[str, Tuple[Callable[[Any, Any], Any], List[Any]]] = {
     "decay_weights": (lambda one, x: one.decay_weights(x), [NAN, INF, -1.0, "1", None]),
     "drift_weights": (lambda one, x: one.drift_weights(x), [NAN, INF, -1.0, "1", None]),
