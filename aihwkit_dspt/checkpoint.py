@@ -104,7 +104,7 @@ def load_checkpoint(
     model: nn.Module,
     optimizer: Optional[Optimizer] = None,
     scheduler: Optional[LRScheduler] = None,
-    map_location: Any = None,
+    map_location: object = None,
     load_rpu_config: Optional[bool] = None,
 ) -> Dict[str, Any]:
     """Go on where :func:`save_checkpoint` was called.
@@ -161,13 +161,13 @@ def load_checkpoint(
     return extra
 
 
-def _given(model: Any, *others: Optional[Any]) -> Dict[str, Any]:
+def _given(model: object, *others: Optional[object]) -> Dict[str, Any]:
     """Return the parts of a training by name, those that are there.
 
     Raises:
         ArgumentError: if the model is no module, or another part one, or without a state.
     """
-    parts: Dict[str, Any] = {"model": require_module("model", model)}
+    parts: Dict[str, object] = {"model": require_module("model", model)}
     for name, part in zip(PARTS[1:], others):
         has_state = all(hasattr(part, f"{do}state_dict") for do in ("", "load_"))
         if part is not None and (isinstance(part, nn.Module) or not has_state):
@@ -243,7 +243,7 @@ def _settings_chosen(model: nn.Module, load_rpu_config: Optional[bool]) -> Itera
             tile.load_rpu_config = choice
 
 
-def _random_states() -> Dict[str, Any]:
+def _random_states() -> Dict[str, object]:
     kind, keys, position, has_gauss, cached = np.random.get_state()
     return {
         "python": random.getstate(),

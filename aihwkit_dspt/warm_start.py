@@ -97,7 +97,7 @@ class WarmStart:
         self.best, self.n_bad = inf, 0
         return joined
 
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> Dict[str, object]:
         """Return what a resumed training needs; which arrays have joined is in the tiles."""
         return {"best": self.best, "n_bad": self.n_bad}
 

@@ -21,8 +21,8 @@ MOST_ARRAYS = 16
 
 
 def chain_settings(
-    n_arrays: int, settings: Mapping[str, Any], given: Mapping[str, Any]
-) -> Dict[str, Any]:
+    n_arrays: int, settings: Mapping[str, Any], given: Mapping[str, object]
+) -> Dict[str, object]:
     r"""Return the settings in which a chain differs from two arrays.
 
     ==================  =============================================================

@@ -84,7 +84,7 @@ def check_io(field: str, parameters: Any, is_managed: bool = True) -> None:
         require(fits, f"{field}.{side}_res", res, f"pass {SMALLEST} at least, or -1 for no steps")
 
 
-def check_mapping(mapping: Any) -> None:
+def check_mapping(mapping: object) -> None:
     """Check how layers are mapped to tiles.
 
     Raises:

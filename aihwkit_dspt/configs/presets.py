@@ -58,7 +58,7 @@ def _compound(algorithm: str, device: Callable[[], Any]) -> TrackingTransferComp
     )
 
 
-def _preset(name: str, algorithm: str, device: Callable[[], Any]) -> Type[TrackingPreset]:
+def _preset(name: str, algorithm: str, device: Callable[[], object]) -> Type[TrackingPreset]:
     """Return the preset of an algorithm on a device preset of aihwkit."""
 
     def update() -> UpdateParameters:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from types import FrameType
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 from weakref import WeakSet, ref
 
 from aihwkit.exceptions import ConfigError
@@ -73,7 +73,7 @@ def look(frame: FrameType) -> None:
         _warn(model, left, depth)
 
 
-def _require_once(model: nn.Module, kinds: Dict[type, Any], left: Any) -> None:
+def _require_once(model: nn.Module, kinds: Mapping[type, object], left: Any) -> None:
     """Refuse modules in several places that would not be one module any more."""
     places: Dict[int, List[Tuple[str, nn.Module, nn.Module]]] = {}
     visited = {id(model)}

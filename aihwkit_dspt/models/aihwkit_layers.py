@@ -84,6 +84,6 @@ def _digital(layer: _ConvNd) -> str:
     return f"nn.{type(layer).__name__.replace('Analog', '').replace('Mapped', '')}(...)"
 
 
-def is_convolution(analog_class: Any) -> bool:
+def is_convolution(analog_class: object) -> bool:
     """Whether a class is one of aihwkit's convolutions with the settings of torch's."""
     return isinstance(analog_class, type) and issubclass(analog_class, nn.modules.conv._ConvNd)

@@ -42,7 +42,7 @@ def wrapped(model: nn.Module) -> nn.Module:
     return analog
 
 
-def _reduced(self: Any, protocol: Any) -> Any:
+def _reduced(self: Any, protocol: Any) -> object:
     """Return how a wrapped model is made again, for ``pickle`` and ``torch.save``."""
     wrapper = type(self)
     reduced = super(wrapper, self).__reduce_ex__(max(2, int(protocol)))
@@ -60,7 +60,7 @@ class SameSequential:
     """aihwkit's ``AnalogSequential`` of the same modules, with all else that it has."""
 
     @staticmethod
-    def from_digital(module: nn.Sequential, *_: Any) -> nn.Module:
+    def from_digital(module: nn.Sequential, *_: object) -> nn.Module:
         """Return aihwkit's container of the modules in their places."""
         analog: nn.Module = AnalogSequential()
         analog.__dict__.update(vars(module))

@@ -25,7 +25,7 @@ class _Replaced(Dict[int, Any]):
         replaced: ``id`` of a module or parameter -> what it became.
     """
 
-    def __init__(self, model: nn.Module, replaced: Dict[int, Any]) -> None:
+    def __init__(self, model: nn.Module, replaced: Dict[int, object]) -> None:
         super().__init__()
         self.replaced = replaced
         self.is_used = False
@@ -58,7 +58,7 @@ def follow(model: nn.Module, before: Dict[str, nn.Module]) -> None:
         before: the modules of the model before conversion, by name.
     """
     after = dict(model.named_modules(remove_duplicate=False))
-    replaced: Dict[int, Any] = {}
+    replaced: Dict[int, object] = {}
     for name, module in before.items():
         new = after.get(name, module)
         if new is not module:
@@ -74,7 +74,7 @@ def follow(model: nn.Module, before: Dict[str, nn.Module]) -> None:
             module.__dict__[name] = value
 
 
-def _attributes(model: nn.Module) -> Iterator[Tuple[nn.Module, str, Any]]:
+def _attributes(model: nn.Module) -> Iterator[Tuple[nn.Module, str, object]]:
     """Yield what modules hold outside of torch's registers."""
     for _, module in layers(model):
         if isinstance(module, TileModule) or is_analog_layer(module):

@@ -130,7 +130,7 @@ class CachedGroundTruth:
     def __init__(self, tile: Any, array: int) -> None:
         self._tile = tile
         self._array = array
-        self._devices: Any = None
+        self._devices: object = None
         self._truth: Optional[GroundTruth] = None
 
     @property

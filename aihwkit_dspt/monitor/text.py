@@ -40,7 +40,7 @@ def table(rows: List[Dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def as_csv(history: Dict[str, List[Any]]) -> str:
+def as_csv(history: Dict[str, List[object]]) -> str:
     """Return a header and one line per record and tile."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -49,7 +49,7 @@ def as_csv(history: Dict[str, List[Any]]) -> str:
     return text.getvalue()
 
 
-def as_json(history: Dict[str, List[Any]]) -> str:
+def as_json(history: Dict[str, List[object]]) -> str:
     """Return a JSON object with one list per column and ``null`` for ``nan``, which JSON lacks."""
     plain = {
         column: [None if isinstance(x, float) and not math.isfinite(x) else x for x in values]

@@ -18,7 +18,7 @@ from aihwkit_dspt.optim.forgotten import OptimizerSteps
 from aihwkit_dspt.optim.settings import check_settings
 from aihwkit_dspt.optim.written import refuse_penalties
 
-Call = Tuple[Tuple[Any, ...], Dict[str, Any]]
+Call = Tuple[Tuple[object, ...], Dict[str, object]]
 
 Context = TypeVar("Context", bound=AnalogContext)
 
@@ -64,8 +64,8 @@ def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> Optional[Call]
     return None
 
 
-def _followed(closure: Callable[[], Any], take: Callable[[], None]) -> Callable[[], Any]:
-    def evaluate() -> Any:
+def _followed(closure: Callable[[], object], take: Callable[[], None]) -> Callable[[], object]:
+    def evaluate() -> object:
         loss = closure()
         take()
         return loss
@@ -73,7 +73,7 @@ def _followed(closure: Callable[[], Any], take: Callable[[], None]) -> Callable[
     return evaluate
 
 
-def _after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+def _after_step(optimizer: Optimizer, args: object, kwargs: object) -> None:
     """Refuse an optimizer that leaves the tiles that it was given untrained.
 
     aihwkit's optimizers update them; those of torch do nothing, and inputs and errors of every

@@ -27,7 +27,7 @@ class Form(Enum):
     LINE_ONE_PASS = "one line in one pass"
 
 
-Rule = Callable[[Any, IOParameters], bool]
+Rule = Callable[[object, IOParameters], bool]
 
 
 def _any(value: Any, io: IOParameters) -> bool:
@@ -39,7 +39,7 @@ def _off(value: Any, io: IOParameters) -> bool:
     return not value > 0
 
 
-def _one_of(*allowed: Any) -> Rule:
+def _one_of(*allowed: object) -> Rule:
     return lambda value, io: value in allowed
 
 

@@ -106,11 +106,11 @@ class Chopper(Module):
             return residual * scale
         return residual * (self.signs(lines) * scale)
 
-    def __getstate__(self) -> Dict[str, Any]:
+    def __getstate__(self) -> Dict[str, object]:
         # The version of a copied tensor says nothing.
         return {**vars(self), "_host_version": -1}
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Chopper:
+    def _apply(self, fn: object, recurse: bool = True) -> Chopper:
         self._host_version = -1  # nor does that of a moved one
         chopper: Chopper = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return chopper
@@ -199,7 +199,7 @@ class Chopper(Module):
         values = self.out_sign[index].neg_()
         in_one_go(partial(self.out_sign.index_copy_, 0, index, values), *then)
 
-    def get_extra_state(self) -> Dict[str, Any]:
+    def get_extra_state(self) -> Dict[str, object]:
         """Return the state of the random flips, for the state dict."""
         return {"generator": self.generator.get_state()}
 

@@ -64,7 +64,7 @@ class Reference(Module):
         }
         return partial(vars(self).update, counts)
 
-    def get_extra_state(self) -> Dict[str, Any]:
+    def get_extra_state(self) -> Dict[str, object]:
         """Return the counters, for the state dict."""
         return {"n_syncs": self.n_syncs, "n_synced_cells": self.n_synced_cells}
 

@@ -29,7 +29,7 @@ def follow_device(tile: Any, device: Optional[Union[torch.device, str, int]]) ->
     context.reset(tile)
 
 
-_requires_grad: Callable[[Any], bool] = vars(torch._C.TensorBase)["requires_grad"].__get__
+_requires_grad: Callable[[torch.Tensor], bool] = vars(torch._C.TensorBase)["requires_grad"].__get__
 
 
 def is_frozen(tile: Any) -> bool:

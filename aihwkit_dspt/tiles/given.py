@@ -19,7 +19,9 @@ from aihwkit_dspt.configs.checks import (
 )
 
 
-def require_construction(out_size: Any, in_size: Any, rpu_config: Any, **flags: Any) -> None:
+def require_construction(
+    out_size: object, in_size: object, rpu_config: object, **flags: object
+) -> None:
     """Check the arguments of a tile.
 
     Raises:
@@ -62,7 +64,7 @@ def require_cells(arrays: Sequence[Any], n_devices: int) -> None:
         )
 
 
-def require_weights(tile: Any, weight: Any, bias: Any) -> None:
+def require_weights(tile: Any, weight: object, bias: object) -> None:
     """Check the weights and biases that a tile is to hold, before any is changed.
 
     aihwkit reshapes a weight of other sizes, a transposed one too, and repeats a bias of one entry.

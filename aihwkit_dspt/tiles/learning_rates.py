@@ -199,7 +199,7 @@ class TransferLearningRate:
         self.granularity = granularity
         self.accumulation_cap = float32(1.0) / fast
         self.version += 1
-        self._last: Optional[Tuple[Any, float]] = None
+        self._last: Optional[Tuple[object, float]] = None
 
     def set_largest(self, learning_rate: float) -> None:
         """Take over the largest SGD learning rate so far."""

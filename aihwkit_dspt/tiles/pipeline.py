@@ -266,7 +266,7 @@ class Pipeline:
 
     # -- the parts --------------------------------------------------------------------------------
 
-    def link_of(self, array: Any) -> Link:
+    def link_of(self, array: object) -> Link:
         """Return the link that reads an array.
 
         Args:

@@ -9,10 +9,10 @@ from warnings import warn
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound, chop_period
 
-Difference = Tuple[str, Any, Any]
+Difference = Tuple[str, object, object]
 """Nested name of a field, its value in the saved state and in the tile."""
 
-Meaning = Callable[[Any], Any]
+Meaning = Callable[[Any], object]
 
 
 FIXED: Dict[str, Optional[Meaning]] = {
@@ -44,7 +44,7 @@ def fixed_settings(config: TrackingTransferCompound) -> Dict[str, Any]:
     return {name: deepcopy(getattr(config, name)) for name in FIXED}
 
 
-def conflicts(saved: Dict[str, Any], config: TrackingTransferCompound) -> List[Difference]:
+def conflicts(saved: Dict[str, object], config: TrackingTransferCompound) -> List[Difference]:
     """Return the settings of a state that a tile has to share and does not."""
     found: List[Difference] = []
     for name, meaning in FIXED.items():

@@ -57,7 +57,7 @@ class TileFunction(Function):
         return output
 
     @staticmethod
-    def backward(ctx: Any, errors: Tensor) -> Tuple[Any, ...]:
+    def backward(ctx: Any, errors: Tensor) -> Tuple[object, ...]:
         """Return the errors of inputs and scales, and keep inputs and errors for the optimizer."""
         context, tile = ctx.context, ctx.tile
         x_input, *scaled = ctx.saved_tensors

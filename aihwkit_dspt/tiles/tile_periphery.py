@@ -133,7 +133,7 @@ class TilePeriphery(AnalogTile):
         rate = self.mapping_lr_scale
         return x_input, d_input / (scales if rate == 1.0 else scales * rate)
 
-    def backward(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
+    def backward(self, d_input: Tensor, ctx: object = None) -> Optional[Tensor]:
         """Return the input gradients; ``None`` if the layer's input asks for none.
 
         aihwkit computes them in any case. The first layer of a network has no use for them, and
@@ -148,7 +148,7 @@ class TilePeriphery(AnalogTile):
         output: Tensor = super().backward(d_input, ctx)
         return output
 
-    def backward_indexed(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
+    def backward_indexed(self, d_input: Tensor, ctx: object = None) -> Optional[Tensor]:
         """Return the input gradients of an indexed convolution, as :meth:`backward` does."""
         if self._needs_no_input_gradient(ctx):
             return None

@@ -18,7 +18,7 @@ class TileValues(AnalogTile):
     """aihwkit's analog tile, with the quantities of the method as copies, by two names."""
 
     def set_weights(
-        self, weight: Any, bias: Optional[Any] = None, *args: Any, **kwargs: Any
+        self, weight: object, bias: Optional[Any] = None, *args: object, **kwargs: object
     ) -> None:
         """Set the weights and biases, as aihwkit's tile does.
 
