@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 from aihwkit.simulator.configs.compounds import (
     BufferedTransferCompound,
@@ -14,6 +14,9 @@ from numpy import float32
 
 from aihwkit_dspt.configs.compound import chop_period
 from aihwkit_dspt.stages.schedule import round_half_away
+
+if TYPE_CHECKING:
+    from aihwkit.simulator.tiles.module import TileModule
 
 COMPOUNDS: Tuple[type, ...] = (
     DynamicTransferCompound,
@@ -39,7 +42,7 @@ class CompoundClock:
     """Full sweeps over the fast array; ``None`` for the compound that does not count them."""
 
     @classmethod
-    def of(cls, tile: Any) -> CompoundClock:
+    def of(cls, tile: TileModule) -> CompoundClock:
         """Return the clock of an analog tile with one of the :data:`COMPOUNDS`."""
         extra: Dict[str, Any] = tile.tile.dump_extra()
         sweeps = extra.get(DEVICE + "transfer_counter")
@@ -73,7 +76,7 @@ class CompoundClock:
         return events + (self.lines[0] if self.sweeps % n_reads == n_reads - 1 else 0)
 
 
-def line_sizes(tile: Any) -> Tuple[int, int]:
+def line_sizes(tile: TileModule) -> Tuple[int, int]:
     """Return the number of lines that are read in turn, and of cells in each."""
     sizes = tile.tile.get_d_size(), tile.tile.get_x_size()
     out_size, in_size = sizes if tile.rpu_config.device.transfer_columns else sizes[::-1]

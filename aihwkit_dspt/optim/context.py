@@ -126,7 +126,7 @@ class GradientContext(AnalogContext):
     def analog_grad_output(self, errors: List[Tensor]) -> None:
         _own(self, "__dict__")["analog_grad_output"] = errors
 
-    def reset(self, analog_tile: Optional[Any] = None) -> None:
+    def reset(self, analog_tile: Optional[TileModule] = None) -> None:
         """Drop what is kept, as aihwkit does, and how it was scaled."""
         if analog_tile is not None:
             super().reset(analog_tile)

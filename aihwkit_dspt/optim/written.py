@@ -42,7 +42,7 @@ class NotWeightsError(TileError, RuntimeError):
     """The parameter of an array was taken for its weights; aihwkit 1.2 has a ``RuntimeError``."""
 
 
-def not_weights(name: str, context: Any = None) -> NotWeightsError:
+def not_weights(name: str, context: Optional[AnalogContext] = None) -> NotWeightsError:
     """Return the error for a function that takes the parameter of an array for weights.
 
     Args:
@@ -110,7 +110,7 @@ def _plain(data: Tensor) -> Tensor:
         return data.as_subclass(Tensor)
 
 
-def _set_data(context: Any, data: Tensor) -> None:
+def _set_data(context: AnalogContext, data: Tensor) -> None:
     """Set the number, as a load does."""
     with no_grad():
         _data.__get__(context).copy_(_plain(data))
@@ -147,7 +147,7 @@ def _in_own_words(shown: Any) -> object:
     return shown.as_subclass(_placeholders[kind])
 
 
-def refuse_penalties(contexts: Iterable[Any]) -> None:
+def refuse_penalties(contexts: Iterable[AnalogContext]) -> None:
     """Raise ``TileError`` if a loss was computed from contexts, such as with an L2 penalty.
 
     In aihwkit 1.1 a context is a number that stands for the array, with a gradient that trains

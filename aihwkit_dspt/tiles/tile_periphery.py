@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.analog import AnalogTile
@@ -10,6 +10,9 @@ from torch import Tensor
 
 from aihwkit_dspt.reads.output_bound import outputs_at_bound, without
 from aihwkit_dspt.tiles.given import require_omega, require_rate, require_scales
+
+if TYPE_CHECKING:
+    from aihwkit.optim.context import AnalogContext
 
 
 class TilePeriphery(AnalogTile):
@@ -23,7 +26,7 @@ class TilePeriphery(AnalogTile):
         return scales.view(self.get_tensor_view(n_dims, dim))
 
     def _learned_scales(
-        self, context: Any, n_dims: int, tensor_view: Optional[Tuple[int, ...]]
+        self, context: AnalogContext, n_dims: int, tensor_view: Optional[Tuple[int, ...]]
     ) -> Optional[Tensor]:
         """Return the learned output scales in a shape that fits ``n_dims`` dimensions."""
         scales: Optional[Tensor] = self.out_scaling_alpha

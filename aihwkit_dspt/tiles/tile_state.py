@@ -6,7 +6,7 @@ import pickle
 from copy import deepcopy
 from dataclasses import replace
 from multiprocessing.context import get_spawning_popen
-from typing import Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.base import AnalogTileStateNames
@@ -34,6 +34,9 @@ from aihwkit_dspt.tiles.state import DERIVED, require_format, require_method, re
 from aihwkit_dspt.tiles.tile_settings import TileSettings
 from aihwkit_dspt.tiles.undo import TileBefore
 
+if TYPE_CHECKING:
+    from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
+
 
 class _SavedOnce:
     """The simulator tile as aihwkit asks it for its state, without what is in there twice.
@@ -42,7 +45,7 @@ class _SavedOnce:
     in the state as the tile's weights. What differs from cell to cell in its reads stays.
     """
 
-    def __init__(self, tile: Any) -> None:
+    def __init__(self, tile: TrackingSimulatorTile) -> None:
         self._tile = tile
 
     def __getattr__(self, name: str) -> Any:
