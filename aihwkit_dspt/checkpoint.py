@@ -8,7 +8,7 @@ from copy import deepcopy
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Union
 
 import numpy as np
 import torch
@@ -29,6 +29,9 @@ from aihwkit_dspt.seal import has_intact_members, is_intact, seal
 from aihwkit_dspt.tiles.context import fitting_context
 from aihwkit_dspt.tiles.undo import TileBefore
 from aihwkit_dspt.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from torch.serialization import MAP_LOCATION
 
 CHECKPOINT_FORMAT = 2
 """Version of the files that :func:`save_checkpoint` writes; counted up when they change.
@@ -104,7 +107,7 @@ def load_checkpoint(
     model: nn.Module,
     optimizer: Optional[Optimizer] = None,
     scheduler: Optional[LRScheduler] = None,
-    map_location: object = None,
+    map_location: MAP_LOCATION = None,
     load_rpu_config: Optional[bool] = None,
 ) -> Dict[str, Any]:
     """Go on where :func:`save_checkpoint` was called.
@@ -177,7 +180,7 @@ def _given(model: object, *others: Optional[object]) -> Dict[str, Any]:
     return parts
 
 
-def _read(path: Path, map_location: Any) -> Dict[str, Any]:
+def _read(path: Path, map_location: MAP_LOCATION) -> Dict[str, Any]:
     """Return what is in a file of :func:`save_checkpoint`, if it is whole."""
     with path.open("rb") as file:
         intact = is_intact(file)

@@ -91,7 +91,7 @@ UNMANAGED: Dict[str, Any] = {
 }
 """How lines are read for a transfer."""
 
-WHOLE_TRAINS: Dict[str, Any] = {"update_bl_management": False, "update_management": True}
+WHOLE_TRAINS: Dict[str, bool] = {"update_bl_management": False, "update_management": True}
 """How transfers are pulsed. Without update management a train of BL pulses sends sqrt(BL) at most:
 probabilities of both lines are made for inputs of one, and a line asks for up to BL steps."""
 
@@ -282,7 +282,7 @@ def _aihwkit_config(arguments: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Any:
     return plain(config)
 
 
-def _require_makes(name: str, value: Any, kinds: Tuple[type, ...]) -> None:
+def _require_makes(name: str, value: object, kinds: Tuple[type, ...]) -> None:
     """Raise ``ArgumentError`` unless a value is of one of the kinds, or makes one that is."""
     if not isinstance(value, kinds) and not callable(value):
         names = " or ".join(kind.__name__ for kind in kinds)

@@ -9,6 +9,7 @@ from aihwkit.simulator.configs.compounds import (
     BufferedTransferCompound,
     ChoppedTransferCompound,
     DynamicTransferCompound,
+    TransferCompound,
 )
 from numpy import float32
 
@@ -52,7 +53,7 @@ class CompoundClock:
             None if sweeps is None else int(sweeps[0]),
         )
 
-    def transfer_reads(self, device: Any, in_size: int) -> Optional[int]:
+    def transfer_reads(self, device: TransferCompound, in_size: int) -> Optional[int]:
         """Return how many lines were read, ``None`` if the counters do not tell."""
         if device.transfer_lr == 0.0:
             return 0  # lines are counted through, but none is read
@@ -64,7 +65,7 @@ class CompoundClock:
             return None
         return self.update_cycles // every if every > 0 else 0
 
-    def programming_events(self, device: Any, in_size: int) -> Optional[int]:
+    def programming_events(self, device: TransferCompound, in_size: int) -> Optional[int]:
         """Return how often the reference of a line was set, ``None`` if nobody counted."""
         if not isinstance(device, DynamicTransferCompound):
             return 0
@@ -83,7 +84,7 @@ def line_sizes(tile: TileModule) -> Tuple[int, int]:
     return in_size, out_size
 
 
-def period(device: Any) -> Optional[int]:
+def period(device: TransferCompound) -> Optional[int]:
     """Return the vectors between two transfer events, 0 for none.
 
     ``None`` if aihwkit derives it from the device, in which case it does each event twice.

@@ -101,7 +101,7 @@ class _Groups:
         weights: List[Any] = [part.weight for part in self.parts]
         return torch.cat([each.detach() for each in weights]), None
 
-    def analog_tiles(self) -> Iterator[Any]:
+    def analog_tiles(self) -> Iterator[TileModule]:
         """Yield the tiles of all groups."""
         for part in self.parts.modules():
             if isinstance(part, TileModule):

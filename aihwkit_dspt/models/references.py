@@ -17,7 +17,7 @@ REGISTERS = {"_modules", "_parameters", "_buffers"}
 """Where conversion replaces what torch knows of."""
 
 
-class _Replaced(Dict[int, Any]):
+class _Replaced(Dict[int, object]):
     """What takes the place of a module or a parameter, as a memo of ``deepcopy``.
 
     Args:
@@ -40,7 +40,7 @@ class _Replaced(Dict[int, Any]):
                 self[id(item)] = item
         self.update(replaced)
 
-    def get(self, key: Any, default: Any = None) -> Any:
+    def get(self, key: int, default: object = None) -> object:
         """Return a copy that is known, and notice that something was replaced."""
         self.is_used |= key in self.replaced
         return super().get(key, default)
@@ -84,7 +84,7 @@ def _attributes(model: nn.Module) -> Iterator[Tuple[nn.Module, str, object]]:
                 yield module, name, value
 
 
-def _followed(value: Any, memo: _Replaced) -> Any:
+def _followed(value: object, memo: _Replaced) -> Any:
     """Return a value that holds what layers became."""
     if isinstance(value, MethodType) and id(value.__self__) in memo.replaced:
         memo.is_used = True

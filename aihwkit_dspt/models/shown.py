@@ -71,7 +71,7 @@ class Shown(Tensor):
     def _answer(
         cls,
         name: str,
-        func: Callable[..., Any],
+        func: Callable[..., object],
         args: Tuple[object, ...],
         kwargs: Dict[str, object],
     ) -> object:

@@ -41,7 +41,7 @@ class ShownBias(Shown):
     def _answer(
         cls,
         name: str,
-        func: Callable[..., Any],
+        func: Callable[..., object],
         args: Tuple[object, ...],
         kwargs: Dict[str, object],
     ) -> object:

@@ -103,7 +103,7 @@ class ShownWeight(Shown):
     def _answer(
         cls,
         name: str,
-        func: Callable[..., Any],
+        func: Callable[..., object],
         args: Tuple[object, ...],
         kwargs: Dict[str, object],
     ) -> object:
@@ -118,7 +118,11 @@ class ShownWeight(Shown):
         return func(*args, **kwargs)
 
     def _seen(
-        self, name: str, func: Any, args: Tuple[object, ...], kwargs: Dict[str, object]
+        self,
+        name: str,
+        func: Callable[..., Any],
+        args: Tuple[object, ...],
+        kwargs: Dict[str, object],
     ) -> object:
         """Return what another view shows, ``None`` if it is none of the same memory and device."""
         empty = torch.empty(self.shape, dtype=self.dtype, device="meta")
@@ -149,16 +153,18 @@ class ShownWeight(Shown):
         layer = memo.get(id(self._layer), self._layer)
         return ShownWeight(layer, self.shape, self.dtype, self._whole, self._views, self._turned)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: object) -> Any:
         if self._views:
             return _values(self).__reduce_ex__(protocol)
         return ShownWeight, (self._layer, tuple(self.shape), self.dtype)
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
+    def __repr__(self, *, tensor_contents: object = None) -> str:  # type: ignore[override]
         return f"weight of {type(self._layer).__name__}, shape {list(self.shape)}"
 
 
-def _exchanges(func: Any, args: Tuple[object, ...], kwargs: Dict[str, object]) -> bool:
+def _exchanges(
+    func: Callable[..., Any], args: Tuple[object, ...], kwargs: Dict[str, object]
+) -> bool:
     """Whether a view of a matrix exchanges its dimensions."""
     return bool(func(torch.empty(2, 3, device="meta"), *args, **kwargs).shape == (3, 2))
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 TABLE: Tuple[Tuple[str, str, str], ...] = (
     ("sp_error_mean", "Q-SP mean", "+.3f"),
@@ -23,7 +23,7 @@ TABLE: Tuple[Tuple[str, str, str], ...] = (
 """Column, heading and format of the table."""
 
 
-def table(rows: List[Dict[str, Any]]) -> str:
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return a line per tile; values that do not exist are ``-``."""
     names = ["tile", *(row["tile"] for row in rows)]
     columns = [(f"{{:<{max(map(len, names))}}}", names)]

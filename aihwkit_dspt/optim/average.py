@@ -117,7 +117,7 @@ def _digital_copy(model: nn.Module) -> nn.Module:
                 "averaged: use a layer such as AnalogLinear"
             )
     # aihwkit's digital layers share the memory of a digital bias.
-    memo: Dict[int, Any] = {
+    memo: Dict[int, object] = {
         id(layer): deepcopy(layer.to_digital(layer)) for layer in layers.values()
     }
     copied: nn.Module = deepcopy(model, memo)

@@ -22,6 +22,8 @@ from aihwkit_dspt.tiles.uncompiled import not_exported
 if TYPE_CHECKING:
     from aihwkit.simulator.tiles.module import TileModule
 
+    from aihwkit_dspt.parallel.gradients import GradientExchange
+
 # In aihwkit 1.2 each attribute is found by Python code. The training step passes by.
 _own: Callable[[object, str], Any] = object.__getattribute__
 
@@ -60,7 +62,7 @@ class GradientContext(AnalogContext):
     kept_since = 0
     is_used = False
     n_empty_steps = 0
-    exchange: Optional[Any] = None
+    exchange: Optional[GradientExchange] = None
     n_joint = 0
 
     @property

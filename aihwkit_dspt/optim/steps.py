@@ -29,7 +29,9 @@ def watch_optimizer_steps() -> None:
     register_optimizer_step_post_hook(_after_step)
 
 
-def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> Optional[Call]:
+def _before_step(
+    optimizer: Optimizer, args: Tuple[Any, ...], kwargs: Dict[str, Any]
+) -> Optional[Call]:
     """Take the gradients of the tiles for the step, after the closure if there is one.
 
     A torch optimizer, which analog ones are built on, sees none then and leaves them alone.

@@ -83,7 +83,7 @@ class BorrowedSimulatorTile(TrackingSimulatorTile):
         self.pipeline: Any = BorrowedPipeline(tile.pipeline, owner)
         self.lent_state: Optional[TileStateDict] = None
 
-    def update(self, x_input: Tensor, d_input: Tensor, *_: Any, **__: Any) -> None:
+    def update(self, x_input: Tensor, d_input: Tensor, *_: object, **__: object) -> None:
         """Take no vectors: they were sent to the owner.
 
         Raises:

@@ -77,7 +77,7 @@ class Ranks:
                 "last file with load_checkpoint"
             ) from error
 
-    def meet(self, what: str, value: Any = None) -> List[Any]:
+    def meet(self, what: str, value: object = None) -> List[Any]:
         """Return the values of all ranks, in their order.
 
         Args:

@@ -30,7 +30,7 @@ class Form(Enum):
 Rule = Callable[[object, IOParameters], bool]
 
 
-def _any(value: Any, io: IOParameters) -> bool:
+def _any(value: object, io: IOParameters) -> bool:
     return True
 
 
@@ -43,7 +43,7 @@ def _one_of(*allowed: object) -> Rule:
     return lambda value, io: value in allowed
 
 
-def _no_weight_noise(value: Any, io: IOParameters) -> bool:
+def _no_weight_noise(value: object, io: IOParameters) -> bool:
     return value is WeightNoiseType.NONE or (
         value is WeightNoiseType.ADDITIVE_CONSTANT and not io.w_noise > 0.0
     )

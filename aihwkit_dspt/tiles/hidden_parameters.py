@@ -62,7 +62,7 @@ class HiddenParameters(OrderedDict):  # type: ignore[type-arg]
     remove. It is listed once, under our name.
     """
 
-    def _own(self, name: Any) -> Any:
+    def _own(self, name: object) -> object:
         known = own_names(self)
         return known.get(name, name) if isinstance(name, str) else name
 

@@ -87,7 +87,7 @@ def described(found: List[Difference]) -> str:
     )
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_short, value))}]"
     return type(value).__name__ if is_dataclass(value) else str(value)
