@@ -47,7 +47,7 @@ def save_checkpoint(
     model: nn.Module,
     optimizer: Optional[Optimizer] = None,
     scheduler: Optional[LRScheduler] = None,
-    **extra: Any,
+    **extra: object,
 ) -> None:
     """Write all that a training needs to go on.
 
@@ -213,7 +213,7 @@ def _damaged(path: Path) -> ArgumentError:
     )
 
 
-def _fit_contexts(model: nn.Module, state: Dict[str, Any]) -> None:
+def _fit_contexts(model: nn.Module, state: Dict[str, torch.Tensor]) -> None:
     """Let the contexts in a state of the other aihwkit be as this one has them, in place.
 
     aihwkit 1.2 would warn of those of 1.1 and no longer look whether the rest of the state fits.

@@ -85,7 +85,7 @@ ALGORITHMS: Dict[str, Dict[str, Any]] = {
 }
 """Settings of each tracking algorithm; every field can be overridden."""
 
-UNMANAGED: Dict[str, Any] = {
+UNMANAGED: Dict[str, object] = {
     "noise_management": NoiseManagementType.NONE,
     "bound_management": BoundManagementType.NONE,
 }
@@ -114,12 +114,12 @@ AIHWKIT_ALGORITHMS = (
 Factory = Callable[..., Any]
 
 
-def _factory(given: Union[Type[Any], Any, Callable[..., Any]]) -> Factory:
+def _factory(given: object) -> Factory:
     """Return a function that makes a changed copy of an instance, or calls a class."""
     if callable(given):
         return given
 
-    def copy(**changes: Any) -> Any:
+    def copy(**changes: object) -> object:
         copied = deepcopy(given)
         for name, value in changes.items():
             setattr(copied, name, value)
@@ -130,10 +130,12 @@ def _factory(given: Union[Type[Any], Any, Callable[..., Any]]) -> Factory:
 
 def build_config(
     algorithm: str,
-    device: Union[Type[PulsedDevice], PulsedDevice, Callable[..., Any]],
-    io_parameters: Union[Type[IOParameters], IOParameters, Callable[..., Any]] = IOParameters,
+    device: Union[Type[PulsedDevice], PulsedDevice, Callable[..., PulsedDevice]],
+    io_parameters: Union[
+        Type[IOParameters], IOParameters, Callable[..., IOParameters]
+    ] = IOParameters,
     up_parameters: Union[
-        Type[UpdateParameters], UpdateParameters, Callable[..., Any]
+        Type[UpdateParameters], UpdateParameters, Callable[..., UpdateParameters]
     ] = UpdateParameters,
     n_devices: int = 1,
     construction_seed: int = 0,

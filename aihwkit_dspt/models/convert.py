@@ -98,7 +98,7 @@ def convert(
     max_groups = require_whole("max_groups", max_groups, 1)
     check_optional(specific_rpu_config_fun, tile_module_class)
 
-    def config_of(name: str, module: nn.Module) -> Any:
+    def config_of(name: str, module: nn.Module) -> object:
         config = deepcopy(rpu_config)
         if specific_rpu_config_fun is None:
             return config

@@ -31,7 +31,7 @@ def one_writer(model: object) -> Iterator[bool]:
     model.ranks.agree(WHAT, error)
 
 
-def random_of_ranks(model: object, own: Dict[str, object]) -> List[Dict[str, Any]]:
+def random_of_ranks(model: object, own: Dict[str, object]) -> List[Dict[str, object]]:
     """Return the states of the random number generators of all ranks, given those of this one."""
     if not isinstance(model, AnalogDataParallel):
         return [own]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from aihwkit.exceptions import ArgumentError, TileError
 from aihwkit.optim.context import AnalogContext
@@ -156,7 +156,7 @@ def _shareable_tiles(model: nn.Module) -> Dict[str, TrackingTile]:
 
 def _require_equal(ranks: Ranks, model: nn.Module) -> None:
     """Raise ``RankError`` unless the models of all ranks have the same parts."""
-    parts: List[Any] = [
+    parts: List[Tuple[object, ...]] = [
         (name, None if isinstance(value, AnalogContext) else list(value.shape))
         for name, value in (*model.named_parameters(), *model.named_buffers())
     ]

@@ -39,7 +39,7 @@ portions out of the same buffer.
 """
 
 
-def fixed_settings(config: TrackingTransferCompound) -> Dict[str, Any]:
+def fixed_settings(config: TrackingTransferCompound) -> Dict[str, object]:
     """Return the settings without which a state could not be understood, as copies."""
     return {name: deepcopy(getattr(config, name)) for name in FIXED}
 

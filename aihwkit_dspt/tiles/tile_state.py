@@ -6,7 +6,7 @@ import pickle
 from copy import deepcopy
 from dataclasses import replace
 from multiprocessing.context import get_spawning_popen
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Type
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.base import AnalogTileStateNames
@@ -249,7 +249,7 @@ class TileState(TileSettings):
         return copied
 
 
-def _unpickled(cls: Any, state: bytes) -> object:
+def _unpickled(cls: Type[TileState], state: bytes) -> object:
     tile = cls.__new__(cls)
     tile.__setstate__(pickle.loads(state))
     return tile
