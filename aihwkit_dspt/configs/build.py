@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import fields
-from typing import Any, Callable, Dict, Tuple, Type, Union
+from typing import Any, Callable, Dict, Mapping, Tuple, Type, Union
 
 from aihwkit.exceptions import ArgumentError
 from aihwkit.simulator.configs.compounds import UnitCell
@@ -140,7 +140,7 @@ def build_config(
     n_devices: int = 1,
     construction_seed: int = 0,
     n_arrays: int = 2,
-    **kwargs: Any,
+    **kwargs: object,
 ) -> Union[TrackingRPUConfig, UnitCellRPUConfig, SingleRPUConfig, DigitalRankUpdateRPUConfig]:
     r"""Generate an RPU configuration for analog training.
 
@@ -241,7 +241,7 @@ def build_config(
 
 
 def _by_owner(
-    kwargs: Dict[str, Any], device: Any, config: Any
+    kwargs: Mapping[str, object], device: Any, config: Any
 ) -> Tuple[Dict[str, Any], Dict[str, Any]]:
     """Return the keywords that are fields of the device, and those of the configuration.
 
@@ -271,7 +271,7 @@ def _by_owner(
     )
 
 
-def _aihwkit_config(arguments: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Any:
+def _aihwkit_config(arguments: Tuple[Any, ...], kwargs: Mapping[str, object]) -> Any:
     """Return what aihwkit's ``build_config`` makes, with fields of its device set, too.
 
     aihwkit's own function takes fields of the configuration only.

@@ -47,7 +47,7 @@ def chain_settings(
         settings: fields of the compound so far.
         given: those that the caller gave.
     """
-    own: Dict[str, Any] = {"join_sweeps": JOIN_SWEEPS}
+    own: Dict[str, object] = {"join_sweeps": JOIN_SWEEPS}
     if "gamma" not in given:
         own["gamma"] = _scales(n_arrays, settings["gamma"])
     if given.get("join_sweeps", JOIN_SWEEPS) != 0.0:

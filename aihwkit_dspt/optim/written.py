@@ -86,7 +86,7 @@ class StandIn(Tensor):
 
     @classmethod
     def __torch_function__(
-        cls, func: Any, types: Any, args: Tuple[object, ...] = (), kwargs: Any = None
+        cls, func: Any, types: object, args: Tuple[object, ...] = (), kwargs: Any = None
     ) -> object:
         """Return what a function makes of it, which is a plain tensor."""
         if func.__name__ in REFUSED:
@@ -131,7 +131,7 @@ def _with_remedy(base: Any) -> object:
     return classmethod(call)
 
 
-def _placeholder_data(context: object) -> Any:
+def _placeholder_data(context: object) -> object:
     """Return what ``data`` of a context of aihwkit 1.2 shows, a matrix without values."""
     return _in_own_words(AnalogContext._placeholder_data(context))
 
