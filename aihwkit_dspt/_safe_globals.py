@@ -49,7 +49,7 @@ def _modules(package: ModuleType) -> Iterator[ModuleType]:
 
 def configuration_classes() -> List[Any]:
     """Return the classes that an RPU configuration can consist of: plain data, and tile classes."""
-    found: List[Any] = [TileModuleArray]
+    found: List[object] = [TileModuleArray]
     for package in PACKAGES:
         for module in _modules(package):
             for value in vars(module).values():
@@ -64,7 +64,7 @@ def configuration_classes() -> List[Any]:
     return list({item: None for item in found if isinstance(item, type)})
 
 
-def _is_of(value: Any, module: ModuleType) -> bool:
+def _is_of(value: object, module: ModuleType) -> bool:
     return isinstance(value, type) and value.__module__ == module.__name__
 
 

@@ -8,7 +8,7 @@ from copy import deepcopy
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Union
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ from aihwkit_dspt.tiles.context import fitting_context
 from aihwkit_dspt.tiles.undo import TileBefore
 from aihwkit_dspt.whole_file import whole_file
 
+if TYPE_CHECKING:
+    from torch.serialization import MAP_LOCATION
+
 CHECKPOINT_FORMAT = 2
 """Version of the files that :func:`save_checkpoint` writes; counted up when they change.
 
@@ -44,7 +47,7 @@ def save_checkpoint(
     model: nn.Module,
     optimizer: Optional[Optimizer] = None,
     scheduler: Optional[LRScheduler] = None,
-    **extra: Any,
+    **extra: object,
 ) -> None:
     """Write all that a training needs to go on.
 
@@ -104,7 +107,7 @@ def load_checkpoint(
     model: nn.Module,
     optimizer: Optional[Optimizer] = None,
     scheduler: Optional[LRScheduler] = None,
-    map_location: Any = None,
+    map_location: MAP_LOCATION = None,
     load_rpu_config: Optional[bool] = None,
 ) -> Dict[str, Any]:
     """Go on where :func:`save_checkpoint` was called.
@@ -161,13 +164,13 @@ def load_checkpoint(
     return extra
 
 
-def _given(model: Any, *others: Optional[Any]) -> Dict[str, Any]:
+def _given(model: object, *others: Optional[object]) -> Dict[str, Any]:
     """Return the parts of a training by name, those that are there.
 
     Raises:
         ArgumentError: if the model is no module, or another part one, or without a state.
     """
-    parts: Dict[str, Any] = {"model": require_module("model", model)}
+    parts: Dict[str, object] = {"model": require_module("model", model)}
     for name, part in zip(PARTS[1:], others):
         has_state = all(hasattr(part, f"{do}state_dict") for do in ("", "load_"))
         if part is not None and (isinstance(part, nn.Module) or not has_state):
@@ -177,7 +180,7 @@ def _given(model: Any, *others: Optional[Any]) -> Dict[str, Any]:
     return parts
 
 
-def _read(path: Path, map_location: Any) -> Dict[str, Any]:
+def _read(path: Path, map_location: MAP_LOCATION) -> Dict[str, Any]:
     """Return what is in a file of :func:`save_checkpoint`, if it is whole."""
     with path.open("rb") as file:
         intact = is_intact(file)
@@ -210,7 +213,7 @@ def _damaged(path: Path) -> ArgumentError:
     )
 
 
-def _fit_contexts(model: nn.Module, state: Dict[str, Any]) -> None:
+def _fit_contexts(model: nn.Module, state: Dict[str, torch.Tensor]) -> None:
     """Let the contexts in a state of the other aihwkit be as this one has them, in place.
 
     aihwkit 1.2 would warn of those of 1.1 and no longer look whether the rest of the state fits.
@@ -243,7 +246,7 @@ def _settings_chosen(model: nn.Module, load_rpu_config: Optional[bool]) -> Itera
             tile.load_rpu_config = choice
 
 
-def _random_states() -> Dict[str, Any]:
+def _random_states() -> Dict[str, object]:
     kind, keys, position, has_gauss, cached = np.random.get_state()
     return {
         "python": random.getstate(),

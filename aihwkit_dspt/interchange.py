@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Tuple
+from typing import Dict, List, Tuple
 
 from aihwkit.exceptions import TileError
 from aihwkit.optim.context import AnalogContext
@@ -70,7 +70,7 @@ def _set_parameters(tile: TileModule, parameters: Tensor) -> None:
         tile.tile.set_hidden_parameters(parameters)
 
 
-def _cpp_state(ours: TileModule, theirs: TileModule) -> Tuple[Tensor, Tensor, Dict[str, Any]]:
+def _cpp_state(ours: TileModule, theirs: TileModule) -> Tuple[Tensor, Tensor, Dict[str, object]]:
     """Return weights, hidden parameters and extra state that a C++ tile is to have."""
     if not isinstance(ours, TrackingTile):
         tile = ours.tile

@@ -72,7 +72,7 @@ def restored(value: Any) -> Any:
     return with_items(value, restored)
 
 
-def with_items(value: Any, function: Callable[[Any], Any]) -> Any:
+def with_items(value: Any, function: Callable[[object], object]) -> object:
     """Return a container with changed items (and keys), the same one if none changes.
 
     Other values are returned as they are.

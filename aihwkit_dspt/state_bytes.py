@@ -36,7 +36,7 @@ class TileStateDict(Dict[str, Any]):
             "aihwkit_dspt first"
         )
 
-    def _average(self, *_: Any) -> Any:
+    def _average(self, *_: object) -> object:
         raise NotATensorError(
             "the state of an analog tile is a dictionary, and states cannot be averaged: "
             "AveragedWeights(model, decay=...) of aihwkit_dspt averages the weights in use, in a "
@@ -49,7 +49,7 @@ class TileStateDict(Dict[str, Any]):
         return OrderedDict, (), None, None, iter(self.items())
 
 
-def to_tensor(state: Any) -> Tensor:
+def to_tensor(state: object) -> Tensor:
     """Return the state of a tile as bytes.
 
     Raises:
@@ -60,7 +60,7 @@ def to_tensor(state: Any) -> Tensor:
     return torch.frombuffer(bytearray(file.getvalue()), dtype=torch.uint8)
 
 
-def from_tensor(state: Any) -> Any:
+def from_tensor(state: object) -> Any:
     """Return the state of a tile that may be bytes.
 
     Raises:

@@ -44,7 +44,7 @@ def states_in_tensors(model: nn.Module) -> nn.Module:
     return model
 
 
-def _pack(module: nn.Module, state: Dict[str, Any], prefix: str, metadata: Any) -> None:
+def _pack(module: nn.Module, state: Dict[str, Any], prefix: str, metadata: object) -> None:
     for key, value in list(state.items()):
         if key.startswith(prefix) and _is_named(key, STATE) and not isinstance(value, Tensor):
             state[key] = to_tensor(value)
@@ -52,7 +52,7 @@ def _pack(module: nn.Module, state: Dict[str, Any], prefix: str, metadata: Any) 
             state[key] = torch.zeros(1, device="cpu")  # of aihwkit 1.2: nobody reads the values
 
 
-def _unpack(module: nn.Module, state: Dict[str, Any], prefix: str, *_: Any) -> None:
+def _unpack(module: nn.Module, state: Dict[str, object], prefix: str, *_: object) -> None:
     for key, value in list(state.items()):
         if key.startswith(prefix) and _is_named(key, STATE):
             state[key] = from_tensor(value)

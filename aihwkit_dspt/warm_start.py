@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any, Dict, List
+from typing import Dict, List, Mapping
 
 from aihwkit.exceptions import TileError
 from torch import nn
@@ -97,11 +97,11 @@ class WarmStart:
         self.best, self.n_bad = inf, 0
         return joined
 
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> Dict[str, float]:
         """Return what a resumed training needs; which arrays have joined is in the tiles."""
         return {"best": self.best, "n_bad": self.n_bad}
 
-    def load_state_dict(self, state: Dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
         """Set what :meth:`state_dict` returned."""
         self.best, self.n_bad = float(state["best"]), int(state["n_bad"])
 

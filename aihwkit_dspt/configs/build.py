@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import fields
-from typing import Any, Callable, Dict, Tuple, Type, Union
+from typing import Any, Callable, Dict, Mapping, Tuple, Type, Union
 
 from aihwkit.exceptions import ArgumentError
 from aihwkit.simulator.configs.compounds import UnitCell
@@ -85,13 +85,13 @@ ALGORITHMS: Dict[str, Dict[str, Any]] = {
 }
 """Settings of each tracking algorithm; every field can be overridden."""
 
-UNMANAGED: Dict[str, Any] = {
+UNMANAGED: Dict[str, object] = {
     "noise_management": NoiseManagementType.NONE,
     "bound_management": BoundManagementType.NONE,
 }
 """How lines are read for a transfer."""
 
-WHOLE_TRAINS: Dict[str, Any] = {"update_bl_management": False, "update_management": True}
+WHOLE_TRAINS: Dict[str, bool] = {"update_bl_management": False, "update_management": True}
 """How transfers are pulsed. Without update management a train of BL pulses sends sqrt(BL) at most:
 probabilities of both lines are made for inputs of one, and a line asks for up to BL steps."""
 
@@ -114,12 +114,12 @@ AIHWKIT_ALGORITHMS = (
 Factory = Callable[..., Any]
 
 
-def _factory(given: Union[Type[Any], Any, Callable[..., Any]]) -> Factory:
+def _factory(given: object) -> Factory:
     """Return a function that makes a changed copy of an instance, or calls a class."""
     if callable(given):
         return given
 
-    def copy(**changes: Any) -> Any:
+    def copy(**changes: object) -> object:
         copied = deepcopy(given)
         for name, value in changes.items():
             setattr(copied, name, value)
@@ -130,15 +130,17 @@ def _factory(given: Union[Type[Any], Any, Callable[..., Any]]) -> Factory:
 
 def build_config(
     algorithm: str,
-    device: Union[Type[PulsedDevice], PulsedDevice, Callable[..., Any]],
-    io_parameters: Union[Type[IOParameters], IOParameters, Callable[..., Any]] = IOParameters,
+    device: Union[Type[PulsedDevice], PulsedDevice, Callable[..., PulsedDevice]],
+    io_parameters: Union[
+        Type[IOParameters], IOParameters, Callable[..., IOParameters]
+    ] = IOParameters,
     up_parameters: Union[
-        Type[UpdateParameters], UpdateParameters, Callable[..., Any]
+        Type[UpdateParameters], UpdateParameters, Callable[..., UpdateParameters]
     ] = UpdateParameters,
     n_devices: int = 1,
     construction_seed: int = 0,
     n_arrays: int = 2,
-    **kwargs: Any,
+    **kwargs: object,
 ) -> Union[TrackingRPUConfig, UnitCellRPUConfig, SingleRPUConfig, DigitalRankUpdateRPUConfig]:
     r"""Generate an RPU configuration for analog training.
 
@@ -239,7 +241,7 @@ def build_config(
 
 
 def _by_owner(
-    kwargs: Dict[str, Any], device: Any, config: Any
+    kwargs: Mapping[str, object], device: Any, config: Any
 ) -> Tuple[Dict[str, Any], Dict[str, Any]]:
     """Return the keywords that are fields of the device, and those of the configuration.
 
@@ -269,7 +271,7 @@ def _by_owner(
     )
 
 
-def _aihwkit_config(arguments: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Any:
+def _aihwkit_config(arguments: Tuple[Any, ...], kwargs: Mapping[str, object]) -> Any:
     """Return what aihwkit's ``build_config`` makes, with fields of its device set, too.
 
     aihwkit's own function takes fields of the configuration only.
@@ -282,7 +284,7 @@ def _aihwkit_config(arguments: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Any:
     return plain(config)
 
 
-def _require_makes(name: str, value: Any, kinds: Tuple[type, ...]) -> None:
+def _require_makes(name: str, value: object, kinds: Tuple[type, ...]) -> None:
     """Raise ``ArgumentError`` unless a value is of one of the kinds, or makes one that is."""
     if not isinstance(value, kinds) and not callable(value):
         names = " or ".join(kind.__name__ for kind in kinds)

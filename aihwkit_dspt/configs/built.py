@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Dict
 
 from aihwkit.exceptions import ConfigError
 
@@ -27,7 +27,7 @@ class Buildable:
         if MARK in vars(self) and key in self.__dataclass_fields__:  # type: ignore[attr-defined]
             raise ConfigError(f"{key}={value!r} cannot be set here: {REMEDY}")
 
-    def __getstate__(self) -> Dict[str, Any]:
+    def __getstate__(self) -> Dict[str, object]:
         return {key: value for key, value in vars(self).items() if key != MARK}
 
 

@@ -21,8 +21,8 @@ MOST_ARRAYS = 16
 
 
 def chain_settings(
-    n_arrays: int, settings: Mapping[str, Any], given: Mapping[str, Any]
-) -> Dict[str, Any]:
+    n_arrays: int, settings: Mapping[str, Any], given: Mapping[str, object]
+) -> Dict[str, object]:
     r"""Return the settings in which a chain differs from two arrays.
 
     ==================  =============================================================
@@ -47,7 +47,7 @@ def chain_settings(
         settings: fields of the compound so far.
         given: those that the caller gave.
     """
-    own: Dict[str, Any] = {"join_sweeps": JOIN_SWEEPS}
+    own: Dict[str, object] = {"join_sweeps": JOIN_SWEEPS}
     if "gamma" not in given:
         own["gamma"] = _scales(n_arrays, settings["gamma"])
     if given.get("join_sweeps", JOIN_SWEEPS) != 0.0:

@@ -53,7 +53,7 @@ def _is_none_by_default(item: Field[Any]) -> bool:
     return item.default is None
 
 
-def _check(field: str, value: Any, declared: Any) -> None:
+def _check(field: str, value: Any, declared: object) -> None:
     if declared is bool:
         require_bool(field, value)
     elif declared is int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from aihwkit.simulator.configs.compounds import (
     OneSidedUnitCell,
@@ -15,11 +15,14 @@ from aihwkit_dspt.configs.checks import require, shown
 from aihwkit_dspt.configs.declared import check_declared
 from aihwkit_dspt.configs.parameter_checks import check_io, check_update
 
+if TYPE_CHECKING:
+    from aihwkit.simulator.configs.compounds import UnitCell
+
 UNIT_CELLS = (VectorUnitCell, ReferenceUnitCell, OneSidedUnitCell)
 SINGLE_DEVICES = "an instance of one of aihwkit's pulsed devices, e.g. SoftBoundsDevice()"
 
 
-def check_device(field: str, device: Any, with_cells: bool = True) -> None:
+def check_device(field: str, device: object, with_cells: bool = True) -> None:
     """Check what an array can be made of: a pulsed device or a unit cell of pulsed devices.
 
     Raises:
@@ -47,7 +50,7 @@ def _check_numbers(field: str, device: PulsedDevice) -> None:
         require(contain, f"{field}.w_min, w_max", bounds, "pass bounds with 0 between them")
 
 
-def _check_cell(field: str, cell: Any) -> None:
+def _check_cell(field: str, cell: UnitCell) -> None:
     devices = cell.unit_cell_devices
     name = f"{field}.unit_cell_devices"
     is_list = isinstance(devices, list) and len(devices) > 0
@@ -65,7 +68,7 @@ def _check_cell(field: str, cell: Any) -> None:
         _check_vector(field, cell)
 
 
-def _check_vector(field: str, cell: Any) -> None:
+def _check_vector(field: str, cell: UnitCell) -> None:
     size = 2 if isinstance(cell, ReferenceUnitCell) else len(cell.unit_cell_devices)
     weights, first = cell.gamma_vec, cell.first_update_idx
     fits = isinstance(weights, list) and len(weights) in (0, size)

@@ -107,7 +107,7 @@ class DeviceDefaults:
     """Largest weight after mapping; 0 for weights as they are."""
 
     @classmethod
-    def of(cls, device: Any) -> DeviceDefaults:
+    def of(cls, device: object) -> DeviceDefaults:
         """Return the defaults for two arrays of a device; of a unit cell, its mean device counts.
 
         Raises:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aihwkit.simulator.parameters.enums import NoiseManagementType, PulseType
 from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.training import UpdateParameters
@@ -18,7 +16,7 @@ SMALLEST = 1e-30
 """Numbers divided by less are too large for single precision."""
 
 
-def check_update(field: str, update: Any) -> None:
+def check_update(field: str, update: UpdateParameters) -> None:
     """Check how pulses are generated.
 
     ``PulseType.NONE`` is refused: aihwkit then replaces the device by floating-point numbers
@@ -52,7 +50,7 @@ def check_update(field: str, update: Any) -> None:
     check_declared(field, update)
 
 
-def check_io(field: str, parameters: Any, is_managed: bool = True) -> None:
+def check_io(field: str, parameters: IOParameters, is_managed: bool = True) -> None:
     """Check the parameters in a field, which say how an array is read.
 
     ``is_managed`` says whether their noise management is used.
@@ -84,7 +82,7 @@ def check_io(field: str, parameters: Any, is_managed: bool = True) -> None:
         require(fits, f"{field}.{side}_res", res, f"pass {SMALLEST} at least, or -1 for no steps")
 
 
-def check_mapping(mapping: Any) -> None:
+def check_mapping(mapping: object) -> None:
     """Check how layers are mapped to tiles.
 
     Raises:

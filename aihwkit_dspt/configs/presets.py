@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Callable, Type
+from typing import TYPE_CHECKING, Callable, Type
 
 from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.mapping import MappingParameter
@@ -29,6 +29,9 @@ from aihwkit_dspt.configs.compound import TrackingTransferCompound
 from aihwkit_dspt.configs.device_defaults import DeviceDefaults
 from aihwkit_dspt.configs.rpu_config import TrackingRPUConfig
 
+if TYPE_CHECKING:
+    from aihwkit.simulator.configs.devices import PulsedDevice
+
 
 @strict_fields
 @dataclass
@@ -42,7 +45,7 @@ class TrackingPreset(TrackingRPUConfig):
     """Input-output parameter setting for the backward direction."""
 
 
-def _compound(algorithm: str, device: Callable[[], Any]) -> TrackingTransferCompound:
+def _compound(algorithm: str, device: Callable[[], PulsedDevice]) -> TrackingTransferCompound:
     """Return the compound with two devices of the given kind."""
     devices = [device(), device()]
     derived = DeviceDefaults.of(devices[0])
@@ -58,7 +61,7 @@ def _compound(algorithm: str, device: Callable[[], Any]) -> TrackingTransferComp
     )
 
 
-def _preset(name: str, algorithm: str, device: Callable[[], Any]) -> Type[TrackingPreset]:
+def _preset(name: str, algorithm: str, device: Callable[[], PulsedDevice]) -> Type[TrackingPreset]:
     """Return the preset of an algorithm on a device preset of aihwkit."""
 
     def update() -> UpdateParameters:

@@ -60,7 +60,7 @@ class TrackingRPUConfig(Buildable, UnitCellRPUConfig):
         cls: Type[Any] = super().get_default_tile_module_class(out_size, in_size)
         return cls
 
-    def __getstate__(self) -> Dict[str, Any]:
+    def __getstate__(self) -> Dict[str, object]:
         for look in ON_COPY:
             look()
         return super().__getstate__()

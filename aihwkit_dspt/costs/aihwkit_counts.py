@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import TYPE_CHECKING, Dict, Optional
 
 from aihwkit.simulator.configs.compounds import TransferCompound, UnitCell
 from aihwkit.simulator.configs.devices import PulsedDevice
@@ -13,6 +13,9 @@ from aihwkit.simulator.tiles.inference import InferenceTileWithPeriphery
 from aihwkit_dspt.costs.coincidences import NOT_ESTIMATED, NOT_ON_A_GPU, counted_pulses
 from aihwkit_dspt.costs.compound_clock import COMPOUNDS, DEVICE, CompoundClock, line_sizes
 from aihwkit_dspt.costs.counts import COUNTS, OperationCounts
+
+if TYPE_CHECKING:
+    from aihwkit.simulator.tiles.module import TileModule
 
 PRODUCTS = "aihwkit's tiles do not count their products"
 NO_COUNTER = "aihwkit's C++ keeps no counter of it; the gamma=0 twin on tracking tiles counts"
@@ -30,7 +33,7 @@ NOTHING_TRANSFERRED: Known = {
 }
 
 
-def aihwkit_counts(tile: Any) -> OperationCounts:
+def aihwkit_counts(tile: TileModule) -> OperationCounts:
     """Return what one of aihwkit's tiles, of whatever kind, tells of its operations."""
     if isinstance(tile, (FloatingPointTile, InferenceTileWithPeriphery)):
         return _digital()
@@ -66,7 +69,7 @@ def _digital() -> OperationCounts:
     return with_reasons(known, PRODUCTS)
 
 
-def compound_counts(tile: Any) -> OperationCounts:
+def compound_counts(tile: TileModule) -> OperationCounts:
     """Return what follows from the counters of a C++ compound for transfers."""
     device, now = tile.rpu_config.device, CompoundClock.of(tile)
     in_size, out_size = line_sizes(tile)
@@ -82,14 +85,14 @@ def compound_counts(tile: Any) -> OperationCounts:
     return with_reasons(known, UNTOLD, slow_pulses=NO_COUNTER)
 
 
-def cuda_counts(tile: Any) -> OperationCounts:
+def cuda_counts(tile: TileModule) -> OperationCounts:
     """Return what the pulse counters of a CUDA compound say."""
     fast, slow, *_ = counted_pulses(tile.tile, tile.rpu_config.device.unit_cell_devices, True)
     known: Known = {"slow_pulses": slow, "coincidences": fast, "calibration_pulses": 0}
     return with_reasons(known, ON_A_GPU, slow_pulses=NOT_ON_A_GPU)
 
 
-def _unit_cell(tile: Any) -> OperationCounts:
+def _unit_cell(tile: TileModule) -> OperationCounts:
     """Unit cells count their updates; those for transfers say nothing that is exact of them."""
     known: Known = {}
     if not tile.is_cuda:
@@ -102,7 +105,7 @@ def _unit_cell(tile: Any) -> OperationCounts:
     return with_reasons(known, other, calibration_pulses=BY_HAND)
 
 
-def _single_device(tile: Any) -> OperationCounts:
+def _single_device(tile: TileModule) -> OperationCounts:
     """There is one array and no transfer."""
     (pulses,) = counted_pulses(tile.tile, [tile.rpu_config.device], bool(tile.is_cuda))
     known: Known = {**NOTHING_TRANSFERRED, "coincidences": pulses}

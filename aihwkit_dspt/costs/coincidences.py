@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Sequence
 
 from torch import nn
 
@@ -40,7 +40,7 @@ def estimate_coincidences(model: nn.Module, enable: bool = True) -> None:
         tile.tile.pipeline.counters.estimates_coincidences = enable
 
 
-def counted_pulses(cpp_tile: Any, devices: List[Any], is_cuda: bool) -> List[Optional[int]]:
+def counted_pulses(cpp_tile: Any, devices: Sequence[object], is_cuda: bool) -> List[Optional[int]]:
     """Return the pulses that aihwkit's counters have seen in all cells, for each device.
 
     aihwkit's CUDA devices with ``count_pulses=True`` count the coincidences of each cell,

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 from aihwkit.simulator.configs.compounds import (
     BufferedTransferCompound,
     ChoppedTransferCompound,
     DynamicTransferCompound,
+    TransferCompound,
 )
 from numpy import float32
 
 from aihwkit_dspt.configs.compound import chop_period
 from aihwkit_dspt.stages.schedule import round_half_away
+
+if TYPE_CHECKING:
+    from aihwkit.simulator.tiles.module import TileModule
 
 COMPOUNDS: Tuple[type, ...] = (
     DynamicTransferCompound,
@@ -39,7 +43,7 @@ class CompoundClock:
     """Full sweeps over the fast array; ``None`` for the compound that does not count them."""
 
     @classmethod
-    def of(cls, tile: Any) -> CompoundClock:
+    def of(cls, tile: TileModule) -> CompoundClock:
         """Return the clock of an analog tile with one of the :data:`COMPOUNDS`."""
         extra: Dict[str, Any] = tile.tile.dump_extra()
         sweeps = extra.get(DEVICE + "transfer_counter")
@@ -49,7 +53,7 @@ class CompoundClock:
             None if sweeps is None else int(sweeps[0]),
         )
 
-    def transfer_reads(self, device: Any, in_size: int) -> Optional[int]:
+    def transfer_reads(self, device: TransferCompound, in_size: int) -> Optional[int]:
         """Return how many lines were read, ``None`` if the counters do not tell."""
         if device.transfer_lr == 0.0:
             return 0  # lines are counted through, but none is read
@@ -61,7 +65,7 @@ class CompoundClock:
             return None
         return self.update_cycles // every if every > 0 else 0
 
-    def programming_events(self, device: Any, in_size: int) -> Optional[int]:
+    def programming_events(self, device: TransferCompound, in_size: int) -> Optional[int]:
         """Return how often the reference of a line was set, ``None`` if nobody counted."""
         if not isinstance(device, DynamicTransferCompound):
             return 0
@@ -73,14 +77,14 @@ class CompoundClock:
         return events + (self.lines[0] if self.sweeps % n_reads == n_reads - 1 else 0)
 
 
-def line_sizes(tile: Any) -> Tuple[int, int]:
+def line_sizes(tile: TileModule) -> Tuple[int, int]:
     """Return the number of lines that are read in turn, and of cells in each."""
     sizes = tile.tile.get_d_size(), tile.tile.get_x_size()
     out_size, in_size = sizes if tile.rpu_config.device.transfer_columns else sizes[::-1]
     return in_size, out_size
 
 
-def period(device: Any) -> Optional[int]:
+def period(device: TransferCompound) -> Optional[int]:
     """Return the vectors between two transfer events, 0 for none.
 
     ``None`` if aihwkit derives it from the device, in which case it does each event twice.

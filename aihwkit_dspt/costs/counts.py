@@ -87,7 +87,7 @@ class ModelCounts:
     """Sum over the tiles; ``None`` where one of them was not counted, with a reason that names it.
     """
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> Dict[str, object]:
         """Return plain numbers, for JSON."""
         return asdict(self)
 

@@ -101,7 +101,7 @@ def _written(value: float) -> float:
     return float(str(float32(value)))
 
 
-def pulsed_devices(device: Any) -> List[Any]:
+def pulsed_devices(device: object) -> List[PulsedDevice]:
     """Return the devices of a unit cell, those of cells within it included; else the device."""
     parts = getattr(device, "unit_cell_devices", None)
     if not parts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import torch
 from aihwkit.exceptions import ArgumentError, ConfigError
@@ -56,7 +56,7 @@ class MovingPoints:
                 f"{name} has device={type(array.device_config).__name__}, whose cells have no "
                 "symmetric point that could move: pass the numbers of other arrays (arrays=[...])"
             )
-        self._devices: Any = None
+        self._devices: Optional[Tuple[object, int]] = None
         self._follow()
         self.start = self.points.clone()
         self.weights = self._weights()
@@ -119,7 +119,7 @@ class MovingPoints:
         """Return what has to be kept to go on."""
         return {name: getattr(self, name).clone() for name in ("points", "start", "weights")}
 
-    def checked_state(self, state: Any) -> Dict[str, Tensor]:
+    def checked_state(self, state: object) -> Dict[str, Tensor]:
         """Return a state that fits this array.
 
         Raises:

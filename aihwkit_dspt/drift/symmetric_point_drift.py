@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Dict, Optional, Sequence
+from typing import Dict, Mapping, Optional, Sequence
 from warnings import warn
 
 import torch
@@ -179,7 +179,7 @@ class SymmetricPointDrift:
 
     # -- state ------------------------------------------------------------------------------------
 
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> Dict[str, object]:
         """Return what is needed, beside the model, to go on as if nothing had happened."""
         return {
             "step": self.step,
@@ -189,7 +189,7 @@ class SymmetricPointDrift:
             "arrays": {name: points.state() for name, points in self._find().items()},
         }
 
-    def load_state_dict(self, state: Dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go on where :meth:`state_dict` was called, after the model was loaded.
 
         Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, List, Optional, Tuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from aihwkit_dspt import fused
 from aihwkit_dspt.pulses.batched import BatchedPulses
 
 if TYPE_CHECKING:
+    from aihwkit_dspt.stages.uninterrupted import Call
     from aihwkit_dspt.tiles.pipeline import Pipeline
 
 BY_NOBODY, BY_VECTOR, BY_PART = 0, 1, 2
@@ -83,7 +83,7 @@ class TrainPlan:
         self.current = float(settings[0])
         return n_pulses
 
-    def keep(self, pipeline: Pipeline) -> List[partial[Any]]:
+    def keep(self, pipeline: Pipeline) -> List[Call]:
         """Return the calls that keep rates and averages, to be made in one go with the pulses."""
         pipeline.fast.cpp.set_learning_rate(self.current)  # a part of its state
         if self.by == BY_NOBODY:

@@ -16,7 +16,7 @@ class SharedArrays:
 
     def __init__(self) -> None:
         self._tensors: Tuple[Optional[Tensor], ...] = ()
-        self._arrays: Tuple[Any, ...] = ()
+        self._arrays: Tuple[object, ...] = ()
 
     def __call__(self, *tensors: Tensor) -> Tuple[Any, ...]:
         """Return the arrays of tensors, which may be others than last time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from math import inf
 from operator import is_
-from typing import TYPE_CHECKING, Any, List, Optional, Tuple
+from typing import TYPE_CHECKING, List, Optional, Tuple
 
 import numpy as np
 from torch import Tensor, empty, empty_like, float32
@@ -56,7 +56,7 @@ class CpuStep(FusedUpdate):
         self._one = self._new_buffers(1)
         self._used: Optional[Tuple[Tensor, Tensor]] = None
         self._tensors: Tuple[Optional[Tensor], ...] = ()
-        self._arrays: List[Any] = []
+        self._arrays: List[object] = []
         kinds = pipeline.config.transfer_columns, mixer is not None
         self._places = np.array([*weights.shape, *kinds, *[0] * N_PLACES], np.int64)
         self._numbers = np.array([0.0, gamma, 0.0, *line.law, *transfer.options], np.float64)

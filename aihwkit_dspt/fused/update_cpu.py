@@ -79,8 +79,8 @@ class CpuUpdate(FusedUpdate):
         self._numbers = np.array([gamma, *noise, 0.0, *line.law, *transfer.options], np.float64)
         # What the most pulses of a cell in an event may be.
         self._most = np.arange(int(transfer.options[0]) + 1, dtype=np.float32)
-        self._of_lines: Tuple[Any, Any] = None, None
-        self._keys: Tuple[Any, ...] = ()
+        self._of_lines: Tuple[object, Any] = None, None
+        self._keys: Tuple[object, ...] = ()
         self.most_pulses = MOST_PULSES
 
     @classmethod

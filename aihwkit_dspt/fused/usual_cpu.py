@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
 from aihwkit_dspt.fused.line_cpu import NumbaLine
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
@@ -12,6 +12,9 @@ from aihwkit_dspt.stages.reference import Reference
 from aihwkit_dspt.stages.uninterrupted import in_one_go
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from aihwkit_dspt.tiles.pipeline import Pipeline
 
 Parts = Tuple[NumbaLine, CpuTransfer, Tuple[BatchedPulses, BatchedPulses]]
@@ -37,7 +40,7 @@ def usual_parts(pipeline: Pipeline) -> Optional[Parts]:
     return None
 
 
-def count_sent(pipeline: Pipeline, numbers: Any, place: int) -> None:
+def count_sent(pipeline: Pipeline, numbers: NDArray[np.float64], place: int) -> None:
     """Count the pulses that a call has sent to the slow array, if they are not yet.
 
     Args:

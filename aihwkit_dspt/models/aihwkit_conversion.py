@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from types import FrameType
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Container, Dict, Iterator, List, Mapping, Optional, Tuple
 from weakref import WeakSet, ref
 
 from aihwkit.exceptions import ConfigError
@@ -73,7 +73,7 @@ def look(frame: FrameType) -> None:
         _warn(model, left, depth)
 
 
-def _require_once(model: nn.Module, kinds: Dict[type, Any], left: Any) -> None:
+def _require_once(model: nn.Module, kinds: Mapping[type, object], left: Container[str]) -> None:
     """Refuse modules in several places that would not be one module any more."""
     places: Dict[int, List[Tuple[str, nn.Module, nn.Module]]] = {}
     visited = {id(model)}
@@ -105,7 +105,7 @@ def _require_once(model: nn.Module, kinds: Dict[type, Any], left: Any) -> None:
             )
 
 
-def _warn(model: nn.Module, left: Any, depth: int) -> None:
+def _warn(model: nn.Module, left: Container[str], depth: int) -> None:
     digital = [(name, each) for name, each in _digital(model, "", left) if each not in _told]
     _told.update(each for _, each in digital)
     if digital:
@@ -137,7 +137,7 @@ def _warn(model: nn.Module, left: Any, depth: int) -> None:
         )
 
 
-def _digital(module: nn.Module, name: str, left: Any) -> Iterator[Tuple[str, nn.Module]]:
+def _digital(module: nn.Module, name: str, left: Container[str]) -> Iterator[Tuple[str, nn.Module]]:
     """Yield the layers of known kinds that aihwkit leaves digital."""
     if (name in left and name) or is_analog_layer(module):
         return

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Optional
+from typing import TYPE_CHECKING, Iterable, Iterator, Optional
 
 from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.tiles.array import TileModuleArray
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
+if TYPE_CHECKING:
+    from aihwkit.simulator.parameters.base import RPUConfigBase
+
 CONVERT = "pass the model to convert(model, rpu_config) of aihwkit_dspt"
 """What takes the place of aihwkit's ``convert_to_analog``."""
 
 
-def check_convolution(name: str, layer: _ConvNd, rpu_config: Optional[Any] = None) -> None:
+def check_convolution(
+    name: str, layer: _ConvNd, rpu_config: Optional[RPUConfigBase] = None
+) -> None:
     """Refuse a convolution whose analog layer could not be made, or would fail when it is called.
 
     Args:
@@ -36,7 +41,7 @@ def check_convolution(name: str, layer: _ConvNd, rpu_config: Optional[Any] = Non
         )
 
 
-def check_layer(layer: _ConvNd, tile: Any) -> None:
+def check_layer(layer: _ConvNd, tile: object) -> None:
     """Refuse an analog convolution, just built, that would fail when it is called.
 
     Args:
@@ -75,7 +80,7 @@ def _faults(layer: _ConvNd, is_split: bool) -> Iterator[str]:
         )
 
 
-def _words(padding: Any) -> Iterator[str]:
+def _words(padding: Iterable[object]) -> Iterator[str]:
     """Yield the letters of a word, which aihwkit's layers take for a sequence of widths."""
     yield from (each for each in padding if isinstance(each, str))
 
@@ -84,6 +89,6 @@ def _digital(layer: _ConvNd) -> str:
     return f"nn.{type(layer).__name__.replace('Analog', '').replace('Mapped', '')}(...)"
 
 
-def is_convolution(analog_class: Any) -> bool:
+def is_convolution(analog_class: object) -> bool:
     """Whether a class is one of aihwkit's convolutions with the settings of torch's."""
     return isinstance(analog_class, type) and issubclass(analog_class, nn.modules.conv._ConvNd)

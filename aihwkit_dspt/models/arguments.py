@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Set
+from typing import Iterable, List, Sequence, Set
 
 from aihwkit.exceptions import ArgumentError
 from aihwkit.simulator.parameters.base import RPUConfigBase
@@ -34,7 +34,7 @@ def check_optional(function: object, tile_module_class: object) -> None:
         )
 
 
-def require_returned(called: str, config: Any) -> None:
+def require_returned(called: str, config: object) -> None:
     """Raise ``ArgumentError`` unless a function of the caller returned a configuration.
 
     aihwkit takes ``None``, which a function without ``return`` has, for a configuration of its own.
@@ -46,7 +46,7 @@ def require_returned(called: str, config: Any) -> None:
         )
 
 
-def names_of(names: Any) -> List[str]:
+def names_of(names: object) -> List[str]:
     """Return names of modules as a list."""
     if not isinstance(names, Iterable) or isinstance(names, (str, bytes, Tensor)):
         raise ArgumentError(
@@ -55,7 +55,7 @@ def names_of(names: Any) -> List[str]:
     return list(names)
 
 
-def require_known(names: List[Any], known: Set[str]) -> None:
+def require_known(names: Sequence[object], known: Set[str]) -> None:
     """Raise ``ArgumentError`` for a name that no module has."""
     for name in names:
         if not isinstance(name, str) or name not in known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copyreg
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator
+from typing import Dict, Iterator, SupportsIndex, Type
 
 from aihwkit.nn.modules.container import AnalogSequential, AnalogWrapper
 from torch import nn
@@ -42,7 +42,7 @@ def wrapped(model: nn.Module) -> nn.Module:
     return analog
 
 
-def _reduced(self: Any, protocol: Any) -> Any:
+def _reduced(self: nn.Module, protocol: SupportsIndex) -> object:
     """Return how a wrapped model is made again, for ``pickle`` and ``torch.save``."""
     wrapper = type(self)
     reduced = super(wrapper, self).__reduce_ex__(max(2, int(protocol)))
@@ -51,7 +51,7 @@ def _reduced(self: Any, protocol: Any) -> Any:
     return reduced  # the model has a way of its own
 
 
-def _empty(kind: Any) -> nn.Module:
+def _empty(kind: Type[nn.Module]) -> nn.Module:
     """Return the wrapper of a model that is about to be unpickled."""
     return wrapped(kind.__new__(kind))
 
@@ -60,7 +60,7 @@ class SameSequential:
     """aihwkit's ``AnalogSequential`` of the same modules, with all else that it has."""
 
     @staticmethod
-    def from_digital(module: nn.Sequential, *_: Any) -> nn.Module:
+    def from_digital(module: nn.Sequential, *_: object) -> nn.Module:
         """Return aihwkit's container of the modules in their places."""
         analog: nn.Module = AnalogSequential()
         analog.__dict__.update(vars(module))

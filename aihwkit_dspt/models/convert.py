@@ -34,7 +34,7 @@ from aihwkit_dspt.models.shown import PLACE
 from aihwkit_dspt.models.ties import tied_modules, untie_in_config
 from aihwkit_dspt.tiles.of_model import is_analog_layer
 
-ConfigFunction = Callable[[str, nn.Module, Any], Any]
+ConfigFunction = Callable[[str, nn.Module, Any], object]
 
 
 def convert(
@@ -98,7 +98,7 @@ def convert(
     max_groups = require_whole("max_groups", max_groups, 1)
     check_optional(specific_rpu_config_fun, tile_module_class)
 
-    def config_of(name: str, module: nn.Module) -> Any:
+    def config_of(name: str, module: nn.Module) -> object:
         config = deepcopy(rpu_config)
         if specific_rpu_config_fun is None:
             return config
@@ -162,13 +162,13 @@ def _convert(
     model: nn.Module,
     rpu_config: RPUConfigBase,
     plan: Plan,
-    layer_config: Callable[[str, nn.Module], Any],
+    layer_config: Callable[[str, nn.Module], object],
     tile_module_class: Optional[type],
 ) -> nn.Module:
     """Convert by aihwkit, and keep what it drops."""
     seen: List[Tuple[str, nn.Module]] = []
 
-    def config_of(name: str, module: nn.Module, _: Any) -> Any:
+    def config_of(name: str, module: nn.Module, _: object) -> object:
         seen.append((name, module))
         config = layer_config(name, module)
         weight = module._parameters.get("weight")
@@ -223,7 +223,7 @@ def _called(name: str, module: nn.Module) -> str:
     return f"{name or 'the model'} ({type(module).__name__})"
 
 
-def _require_values(called: str, weight: torch.Tensor, config: Any) -> None:
+def _require_values(called: str, weight: torch.Tensor, config: object) -> None:
     if weight.is_meta:
         raise ArgumentError(
             f"{called} is on the meta device, where weights have no values: load them first, such "

@@ -65,7 +65,7 @@ def are_experts(kind: type) -> bool:
     return _steps(kind) is not None and _steps(kind) == _steps(mixtral)
 
 
-def _steps(kind: Any) -> Any:
+def _steps(kind: Any) -> object:
     """Return what the forward of a class of experts does, ``None`` if it is none of them."""
     code = getattr(getattr(kind.forward, "__wrapped__", None), "__code__", None)
     return None if code is None else (code.co_code, code.co_names, code.co_consts)

@@ -62,7 +62,7 @@ class GroupedConv(OtherConvolution):
                 part.bias = kept.parameter(module.bias, module.bias[outputs])
             self.parts.append(part)
 
-    def forward(self, x: Tensor, *args: Any) -> Tensor:
+    def forward(self, x: Tensor, *args: object) -> Tensor:
         """Return the outputs of all groups.
 
         Args:
@@ -101,7 +101,7 @@ class _Groups:
         weights: List[Any] = [part.weight for part in self.parts]
         return torch.cat([each.detach() for each in weights]), None
 
-    def analog_tiles(self) -> Iterator[Any]:
+    def analog_tiles(self) -> Iterator[TileModule]:
         """Yield the tiles of all groups."""
         for part in self.parts.modules():
             if isinstance(part, TileModule):
@@ -156,7 +156,7 @@ def padding_of(module: _ConvNd) -> List[int]:
     return pads
 
 
-def like(module: _ConvNd, **changes: Any) -> Any:
+def like(module: _ConvNd, **changes: object) -> Any:
     """Return a convolution of torch with the settings of another one, but for some.
 
     Its weights are not set.
@@ -173,7 +173,7 @@ def like(module: _ConvNd, **changes: Any) -> Any:
     return nn.utils.skip_init(kind, **settings)  # type: ignore[no-untyped-call]
 
 
-def same_weights(module: _ConvNd, **changes: Any) -> Any:
+def same_weights(module: _ConvNd, **changes: object) -> Any:
     """Return a convolution with the parameters of another one and other settings."""
     changed = like(module, **changes)
     changed.weight, changed.bias = module.weight, module.bias

@@ -55,7 +55,7 @@ def keep_hooks(module: nn.Module, replacement: nn.Module) -> None:
     """
     replacement.training = module.training
     for name in HOOKS:
-        hooks: Dict[int, Any] = module.__dict__.get(name) or {}
+        hooks: Dict[int, object] = module.__dict__.get(name) or {}
         if hooks:
             replacement.__dict__[name] = hooks
     # torch calls backward hooks only where this says of which kind they are

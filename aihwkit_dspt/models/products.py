@@ -58,11 +58,13 @@ def product(name: str, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Tensor:
     )
 
 
-def _of_linear(input: Any, weight: Any, bias: Any = None) -> Tuple[Any, Any, Any]:
+def _of_linear(
+    input: Tensor, weight: Tensor, bias: Optional[Tensor] = None
+) -> Tuple[Tensor, Tensor, Optional[Tensor]]:
     return input, weight, bias
 
 
-def _is_whole(weight: Any, turned: bool) -> bool:
+def _is_whole(weight: object, turned: bool) -> bool:
     """Whether this is the matrix of all weights of a layer, or its transpose."""
     return (
         isinstance(weight, Shown)

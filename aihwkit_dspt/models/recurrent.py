@@ -129,7 +129,7 @@ class Recurrent(nn.Module):
 
     def forward(
         self, x: Union[Tensor, PackedSequence], state: Union[Tensor, State, None] = None
-    ) -> Tuple[Any, Any]:
+    ) -> Tuple[Union[Tensor, PackedSequence], Union[Tensor, State, None]]:
         """Return the outputs of all steps, and the last state.
 
         Args:
@@ -200,7 +200,7 @@ class RecurrentCell(nn.Module):
         self.input_size, self.hidden_size = module.input_size, module.hidden_size
         self.gates = Gates(module, mode)
 
-    def forward(self, x: Tensor, state: Union[Tensor, State, None] = None) -> Any:
+    def forward(self, x: Tensor, state: Union[Tensor, State, None] = None) -> Union[Tensor, State]:
         """Return the state after a step.
 
         Args:
@@ -220,7 +220,7 @@ class RecurrentCell(nn.Module):
         return new if is_lstm else new[0]
 
 
-def _permuted(state: Optional[State], order: Optional[Tensor]) -> Any:
+def _permuted(state: Optional[State], order: Optional[Tensor]) -> Optional[State]:
     if state is None or order is None:
         return state
     return tuple(part.index_select(1, order) for part in state)

@@ -17,7 +17,7 @@ REGISTERS = {"_modules", "_parameters", "_buffers"}
 """Where conversion replaces what torch knows of."""
 
 
-class _Replaced(Dict[int, Any]):
+class _Replaced(Dict[int, object]):
     """What takes the place of a module or a parameter, as a memo of ``deepcopy``.
 
     Args:
@@ -25,7 +25,7 @@ class _Replaced(Dict[int, Any]):
         replaced: ``id`` of a module or parameter -> what it became.
     """
 
-    def __init__(self, model: nn.Module, replaced: Dict[int, Any]) -> None:
+    def __init__(self, model: nn.Module, replaced: Dict[int, object]) -> None:
         super().__init__()
         self.replaced = replaced
         self.is_used = False
@@ -40,7 +40,7 @@ class _Replaced(Dict[int, Any]):
                 self[id(item)] = item
         self.update(replaced)
 
-    def get(self, key: Any, default: Any = None) -> Any:
+    def get(self, key: int, default: object = None) -> object:
         """Return a copy that is known, and notice that something was replaced."""
         self.is_used |= key in self.replaced
         return super().get(key, default)
@@ -58,7 +58,7 @@ def follow(model: nn.Module, before: Dict[str, nn.Module]) -> None:
         before: the modules of the model before conversion, by name.
     """
     after = dict(model.named_modules(remove_duplicate=False))
-    replaced: Dict[int, Any] = {}
+    replaced: Dict[int, object] = {}
     for name, module in before.items():
         new = after.get(name, module)
         if new is not module:
@@ -74,7 +74,7 @@ def follow(model: nn.Module, before: Dict[str, nn.Module]) -> None:
             module.__dict__[name] = value
 
 
-def _attributes(model: nn.Module) -> Iterator[Tuple[nn.Module, str, Any]]:
+def _attributes(model: nn.Module) -> Iterator[Tuple[nn.Module, str, object]]:
     """Yield what modules hold outside of torch's registers."""
     for _, module in layers(model):
         if isinstance(module, TileModule) or is_analog_layer(module):
@@ -84,7 +84,7 @@ def _attributes(model: nn.Module) -> Iterator[Tuple[nn.Module, str, Any]]:
                 yield module, name, value
 
 
-def _followed(value: Any, memo: _Replaced) -> Any:
+def _followed(value: object, memo: _Replaced) -> Any:
     """Return a value that holds what layers became."""
     if isinstance(value, MethodType) and id(value.__self__) in memo.replaced:
         memo.is_used = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, List, Optional
+from typing import Dict, List, Optional
 
 from torch import nn
 
@@ -43,7 +43,7 @@ class ConversionReport:
         """Devices in all arrays."""
         return sum(row.cells for row in self.analog)
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> Dict[str, object]:
         """Return plain numbers, for JSON."""
         return {**asdict(self), "cells": self.cells, "analog_share": self.analog_share}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Set, Tuple
 
 from aihwkit.simulator.configs.compounds import OneSidedUnitCell
 from aihwkit.simulator.tiles.module import TileModule
@@ -82,7 +82,7 @@ def layers(model: nn.Module) -> Iterator[Tuple[str, nn.Module]]:
     yield from _layers(model, "", set())
 
 
-def _layers(module: nn.Module, name: str, seen: Any) -> Iterator[Tuple[str, nn.Module]]:
+def _layers(module: nn.Module, name: str, seen: Set[int]) -> Iterator[Tuple[str, nn.Module]]:
     if id(module) in seen:
         return
     seen.add(id(module))
@@ -113,7 +113,7 @@ def _analog(name: str, layer: Any, places: int) -> AnalogRow:
     )
 
 
-def n_arrays(device: Any) -> int:
+def n_arrays(device: object) -> int:
     """Return the number of devices for each weight.
 
     Args:

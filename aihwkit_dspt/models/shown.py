@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, ClassVar, Dict, Iterable, Optional, Set, Tuple
+from typing import Any, Callable, ClassVar, Dict, Iterable, Mapping, Optional, Set, Tuple
 
 from aihwkit.exceptions import TileError
 from torch import Tensor
@@ -52,11 +52,11 @@ class Shown(Tensor):
     @classmethod
     def __torch_function__(
         cls,
-        func: Callable[..., Any],
+        func: Callable[..., object],
         types: Iterable[type],
-        args: Tuple[Any, ...] = (),
-        kwargs: Optional[Dict[str, Any]] = None,
-    ) -> Any:
+        args: Tuple[object, ...] = (),
+        kwargs: Optional[Dict[str, object]] = None,
+    ) -> object:
         """Answer from the layer."""
         kwargs = kwargs or {}
         name = name_of(func)
@@ -69,12 +69,16 @@ class Shown(Tensor):
 
     @classmethod
     def _answer(
-        cls, name: str, func: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]
-    ) -> Any:
+        cls,
+        name: str,
+        func: Callable[..., object],
+        args: Tuple[object, ...],
+        kwargs: Dict[str, object],
+    ) -> object:
         raise NotImplementedError
 
 
-def where(shown: Any) -> Tuple[str, str]:
+def where(shown: object) -> Tuple[str, str]:
     """Return what a layer is called in messages, and how it is left digital.
 
     Args:
@@ -93,7 +97,7 @@ def name_of(func: Any) -> str:
     return f"{name}:{getattr(func.__self__, '__name__', '')}" if name == "__get__" else name
 
 
-def refuse_writes(name: str, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
+def refuse_writes(name: str, args: Tuple[object, ...], kwargs: Mapping[str, object]) -> None:
     """Raise ``TileError`` for an operation that would write and not reach the layer."""
     writes = name in IN_PLACE or (name.endswith("_") and not name.endswith("__"))
     # torch.nn.init hands its tensor on by name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 import torch
 from aihwkit.nn.modules.base import AnalogLayerBase
@@ -39,18 +39,22 @@ class ShownBias(Shown):
 
     @classmethod
     def _answer(
-        cls, name: str, func: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]
-    ) -> Any:
+        cls,
+        name: str,
+        func: Callable[..., object],
+        args: Tuple[object, ...],
+        kwargs: Dict[str, object],
+    ) -> object:
         return func(*tree_map(_live, args), **tree_map(_live, kwargs))
 
-    def __deepcopy__(self, memo: Dict[int, Any]) -> ShownBias:
+    def __deepcopy__(self, memo: Mapping[int, object]) -> ShownBias:
         # The layer is being copied, or its copy would show this layer's bias.
         return ShownBias(memo.get(id(self._layer), self._layer), self)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: object) -> Any:
         return _again, (self._layer, tuple(self.shape), self.dtype)
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
+    def __repr__(self, *, tensor_contents: object = None) -> str:  # type: ignore[override]
         return f"bias of {type(self._layer).__name__}, shape {list(self.shape)}"
 
 
@@ -73,7 +77,7 @@ def _live(item: Any) -> Any:
     """Return the bias that is in use for one that shows it."""
     if not isinstance(item, ShownBias):
         return item
-    bias: Any = digital_bias(item._layer)
+    bias: object = digital_bias(item._layer)
     if bias is not None:
         return bias
     value: Any = item._layer.get_weights()[1]

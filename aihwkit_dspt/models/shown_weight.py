@@ -101,8 +101,12 @@ class ShownWeight(Shown):
 
     @classmethod
     def _answer(
-        cls, name: str, func: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]
-    ) -> Any:
+        cls,
+        name: str,
+        func: Callable[..., object],
+        args: Tuple[object, ...],
+        kwargs: Dict[str, object],
+    ) -> object:
         if name in PRODUCTS:
             return product(name, args, kwargs)
         if name in VIEWS and args and isinstance(args[0], ShownWeight):
@@ -113,7 +117,13 @@ class ShownWeight(Shown):
         args, kwargs = tree_map(read, args), tree_map(read, kwargs)
         return func(*args, **kwargs)
 
-    def _seen(self, name: str, func: Any, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Any:
+    def _seen(
+        self,
+        name: str,
+        func: Callable[..., Any],
+        args: Tuple[object, ...],
+        kwargs: Dict[str, object],
+    ) -> object:
         """Return what another view shows, ``None`` if it is none of the same memory and device."""
         empty = torch.empty(self.shape, dtype=self.dtype, device="meta")
         try:
@@ -138,21 +148,23 @@ class ShownWeight(Shown):
     def _is_cast(self) -> bool:
         return any(view.func.__name__ in CASTS for view in self._views)
 
-    def __deepcopy__(self, memo: Dict[int, Any]) -> ShownWeight:
+    def __deepcopy__(self, memo: Dict[int, object]) -> ShownWeight:
         # The layer is being copied, or its copy would show this layer's weights.
         layer = memo.get(id(self._layer), self._layer)
         return ShownWeight(layer, self.shape, self.dtype, self._whole, self._views, self._turned)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: object) -> Any:
         if self._views:
             return _values(self).__reduce_ex__(protocol)
         return ShownWeight, (self._layer, tuple(self.shape), self.dtype)
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
+    def __repr__(self, *, tensor_contents: object = None) -> str:  # type: ignore[override]
         return f"weight of {type(self._layer).__name__}, shape {list(self.shape)}"
 
 
-def _exchanges(func: Any, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> bool:
+def _exchanges(
+    func: Callable[..., Any], args: Tuple[object, ...], kwargs: Dict[str, object]
+) -> bool:
     """Whether a view of a matrix exchanges its dimensions."""
     return bool(func(torch.empty(2, 3, device="meta"), *args, **kwargs).shape == (3, 2))
 

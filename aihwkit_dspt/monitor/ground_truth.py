@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import torch
 from aihwkit.exceptions import TileError
@@ -14,6 +14,9 @@ from aihwkit_dspt.devices import Response, response, symmetric_points
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.link import Link
 from aihwkit_dspt.tiles.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from aihwkit.simulator.tiles.module import TileModule
 
 ROUNDING = 1e-12
 """A variance below this part of the squares is rounding: device parameters are single precision."""
@@ -127,10 +130,10 @@ class CachedGroundTruth:
         array: number of the array that the link reads, as in ``unit_cell_devices``.
     """
 
-    def __init__(self, tile: Any, array: int) -> None:
+    def __init__(self, tile: TileModule, array: int) -> None:
         self._tile = tile
         self._array = array
-        self._devices: Any = None
+        self._devices: object = None
         self._truth: Optional[GroundTruth] = None
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Any, Dict, Iterable, Iterator, List, Optional
+from typing import Dict, Iterable, Iterator, List, Optional
 
 import torch
 from aihwkit.exceptions import ArgumentError, TileError
@@ -108,7 +108,7 @@ def _chosen_lines(lines: Optional[Iterable[int]], n_lines: int) -> List[int]:
 @contextmanager
 def record_reads(
     tile: TrackingTile, lines: Optional[Iterable[int]] = None, array: int = 0
-) -> Iterator[Any]:
+) -> Iterator[RecordedReads]:
     """Record every read of the fast array of a tile and the estimate that came of it.
 
     ::

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Optional, Sequence, Union
 
 import torch
 from aihwkit.exceptions import ArgumentError
@@ -18,7 +18,7 @@ SHORTEST = 8
 """Fewest reads in a segment."""
 
 
-def filter_response(eta: float, omega: Any) -> Tensor:
+def filter_response(eta: float, omega: Union[float, Sequence[float], Tensor]) -> Tensor:
     r"""Return the power response of the symmetric-point estimate (paper, Lemma 3.10).
 
     .. math:: |H(e^{j\omega})|^2 = \frac{\eta^2}{1 + (1-\eta)^2 - 2(1-\eta)\cos\omega}

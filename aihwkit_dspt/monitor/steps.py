@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List
+from typing import TYPE_CHECKING, Callable, List
 
 from aihwkit.exceptions import ArgumentError
 from torch.optim.optimizer import (
@@ -11,6 +11,9 @@ from torch.optim.optimizer import (
 )
 
 from aihwkit_dspt.tiles.tile import TrackingTile
+
+if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
 
 
 class StepListener:
@@ -28,7 +31,7 @@ class StepListener:
         self._tiles = tiles
         self._on_step = on_step
         self._cycles = 0
-        self._handles: List[Any] = []
+        self._handles: List[RemovableHandle] = []
 
     def start(self) -> None:
         """Notice steps from now on.

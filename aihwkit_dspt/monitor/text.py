@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 TABLE: Tuple[Tuple[str, str, str], ...] = (
     ("sp_error_mean", "Q-SP mean", "+.3f"),
@@ -23,7 +23,7 @@ TABLE: Tuple[Tuple[str, str, str], ...] = (
 """Column, heading and format of the table."""
 
 
-def table(rows: List[Dict[str, Any]]) -> str:
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return a line per tile; values that do not exist are ``-``."""
     names = ["tile", *(row["tile"] for row in rows)]
     columns = [(f"{{:<{max(map(len, names))}}}", names)]
@@ -40,7 +40,7 @@ def table(rows: List[Dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def as_csv(history: Dict[str, List[Any]]) -> str:
+def as_csv(history: Dict[str, List[object]]) -> str:
     """Return a header and one line per record and tile."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -49,7 +49,7 @@ def as_csv(history: Dict[str, List[Any]]) -> str:
     return text.getvalue()
 
 
-def as_json(history: Dict[str, List[Any]]) -> str:
+def as_json(history: Dict[str, List[object]]) -> str:
     """Return a JSON object with one list per column and ``null`` for ``nan``, which JSON lacks."""
     plain = {
         column: [None if isinstance(x, float) and not math.isfinite(x) else x for x in values]

@@ -15,7 +15,7 @@ from torch.optim import LBFGS, AdamW, Optimizer
 from aihwkit_dspt.configs.checks import require_argument, shown
 from aihwkit_dspt.optim.context import adopt
 
-Parameters = Union[nn.Module, Iterable[Tensor], Iterable[Dict[str, Any]]]
+Parameters = Union[nn.Module, Iterable[Tensor], Iterable[Dict[str, object]]]
 
 
 def analog_optimizer(
@@ -84,14 +84,14 @@ def analog_optimizer(
     return optimizer
 
 
-def _groups(params: Any) -> List[Dict[str, Any]]:
+def _groups(params: object) -> List[Dict[str, Any]]:
     listed = _listed(params.parameters() if isinstance(params, nn.Module) else params, params)
     if listed and all(isinstance(each, dict) for each in listed):
         return [{**group, "params": _parameters(group.get("params"), params)} for group in listed]
     return [{"params": _parameters(listed, params)}]
 
 
-def _parameters(values: Any, params: Any) -> List[Any]:
+def _parameters(values: object, params: object) -> List[Any]:
     """Return parameters, or torch's named ones, ``(name, parameter)``."""
     listed = _listed(values, params)
     for item in listed:
@@ -100,7 +100,7 @@ def _parameters(values: Any, params: Any) -> List[Any]:
     return listed
 
 
-def _listed(values: Any, params: Any) -> List[Any]:
+def _listed(values: object, params: object) -> List[Any]:
     if isinstance(values, Tensor):
         return [values]
     if not isinstance(values, Iterable) or isinstance(values, (str, dict)):
@@ -108,7 +108,7 @@ def _listed(values: Any, params: Any) -> List[Any]:
     return list(values)
 
 
-def _not_parameters(params: Any) -> ArgumentError:
+def _not_parameters(params: object) -> ArgumentError:
     return ArgumentError(
         f"params={shown(params)} is not valid: pass a model, its parameters, or a list of groups "
         "such as {'params': layer.parameters(), 'lr': 0.001, 'analog_lr': 0.1}"
@@ -123,7 +123,7 @@ def _split(group: Dict[str, Any], analog_lr: float) -> Tuple[Dict[str, Any], Dic
     """Return the digital and the analog part of a group."""
     settings = {name: value for name, value in group.items() if name != "analog_lr"}
     rate = require_argument("analog_lr", group.get("analog_lr", analog_lr), 0.0)
-    parts: Tuple[List[Any], List[Any]] = [], []
+    parts: Tuple[List[object], List[object]] = [], []
     for item in group["params"]:
         parts[isinstance(_of_name(item), AnalogContext)].append(item)
     digital, arrays = parts
@@ -138,7 +138,7 @@ class _AnalogStep(AnalogOptimizerMixin):
 
     digital_class: Type[Optimizer]
 
-    def add_param_group(self, param_group: Dict[str, Any]) -> None:
+    def add_param_group(self, param_group: Dict[str, object]) -> None:
         """Add a group, that of its arrays after that of its digital parameters.
 
         Without ``"analog_lr"`` its arrays have the rate of the arrays before them.
@@ -157,24 +157,24 @@ class _AnalogStep(AnalogOptimizerMixin):
             for context in map(_of_name, arrays["params"]):
                 adopt(context)
 
-    def regroup_param_groups(self, *_: Any) -> None:
+    def regroup_param_groups(self, *_: object) -> None:
         """Do nothing: arrays are in groups of their own, whose rates aihwkit would replace."""
 
-    def __reduce__(self) -> Tuple[Any, ...]:
+    def __reduce__(self) -> Tuple[object, ...]:
         return _empty, (self.digital_class,), self.__getstate__()
 
 
-_CLASSES: Dict[Any, Any] = {}
+_CLASSES: Dict[Type[Optimizer], Type[Optimizer]] = {}
 
 
-def _analog(optimizer_class: Type[Optimizer]) -> Any:
+def _analog(optimizer_class: Type[Optimizer]) -> Type[Optimizer]:
     """Return the class that is both; aihwkit's own has one for each name, whosever it is."""
     if optimizer_class not in _CLASSES:
         _CLASSES[optimizer_class] = _new_class(optimizer_class)
     return _CLASSES[optimizer_class]
 
 
-def _new_class(optimizer_class: Type[Optimizer]) -> Any:
+def _new_class(optimizer_class: Type[Optimizer]) -> Type[Optimizer]:
     members = {"digital_class": optimizer_class, "__module__": __name__}
     name = f"Analog{optimizer_class.__name__}"
     return new_class(name, (_AnalogStep, optimizer_class), {}, lambda space: space.update(members))
@@ -183,5 +183,4 @@ def _new_class(optimizer_class: Type[Optimizer]) -> Any:
 def _empty(optimizer_class: Type[Optimizer]) -> Optimizer:
     """Return an optimizer that is about to be unpickled."""
     cls = _analog(optimizer_class)
-    empty: Optimizer = cls.__new__(cls)
-    return empty
+    return cls.__new__(cls)

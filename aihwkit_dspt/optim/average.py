@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Tuple
 
 import torch
 from aihwkit.exceptions import ArgumentError, TileError
@@ -13,6 +13,9 @@ from torch.random import fork_rng
 
 from aihwkit_dspt.configs.checks import require_argument
 from aihwkit_dspt.tiles.of_model import analog_tiles, is_analog_layer
+
+if TYPE_CHECKING:
+    from aihwkit.nn.modules.base import AnalogLayerBase
 
 
 class AveragedWeights(nn.Module):
@@ -93,7 +96,7 @@ class AveragedWeights(nn.Module):
         self.n_averaged += 1
 
 
-def _layers(model: nn.Module) -> Iterator[Tuple[str, Any]]:
+def _layers(model: nn.Module) -> Iterator[Tuple[str, AnalogLayerBase]]:
     """Yield names and analog layers of a model, but not those inside others."""
     outer: Optional[str] = None
     for name, module in model.named_modules():
@@ -117,7 +120,7 @@ def _digital_copy(model: nn.Module) -> nn.Module:
                 "averaged: use a layer such as AnalogLinear"
             )
     # aihwkit's digital layers share the memory of a digital bias.
-    memo: Dict[int, Any] = {
+    memo: Dict[int, object] = {
         id(layer): deepcopy(layer.to_digital(layer)) for layer in layers.values()
     }
     copied: nn.Module = deepcopy(model, memo)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from aihwkit.exceptions import TileError
 from aihwkit.optim.context import AnalogContext
@@ -19,8 +19,13 @@ from aihwkit_dspt.optim.wanted import is_wanted
 from aihwkit_dspt.optim.written import refuse_writes
 from aihwkit_dspt.tiles.uncompiled import not_exported
 
+if TYPE_CHECKING:
+    from aihwkit.simulator.tiles.module import TileModule
+
+    from aihwkit_dspt.parallel.gradients import GradientExchange
+
 # In aihwkit 1.2 each attribute is found by Python code. The training step passes by.
-_own: Callable[..., Any] = object.__getattribute__
+_own: Callable[[object, str], Any] = object.__getattribute__
 
 
 @refuse_writes
@@ -57,7 +62,7 @@ class GradientContext(AnalogContext):
     kept_since = 0
     is_used = False
     n_empty_steps = 0
-    exchange: Optional[Any] = None
+    exchange: Optional[GradientExchange] = None
     n_joint = 0
 
     @property
@@ -123,7 +128,7 @@ class GradientContext(AnalogContext):
     def analog_grad_output(self, errors: List[Tensor]) -> None:
         _own(self, "__dict__")["analog_grad_output"] = errors
 
-    def reset(self, analog_tile: Optional[Any] = None) -> None:
+    def reset(self, analog_tile: Optional[TileModule] = None) -> None:
         """Drop what is kept, as aihwkit does, and how it was scaled."""
         if analog_tile is not None:
             super().reset(analog_tile)
@@ -137,7 +142,7 @@ class GradientContext(AnalogContext):
             n_joint=0,
         )
 
-    def register_hook(self, hook: Callable[[Tensor], Any]) -> Any:
+    def register_hook(self, hook: Callable[[Tensor], Optional[Tensor]]) -> Any:
         """Register a hook for the gradient, which is the norm of all that is kept.
 
         aihwkit's backward pass returns no gradient for the context, so that a hook would be called
@@ -158,7 +163,7 @@ class GradientContext(AnalogContext):
         with DisableTorchFunctionSubclass():  # type: ignore[no-untyped-call]
             return super().register_post_accumulate_grad_hook(hook)
 
-    def __deepcopy__(self, memo: Dict[int, Any]) -> Parameter:
+    def __deepcopy__(self, memo: Dict[int, object]) -> Parameter:
         """Return the context of the copied tile: a copied optimizer trains the copied model.
 
         Within the copy of its tile, which makes a context of its own, it is a placeholder.
@@ -169,18 +174,18 @@ class GradientContext(AnalogContext):
         context: Parameter = deepcopy(tile, memo).analog_ctx
         return context
 
-    def __reduce_ex__(self, protocol: Any) -> Tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: object) -> Tuple[object, ...]:
         """Pickle the context as that of its tile, for an optimizer that is pickled with a model."""
         if getattr(self.analog_tile, "pickles_no_context", False):
             return _context_of, (self.analog_tile,)
-        reduced: Tuple[Any, ...] = super().__reduce_ex__(protocol)
+        reduced: Tuple[object, ...] = super().__reduce_ex__(protocol)
         return reduced
 
     def set_norm(self, norm: Tensor) -> None:
         """Set the norm of all that is kept, where the vectors themselves are in another process."""
         self._norm, self._scaled, self._n_counted = norm, norm.clone(), len(self.analog_input)
 
-    def untyped_storage(self) -> Any:
+    def untyped_storage(self) -> object:
         """Return the storage, which is what an export asks for before it comes to the tile."""
         try:
             return super().untyped_storage()
@@ -229,11 +234,11 @@ def placeholder(context: AnalogContext) -> Parameter:
     return Parameter(zeros((), device="cpu"), requires_grad=context.requires_grad)
 
 
-def _context_of(tile: Any) -> Any:
+def _context_of(tile: TileModule) -> AnalogContext:
     return tile.analog_ctx
 
 
-def adopt(context: Any) -> None:
+def adopt(context: AnalogContext) -> None:
     """Give a context of aihwkit a gradient. It stays the same object: optimizers may hold it."""
     if type(context) is AnalogContext:
         context.__class__ = GradientContext

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aihwkit.optim.context import AnalogContext
 
 PATIENCE = 20
 """Steps of other optimizers, and backward passes, after which an array is taken for forgotten.
@@ -18,7 +21,7 @@ class OptimizerSteps:
     taken = 0
 
 
-def watch(context: Any, n_kept: int) -> None:
+def watch(context: AnalogContext, n_kept: int) -> None:
     """Warn once if a context keeps the vectors of more and more batches.
 
     Other optimizers take steps, but none to which the context belongs ever did.
@@ -43,7 +46,7 @@ def watch(context: Any, n_kept: int) -> None:
             )
 
 
-def notice_unused(context: Any) -> None:
+def notice_unused(context: AnalogContext) -> None:
     """Warn once if an array has got no vectors in all the steps that its optimizer has taken.
 
     A model may compute with what is no array: a digital copy of the weights, or a digital layer

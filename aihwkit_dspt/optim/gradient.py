@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Tuple
+from typing import TYPE_CHECKING, Iterator, Tuple
 
 from aihwkit.exceptions import TileError
+from aihwkit.optim.context import AnalogContext
 from torch import Tensor, zeros
 from torch.autograd import no_grad
 
 from aihwkit_dspt.tiles.vectors import as_vectors, indexed_vectors
+
+if TYPE_CHECKING:
+    from aihwkit.simulator.tiles.module import TileModule
 
 BLOCK = 2**22
 """Most entries of a gradient that are in memory at a time."""
 
 
 @no_grad()
-def gradient_norm(context: Any) -> Tensor:
+def gradient_norm(context: AnalogContext) -> Tensor:
     r"""Return the 0-dimensional :math:`\|\sum_n d_n x_n^T\|_F` of what a context keeps.
 
     Args:
@@ -34,7 +38,7 @@ def gradient_norm(context: Any) -> Tensor:
     return total.sqrt()
 
 
-def kept_vectors(context: Any) -> Iterator[Tuple[Tensor, Tensor]]:
+def kept_vectors(context: AnalogContext) -> Iterator[Tuple[Tensor, Tensor]]:
     """Yield ``[n, in_size (+1)]`` inputs and ``[n, out_size]`` errors of each backward pass.
 
     Raises:
@@ -51,7 +55,7 @@ def kept_vectors(context: Any) -> Iterator[Tuple[Tensor, Tensor]]:
         yield vectors.to(errors), errors
 
 
-def _indices(tile: Any) -> Tensor:
+def _indices(tile: TileModule) -> Tensor:
     indices = getattr(tile.tile, "indices", None)
     if not isinstance(indices, Tensor):
         raise TileError(

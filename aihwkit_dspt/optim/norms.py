@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from math import sqrt
-from typing import Any, Dict
+from typing import TYPE_CHECKING, Dict
 
 from torch import nn
 from torch.autograd import no_grad
 
 from aihwkit_dspt.optim.gradient import gradient_norm
 from aihwkit_dspt.tiles.of_model import analog_tiles
+
+if TYPE_CHECKING:
+    from aihwkit.simulator.tiles.module import TileModule
 
 
 @no_grad()
@@ -47,7 +50,7 @@ def analog_grad_norms(model: nn.Module) -> Dict[str, float]:
     return norms
 
 
-def _of_parameters(tile: Any) -> float:
+def _of_parameters(tile: TileModule) -> float:
     """Return the norm of the gradient of weights that torch trains, as in inference tiles."""
     total = 0.0
     for parameter in tile.parameters():

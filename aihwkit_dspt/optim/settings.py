@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Type
+from typing import Type
 from warnings import warn
 from weakref import WeakSet
 
@@ -12,7 +12,7 @@ from torch.optim import SGD, Optimizer
 _told: WeakSet[Optimizer] = WeakSet()
 
 
-def check_settings(optimizer: Optimizer, kind: Type[Any]) -> None:
+def check_settings(optimizer: Optimizer, kind: Type[object]) -> None:
     """Check the groups of an optimizer that have contexts of the given class.
 
     Pulses take ``lr`` alone from their group: ``d x`` goes down whatever else it says.

@@ -18,7 +18,7 @@ from aihwkit_dspt.optim.forgotten import OptimizerSteps
 from aihwkit_dspt.optim.settings import check_settings
 from aihwkit_dspt.optim.written import refuse_penalties
 
-Call = Tuple[Tuple[Any, ...], Dict[str, Any]]
+Call = Tuple[Tuple[object, ...], Dict[str, object]]
 
 Context = TypeVar("Context", bound=AnalogContext)
 
@@ -29,7 +29,9 @@ def watch_optimizer_steps() -> None:
     register_optimizer_step_post_hook(_after_step)
 
 
-def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> Optional[Call]:
+def _before_step(
+    optimizer: Optimizer, args: Tuple[Any, ...], kwargs: Dict[str, Any]
+) -> Optional[Call]:
     """Take the gradients of the tiles for the step, after the closure if there is one.
 
     A torch optimizer, which analog ones are built on, sees none then and leaves them alone.
@@ -64,8 +66,8 @@ def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> Optional[Call]
     return None
 
 
-def _followed(closure: Callable[[], Any], take: Callable[[], None]) -> Callable[[], Any]:
-    def evaluate() -> Any:
+def _followed(closure: Callable[[], object], take: Callable[[], None]) -> Callable[[], object]:
+    def evaluate() -> object:
         loss = closure()
         take()
         return loss
@@ -73,7 +75,7 @@ def _followed(closure: Callable[[], Any], take: Callable[[], None]) -> Callable[
     return evaluate
 
 
-def _after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+def _after_step(optimizer: Optimizer, args: object, kwargs: object) -> None:
     """Refuse an optimizer that leaves the tiles that it was given untrained.
 
     aihwkit's optimizers update them; those of torch do nothing, and inputs and errors of every

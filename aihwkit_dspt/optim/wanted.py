@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Callable, Optional
 
 import torch
 from aihwkit.exceptions import TileError
 from torch._C import DisableTorchFunctionSubclass
 
+if TYPE_CHECKING:
+    from aihwkit.optim.context import AnalogContext
+    from torch.autograd.graph import Node
+
 _task: Callable[[], int] = torch._C._current_graph_task_id
-_node: Callable[[], Any] = torch._C._current_autograd_node
-_executes: Callable[[Any], bool] = torch._C._will_engine_execute_node
+_node: Callable[[], Optional[Node]] = torch._C._current_autograd_node
+_executes: Callable[[Node], bool] = torch._C._will_engine_execute_node
 
 
-def is_wanted(context: Any) -> bool:
+def is_wanted(context: AnalogContext) -> bool:
     """Return whether the backward pass that is running computes the gradient of a context.
 
     ``torch.autograd.grad(loss, x)`` and ``backward(inputs=[x])`` leave parameters without a
@@ -39,7 +43,7 @@ def is_wanted(context: Any) -> bool:
         return True
 
 
-def _accumulator(context: Any) -> Any:
+def _accumulator(context: AnalogContext) -> Optional[Node]:
     """Return the node that gradients of a context go to, ``None`` where it is frozen."""
     with torch.enable_grad(), DisableTorchFunctionSubclass():  # type: ignore[no-untyped-call]
         viewed = context.view_as(context).grad_fn

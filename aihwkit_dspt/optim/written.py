@@ -42,7 +42,7 @@ class NotWeightsError(TileError, RuntimeError):
     """The parameter of an array was taken for its weights; aihwkit 1.2 has a ``RuntimeError``."""
 
 
-def not_weights(name: str, context: Any = None) -> NotWeightsError:
+def not_weights(name: str, context: Optional[AnalogContext] = None) -> NotWeightsError:
     """Return the error for a function that takes the parameter of an array for weights.
 
     Args:
@@ -86,18 +86,18 @@ class StandIn(Tensor):
 
     @classmethod
     def __torch_function__(
-        cls, func: Any, types: Any, args: Tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
+        cls, func: Any, types: object, args: Tuple[object, ...] = (), kwargs: Any = None
+    ) -> object:
         """Return what a function makes of it, which is a plain tensor."""
         if func.__name__ in REFUSED:
             raise not_weights(func.__name__)
         with DisableTorchFunctionSubclass():  # type: ignore[no-untyped-call]
             return func(*args, **(kwargs or {}))
 
-    def __deepcopy__(self, memo: Any) -> Tensor:
+    def __deepcopy__(self, memo: object) -> Tensor:
         return _plain(self).clone()
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: object) -> Any:
         plain: Any = _plain(self)
         return plain.__reduce_ex__(protocol)
 
@@ -110,16 +110,16 @@ def _plain(data: Tensor) -> Tensor:
         return data.as_subclass(Tensor)
 
 
-def _set_data(context: Any, data: Tensor) -> None:
+def _set_data(context: AnalogContext, data: Tensor) -> None:
     """Set the number, as a load does."""
     with no_grad():
         _data.__get__(context).copy_(_plain(data))
 
 
-def _with_remedy(base: Any) -> Any:
+def _with_remedy(base: Any) -> object:
     """Return the ``__torch_function__`` of a class of aihwkit 1.2 with errors that help."""
 
-    def call(cls: Any, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def call(cls: Any, func: object, types: object, args: Any = (), kwargs: Any = None) -> Any:
         try:
             return _in_own_words(base.__torch_function__.__func__(cls, func, types, args, kwargs))
         except RuntimeError as error:
@@ -131,12 +131,12 @@ def _with_remedy(base: Any) -> Any:
     return classmethod(call)
 
 
-def _placeholder_data(context: Any) -> Any:
+def _placeholder_data(context: object) -> object:
     """Return what ``data`` of a context of aihwkit 1.2 shows, a matrix without values."""
     return _in_own_words(AnalogContext._placeholder_data(context))
 
 
-def _in_own_words(shown: Any) -> Any:
+def _in_own_words(shown: Any) -> object:
     """Let a matrix without values say what to do where values are asked for."""
     kind = type(shown)
     if kind.__name__ != "PlaceholderDataView" or kind in _placeholders.values():
@@ -147,7 +147,7 @@ def _in_own_words(shown: Any) -> Any:
     return shown.as_subclass(_placeholders[kind])
 
 
-def refuse_penalties(contexts: Iterable[Any]) -> None:
+def refuse_penalties(contexts: Iterable[AnalogContext]) -> None:
     """Raise ``TileError`` if a loss was computed from contexts, such as with an L2 penalty.
 
     In aihwkit 1.1 a context is a number that stands for the array, with a gradient that trains
@@ -166,10 +166,10 @@ def refuse_penalties(contexts: Iterable[Any]) -> None:
         )
 
 
-def _refusal(name: str, allowed: Optional[Callable[..., Any]] = None) -> Callable[..., Any]:
+def _refusal(name: str, allowed: Optional[Callable[..., object]] = None) -> Callable[..., object]:
     """Return a method that refuses; one that reads may, in a loss: the step refuses that."""
 
-    def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def refuse(self: Any, *args: object, **kwargs: object) -> object:
         if allowed is not None and is_grad_enabled():
             return allowed(self, *args, **kwargs)
         raise not_weights(name, self)

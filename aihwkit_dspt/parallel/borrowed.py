@@ -83,7 +83,7 @@ class BorrowedSimulatorTile(TrackingSimulatorTile):
         self.pipeline: Any = BorrowedPipeline(tile.pipeline, owner)
         self.lent_state: Optional[TileStateDict] = None
 
-    def update(self, x_input: Tensor, d_input: Tensor, *_: Any, **__: Any) -> None:
+    def update(self, x_input: Tensor, d_input: Tensor, *_: object, **__: object) -> None:
         """Take no vectors: they were sent to the owner.
 
         Raises:
@@ -95,11 +95,11 @@ class BorrowedSimulatorTile(TrackingSimulatorTile):
                 "through backward() and the optimizer, which send them there"
             )
 
-    def update_indexed(self, x_input: Tensor, d_input: Tensor, *_: Any, **__: Any) -> None:
+    def update_indexed(self, x_input: Tensor, d_input: Tensor, *_: object, **__: object) -> None:
         """Take no images, as :meth:`update`."""
         self.update(x_input, d_input)
 
-    def _apply(self, method: str, *args: Any) -> None:
+    def _apply(self, method: str, *args: object) -> None:
         """Do nothing: the owner lets its arrays decay, drift or diffuse."""
 
     def get_brief_info(self, bias: bool = False) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 import torch
 
@@ -31,7 +31,7 @@ def one_writer(model: object) -> Iterator[bool]:
     model.ranks.agree(WHAT, error)
 
 
-def random_of_ranks(model: object, own: Dict[str, Any]) -> List[Dict[str, Any]]:
+def random_of_ranks(model: object, own: Dict[str, object]) -> List[Dict[str, object]]:
     """Return the states of the random number generators of all ranks, given those of this one."""
     if not isinstance(model, AnalogDataParallel):
         return [own]
@@ -39,7 +39,7 @@ def random_of_ranks(model: object, own: Dict[str, Any]) -> List[Dict[str, Any]]:
     return [from_tensor(torch.frombuffer(bytearray(each), dtype=torch.uint8)) for each in said]
 
 
-def random_of_this_rank(model: object, content: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+def random_of_this_rank(model: object, content: Mapping[str, Any]) -> Optional[Dict[str, object]]:
     """Return the states that a checkpoint has for this process.
 
     With another number of ranks than saved it, rank 0 takes those of rank 0, and the others go on

@@ -84,7 +84,7 @@ class GradientExchange:
         self._backward_pass = running
         Variable._execution_engine.queue_callback(self.run)
 
-    def require_joint(self, context: Any) -> None:
+    def require_joint(self, context: AnalogContext) -> None:
         """Raise ``TileError`` if an optimizer is about to take the vectors of this rank alone."""
         n_missing = len(context.analog_input) - context.n_joint
         if n_missing > 0 and context.requires_grad:

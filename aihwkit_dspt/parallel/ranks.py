@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from itertools import accumulate
-from typing import Any, Iterator, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Sequence
 
 import torch
 from aihwkit.exceptions import ArgumentError
 from torch import Tensor, distributed
 
 from aihwkit_dspt.parallel.errors import RankError
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 
 class Ranks:
@@ -32,7 +35,7 @@ class Ranks:
         ArgumentError: if there is no group, or its backend cannot send from the device.
     """
 
-    def __init__(self, device: torch.device, group: Optional[Any] = None) -> None:
+    def __init__(self, device: torch.device, group: Optional[ProcessGroup] = None) -> None:
         if not (distributed.is_available() and distributed.is_initialized()):
             raise ArgumentError(
                 "there is no group of processes: start the script with torchrun and call "
@@ -74,7 +77,7 @@ class Ranks:
                 "last file with load_checkpoint"
             ) from error
 
-    def meet(self, what: str, value: Any = None) -> List[Any]:
+    def meet(self, what: str, value: object = None) -> List[Any]:
         """Return the values of all ranks, in their order.
 
         Args:

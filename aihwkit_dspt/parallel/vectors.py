@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Sequence, Tuple
+from typing import TYPE_CHECKING, List, Sequence, Tuple
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from aihwkit.optim.context import AnalogContext
 
 Pair = Tuple[Tensor, Tensor]
 
@@ -45,7 +48,7 @@ def _product(sizes: Sequence[int]) -> int:
     return int(torch.Size(sizes).numel())
 
 
-def pair_of(context: Any, x: Tensor, d: Tensor) -> Pair:
+def pair_of(context: AnalogContext, x: Tensor, d: Tensor) -> Pair:
     """Return inputs and errors of one backward pass as vectors (or as images, where indexed).
 
     They are ``[n, in_size]`` and ``[n, out_size]``; transposed tiles have ``[in_size, n]``.
@@ -87,7 +90,7 @@ def from_bytes(content: Tensor, kinds: Sequence[Kind]) -> List[Pair]:
     return pairs
 
 
-def joined(context: Any, pairs: Sequence[Pair], n_ranks: int) -> Pair:
+def joined(context: AnalogContext, pairs: Sequence[Pair], n_ranks: int) -> Pair:
     """Return the joint vectors of pairs from several ranks, with the errors of the mean loss."""
     dim = -1 if context.analog_tile.in_trans and not context.use_indexed else 0
     x = torch.cat([x for x, _ in pairs], dim=dim)
@@ -95,7 +98,7 @@ def joined(context: Any, pairs: Sequence[Pair], n_ranks: int) -> Pair:
     return x, d.div_(n_ranks)
 
 
-def none_of(context: Any, kind: Kind, device: torch.device) -> Pair:
+def none_of(context: AnalogContext, kind: Kind, device: torch.device) -> Pair:
     """Return inputs and errors of no vector at all."""
     dim = -1 if context.analog_tile.in_trans and not context.use_indexed else 0
     shapes = [list(kind.x_shape), list(kind.d_shape)]

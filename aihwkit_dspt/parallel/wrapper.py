@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from aihwkit.exceptions import ArgumentError, TileError
 from aihwkit.optim.context import AnalogContext
@@ -16,6 +16,9 @@ from aihwkit_dspt.parallel.ranks import Ranks
 from aihwkit_dspt.parallel.states import SharedArrays, follow_rank_0
 from aihwkit_dspt.tiles.of_model import analog_tiles, tracking_tiles
 from aihwkit_dspt.tiles.tile import TrackingTile
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 START = "start analog_data_parallel"
 
@@ -36,7 +39,7 @@ class AnalogDataParallel(nn.Module):
         ranks: the ranks.
     """
 
-    def __init__(self, module: nn.Module, group: Optional[Any] = None) -> None:
+    def __init__(self, module: nn.Module, group: Optional[ProcessGroup] = None) -> None:
         super().__init__()
         named = _shareable_tiles(module)
         tiles = list(named.values())
@@ -99,7 +102,9 @@ class AnalogDataParallel(nn.Module):
         return result
 
 
-def analog_data_parallel(model: nn.Module, *, group: Optional[Any] = None) -> AnalogDataParallel:
+def analog_data_parallel(
+    model: nn.Module, *, group: Optional[ProcessGroup] = None
+) -> AnalogDataParallel:
     r"""Return a model that several processes train together, on one set of arrays.
 
     Every process computes with its own part of the batch. Each array is owned by one rank (arrays
@@ -134,7 +139,7 @@ def analog_data_parallel(model: nn.Module, *, group: Optional[Any] = None) -> An
     return AnalogDataParallel(model, group)
 
 
-def _shareable_tiles(model: Any) -> Dict[str, TrackingTile]:
+def _shareable_tiles(model: nn.Module) -> Dict[str, TrackingTile]:
     """Return the tracking tiles of a model that has no others to share."""
     tiles = tracking_tiles(model)
     if any(isinstance(each, AnalogDataParallel) for each in model.modules()):
@@ -151,7 +156,7 @@ def _shareable_tiles(model: Any) -> Dict[str, TrackingTile]:
 
 def _require_equal(ranks: Ranks, model: nn.Module) -> None:
     """Raise ``RankError`` unless the models of all ranks have the same parts."""
-    parts: List[Any] = [
+    parts: List[Tuple[object, ...]] = [
         (name, None if isinstance(value, AnalogContext) else list(value.shape))
         for name, value in (*model.named_parameters(), *model.named_buffers())
     ]

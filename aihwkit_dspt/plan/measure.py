@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Union
+from typing import Callable, Dict, Mapping, Optional, Sequence, Union
 
 import torch
 from aihwkit.exceptions import ArgumentError, TileError
@@ -126,7 +126,7 @@ def of_loss(model: nn.Module, loss: Callable[[nn.Module], Tensor], lr: float) ->
     return _seen(found, "loss")
 
 
-def _seen(signals: Dict[str, Any], argument: str) -> Dict[str, Signals]:
+def _seen(signals: Dict[str, Signals], argument: str) -> Dict[str, Signals]:
     """Return the signals, if every tile has some.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
 from aihwkit.exceptions import ArgumentError
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ class TrainingPlan:
         """Names of the tiles whose slow array learns nothing in the run."""
         return [name for name, plan in self.tiles.items() if not plan.learns]
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> Dict[str, object]:
         """Return plain numbers, for JSON."""
         return asdict(self)
 

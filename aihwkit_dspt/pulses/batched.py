@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, NamedTuple, Optional, Tuple
 
 import numpy as np
 from aihwkit.simulator.parameters.training import UpdateParameters
@@ -14,7 +14,7 @@ from aihwkit_dspt import fused
 from aihwkit_dspt.devices.simulated import PERSISTENT, SimulatedNumbers
 from aihwkit_dspt.pulses.cells import Cells, cells_of
 from aihwkit_dspt.pulses.trains import TrainLaw
-from aihwkit_dspt.stages.uninterrupted import in_one_go
+from aihwkit_dspt.stages.uninterrupted import Call, in_one_go
 
 if TYPE_CHECKING:
     from aihwkit_dspt.tiles.crossbar import Crossbar
@@ -137,7 +137,7 @@ class BatchedPulses:
         steps = abs(learning_rate) / self.crossbar.pulse_granularity
         return steps * fused.pulses_cpu.mean_products(_plain(x_input), _plain(d_input))
 
-    def pulses(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> partial[Any]:
+    def pulses(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> Call:
         """Return the call that sends pulses.
 
         See :meth:`~aihwkit_dspt.tiles.crossbar.Crossbar.pulses` for the arguments.
@@ -196,7 +196,7 @@ class BatchedPulses:
         columns: bool,
         values: Tensor,
         learning_rate: float,
-        *then: partial[Any],
+        *then: Call,
     ) -> None:
         """Send pulses; see :meth:`~aihwkit_dspt.tiles.crossbar.Crossbar.pulse_lines`."""
         crossbar, cells = self.crossbar, self.cells()

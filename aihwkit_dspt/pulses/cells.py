@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, Dict, NamedTuple
+from typing import TYPE_CHECKING, Dict, NamedTuple, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, from_numpy, stack, zeros_like
 
 from aihwkit_dspt.devices import ExpResponse, LinearResponse, PowResponse, Response, response
+
+if TYPE_CHECKING:
+    from aihwkit.simulator.configs.devices import PulsedDevice
 
 NUMBERS = 8
 """Numbers of a cell."""
@@ -51,7 +54,7 @@ class Cells(NamedTuple):
     """Whether a cell may take some pulses at once, else one after the other."""
 
 
-def cells_of(device: Any, parameters: Dict[str, Tensor]) -> Cells:
+def cells_of(device: PulsedDevice, parameters: Dict[str, Tensor]) -> Cells:
     """Return the numbers of the cells of an array, see :func:`cells_of_response`.
 
     Args:
@@ -140,7 +143,9 @@ def _relative(response: LinearResponse) -> tuple[Tensor, Tensor]:
     return found[0], found[1]
 
 
-def _packed(kind: Steps, response: Response, parts: Any, shared: Any) -> Cells:
+def _packed(
+    kind: Steps, response: Response, parts: Sequence[Tensor], shared: Sequence[float]
+) -> Cells:
     bounds = [response.w_min, response.w_max]
     filler = [zeros_like(response.w_min)] * (NUMBERS - len(parts) - len(bounds))
     values = stack([*parts, *filler, *bounds], dim=-1).float().contiguous().numpy()

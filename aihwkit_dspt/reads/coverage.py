@@ -27,10 +27,10 @@ class Form(Enum):
     LINE_ONE_PASS = "one line in one pass"
 
 
-Rule = Callable[[Any, IOParameters], bool]
+Rule = Callable[[object, IOParameters], bool]
 
 
-def _any(value: Any, io: IOParameters) -> bool:
+def _any(value: object, io: IOParameters) -> bool:
     return True
 
 
@@ -39,11 +39,11 @@ def _off(value: Any, io: IOParameters) -> bool:
     return not value > 0
 
 
-def _one_of(*allowed: Any) -> Rule:
+def _one_of(*allowed: object) -> Rule:
     return lambda value, io: value in allowed
 
 
-def _no_weight_noise(value: Any, io: IOParameters) -> bool:
+def _no_weight_noise(value: object, io: IOParameters) -> bool:
     return value is WeightNoiseType.NONE or (
         value is WeightNoiseType.ADDITIVE_CONSTANT and not io.w_noise > 0.0
     )

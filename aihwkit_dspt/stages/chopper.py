@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Dict, List, Tuple
+from typing import Dict, List, Mapping, Tuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,11 +106,11 @@ class Chopper(Module):
             return residual * scale
         return residual * (self.signs(lines) * scale)
 
-    def __getstate__(self) -> Dict[str, Any]:
+    def __getstate__(self) -> Dict[str, object]:
         # The version of a copied tensor says nothing.
         return {**vars(self), "_host_version": -1}
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Chopper:
+    def _apply(self, fn: object, recurse: bool = True) -> Chopper:
         self._host_version = -1  # nor does that of a moved one
         chopper: Chopper = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return chopper
@@ -199,10 +199,10 @@ class Chopper(Module):
         values = self.out_sign[index].neg_()
         in_one_go(partial(self.out_sign.index_copy_, 0, index, values), *then)
 
-    def get_extra_state(self) -> Dict[str, Any]:
+    def get_extra_state(self) -> Dict[str, Tensor]:
         """Return the state of the random flips, for the state dict."""
         return {"generator": self.generator.get_state()}
 
-    def set_extra_state(self, state: Dict[str, Any]) -> None:
+    def set_extra_state(self, state: Mapping[str, Tensor]) -> None:
         """Set the state of the random flips."""
         self.generator.set_state(state["generator"].cpu())

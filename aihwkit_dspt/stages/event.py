@@ -84,7 +84,7 @@ class TransferEvent:
         self.stage = Stage.STARTED
         self.values: Union[Tensor, NDArray[floating[Any]], None] = None
         self.n_pulses: Union[float, Tensor, None] = None
-        self.before: Any = None
+        self.before: Optional[List[Tensor]] = None
         self.n_sent = 0
         self.flipped: Optional[List[int]] = None
         self.n_synced = 0

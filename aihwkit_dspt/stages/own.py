@@ -5,7 +5,7 @@ What the built-in stages return is trusted.
 
 from __future__ import annotations
 
-from typing import Any, List, Sequence, Type, TypeVar
+from typing import List, Sequence, Type, TypeVar
 
 from aihwkit.exceptions import ConfigError, TileError
 from torch import Tensor
@@ -19,7 +19,7 @@ StageT = TypeVar("StageT", bound=Module)
 
 
 def new_stage(
-    field: str, kind: Type[StageT], tensor: str, shape: Sequence[int], *arguments: Any
+    field: str, kind: Type[StageT], tensor: str, shape: Sequence[int], *arguments: object
 ) -> StageT:
     """Return a new stage.
 

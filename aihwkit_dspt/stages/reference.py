@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Dict, Optional, Protocol
+from typing import Dict, Mapping, Optional, Protocol, Tuple, Union
 
 from torch import Tensor, dtype, zeros
 from torch.nn import Module
 
-from aihwkit_dspt.stages.uninterrupted import in_one_go
+from aihwkit_dspt.stages.uninterrupted import Call, in_one_go
 
 
 class Reference(Module):
@@ -34,9 +34,7 @@ class Reference(Module):
         self.n_syncs = 0
         self.n_synced_cells = 0
 
-    def sync(
-        self, lines: slice, outputs: Optional[Tensor], target: Tensor, *then: partial[Any]
-    ) -> None:
+    def sync(self, lines: slice, outputs: Optional[Tensor], target: Tensor, *then: Call) -> None:
         """Program lines towards a target; what they hold then is up to the reference.
 
         Args:
@@ -47,7 +45,7 @@ class Reference(Module):
         """
         self._hold(lines if outputs is None else (lines, outputs), target, *then)
 
-    def _hold(self, index: Any, values: Tensor, *then: partial[Any]) -> None:
+    def _hold(self, index: Union[slice, Tuple[slice, Tensor]], values: Tensor, *then: Call) -> None:
         counts = {
             "n_syncs": self.n_syncs + 1,
             "n_synced_cells": self.n_synced_cells + values.numel(),
@@ -55,7 +53,7 @@ class Reference(Module):
         held = partial(self.values.__setitem__, index, values)
         in_one_go(held, partial(vars(self).update, counts), *then)
 
-    def count_syncs(self, n_syncs: int, n_lines: int) -> partial[Any]:
+    def count_syncs(self, n_syncs: int, n_lines: int) -> Call:
         """Return the call that counts events in which somebody else has programmed lines."""
         n_cells = n_lines * self.values.shape[1]
         counts = {
@@ -64,11 +62,11 @@ class Reference(Module):
         }
         return partial(vars(self).update, counts)
 
-    def get_extra_state(self) -> Dict[str, Any]:
+    def get_extra_state(self) -> Dict[str, int]:
         """Return the counters, for the state dict."""
         return {"n_syncs": self.n_syncs, "n_synced_cells": self.n_synced_cells}
 
-    def set_extra_state(self, state: Dict[str, Any]) -> None:
+    def set_extra_state(self, state: Mapping[str, int]) -> None:
         """Set the counters."""
         self.n_syncs = int(state["n_syncs"])
         self.n_synced_cells = int(state["n_synced_cells"])
@@ -96,11 +94,11 @@ class AnalogReference(Reference):
         self._array = array
         self.values.copy_(array.values())
 
-    def sync(
-        self, lines: slice, outputs: Optional[Tensor], target: Tensor, *then: partial[Any]
-    ) -> None:
+    def sync(self, lines: slice, outputs: Optional[Tensor], target: Tensor, *then: Call) -> None:
         """Program lines with pulses; see :class:`Reference`."""
-        every: Any = slice(None) if outputs is None else (slice(None), outputs)
+        every: Union[slice, Tuple[slice, Tensor]] = (
+            slice(None) if outputs is None else (slice(None), outputs)
+        )
         whole = self.values[lines].clone()
         whole[every] = target
         held = self._array.program(lines, whole)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import ceil, floor
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from numpy import float32
 
@@ -164,12 +164,12 @@ class TransferSchedule:
         self.line = 0
         self.n_due = 0
 
-    def state(self) -> Dict[str, Any]:
+    def state(self) -> Dict[str, int]:
         """Return the counters."""
         names = ("update_count", "line", "sweep", "n_reads")
         return {name: getattr(self, name) for name in names}
 
-    def load_state(self, state: Dict[str, Any]) -> None:
+    def load_state(self, state: Mapping[str, int]) -> None:
         """Set the counters."""
         for name, value in state.items():
             setattr(self, name, int(value))

@@ -18,7 +18,7 @@ SAME_WEIGHT = 1e-6
 """Weights of a unit cell and of its devices that differ by less are the same but for rounding."""
 
 
-def state_of(array: Crossbar) -> Dict[str, Any]:
+def state_of(array: Crossbar) -> Dict[str, object]:
     """Return all that is needed to continue, as CPU tensors and plain Python values."""
     return {
         "weights": array.weights.detach().cpu().clone().contiguous(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Dict, Optional
 
 from aihwkit.exceptions import TileError
 from torch import nn
@@ -22,7 +22,7 @@ def refuse_assigned_parameters() -> None:
 
 
 def _refuse(module: nn.Module, name: str, parameter: Optional[nn.Parameter]) -> None:
-    shown: Optional[Dict[str, Any]] = module.__dict__.get(SHOWN)
+    shown: Optional[Dict[str, object]] = module.__dict__.get(SHOWN)
     if shown is None or name not in shown:
         return
     module.__dict__[name] = shown[name]  # torch has taken it out by now

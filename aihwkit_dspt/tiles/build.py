@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
-from typing import Any, List, Optional
+from typing import TYPE_CHECKING, List, Optional
 
 from aihwkit.exceptions import ConfigError, TileError
 from aihwkit.simulator.configs.configs import UnitCellRPUConfig
@@ -52,6 +52,9 @@ from aihwkit_dspt.tiles.link import Link
 from aihwkit_dspt.tiles.pipeline import Pipeline
 from aihwkit_dspt.tiles.reference_array import ReferenceArray
 
+if TYPE_CHECKING:
+    from aihwkit.simulator.configs.devices import PulsedDevice
+
 
 def build_pipeline(
     x_size: int, d_size: int, rpu_config: UnitCellRPUConfig, data_type: RPUDataType
@@ -77,7 +80,7 @@ def build_pipeline(
     config = _checked(rpu_config, data_type)
     new_array = partial(Crossbar, x_size, d_size, data_type=data_type)
 
-    def pulsed_array(device: Any, *settings: Any) -> Crossbar:
+    def pulsed_array(device: PulsedDevice, *settings: object) -> Crossbar:
         array = new_array(device, *settings)
         array.find_faults()  # takes much memory, so before there are more arrays
         return array

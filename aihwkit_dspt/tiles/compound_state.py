@@ -22,7 +22,7 @@ random flips start anew on either side.
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, Dict, List
+from typing import TYPE_CHECKING, Any, Dict, List
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.configs.compounds import ChoppedTransferCompound, DynamicTransferCompound
@@ -35,6 +35,9 @@ from aihwkit_dspt.tiles.hidden_parameters import OWN_NAMES
 from aihwkit_dspt.tiles.pipeline import Pipeline
 from aihwkit_dspt.tiles.state import dump_state
 
+if TYPE_CHECKING:
+    from aihwkit.simulator.configs.compounds import TransferCompound
+
 HiddenParameters = Dict[str, Tensor]
 Extra = Dict[str, List[Any]]
 
@@ -43,12 +46,12 @@ COMPOUNDS = {"AGAD": DynamicTransferCompound, "TT-v2": ChoppedTransferCompound}
 COMPOUNDS["c-TTv2"] = ChoppedTransferCompound
 
 
-def is_compound(device: Any) -> bool:
+def is_compound(device: object) -> bool:
     """Return whether a device configuration is one of the C++ compounds that correspond."""
     return type(device) in COMPOUNDS.values()
 
 
-def require_same_settings(ours: TrackingTransferCompound, theirs: Any) -> None:
+def require_same_settings(ours: TrackingTransferCompound, theirs: TransferCompound) -> None:
     """Raise ``TileError`` unless both compounds simulate the same method with the same settings."""
     wanted = COMPOUNDS.get(ours.method_name())
     if type(theirs) is not wanted:
@@ -71,7 +74,7 @@ def require_same_settings(ours: TrackingTransferCompound, theirs: Any) -> None:
 
 def from_compound(
     pipeline: Pipeline, weights: Tensor, hidden: HiddenParameters, extra: Extra
-) -> Any:
+) -> Dict[str, Any]:
     """Return the state of a tracking tile for the state of a C++ compound with the same settings.
 
     Weights and hidden parameters of the compound are ``[d_size, x_size]``. The pipeline of

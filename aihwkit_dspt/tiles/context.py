@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Callable, Optional, Union
 
 import torch
 from torch._C import DisableTorchFunctionSubclass
 
+if TYPE_CHECKING:
+    from aihwkit.optim.context import AnalogContext
+    from aihwkit.simulator.tiles.module import TileModule
 
-def follow_device(tile: Any, device: Optional[Union[torch.device, str, int]]) -> None:
+
+def follow_device(tile: TileModule, device: Optional[Union[torch.device, str, int]]) -> None:
     """Move the arrays of a tile to a GPU and let the tile and its context say so.
 
     aihwkit 1.1 keeps the device in attributes, 1.2 derives it from the analog context, which
@@ -29,10 +33,10 @@ def follow_device(tile: Any, device: Optional[Union[torch.device, str, int]]) ->
     context.reset(tile)
 
 
-_requires_grad: Callable[[Any], bool] = vars(torch._C.TensorBase)["requires_grad"].__get__
+_requires_grad: Callable[[torch.Tensor], bool] = vars(torch._C.TensorBase)["requires_grad"].__get__
 
 
-def is_frozen(tile: Any) -> bool:
+def is_frozen(tile: TileModule) -> bool:
     """Return whether a tile is frozen (``requires_grad_(False)``).
 
     In aihwkit 1.2 the attributes of the context are found by Python code. The training step, which
@@ -42,7 +46,7 @@ def is_frozen(tile: Any) -> bool:
         return not _requires_grad(tile._parameters["analog_ctx"])
 
 
-def keep_context(tile: Any, context: Any) -> None:
+def keep_context(tile: TileModule, context: AnalogContext) -> None:
     """Give a tile that was just loaded the analog context back that it had before.
 
     aihwkit makes a new one. An optimizer that was made before the load would hold the old one, find
@@ -57,7 +61,7 @@ def keep_context(tile: Any, context: Any) -> None:
     context.reset(tile)
 
 
-def fitting_context(context: Any, saved: torch.Tensor) -> torch.Tensor:
+def fitting_context(context: AnalogContext, saved: torch.Tensor) -> torch.Tensor:
     """Return what a state keeps of a context as the aihwkit that runs has it.
 
     It says where the tile was, and no more: a number in aihwkit 1.1, a view of the weights in 1.2.
@@ -70,7 +74,7 @@ def fitting_context(context: Any, saved: torch.Tensor) -> torch.Tensor:
     return saved if saved.shape == shape else saved.new_zeros(1)[0].expand(shape)
 
 
-def follow_attributes(tile: Any) -> None:
+def follow_attributes(tile: TileModule) -> None:
     """Let the context of a tile belong to it, and view its weights where aihwkit's context does."""
     tile.analog_ctx.reset(tile)
     if hasattr(tile, "_sync_analog_ctx_weights"):

@@ -36,7 +36,7 @@ def create_cpp_tile(x_size: int, d_size: int, config: SingleRPUConfig) -> Any:
         ) from error
 
 
-def write_noise_on_set(device: Any) -> float:
+def write_noise_on_set(device: object) -> float:
     """Return the standard deviation of the write noise of weights that are set, in weight units.
 
     Tiles of plain devices leave it to whoever sets weights: aihwkit's has no seed, and hides the

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from functools import partial
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from aihwkit.simulator.configs.configs import SingleRPUConfig
 from aihwkit.simulator.configs.devices import IdealDevice, PulsedDevice
@@ -32,6 +32,13 @@ from aihwkit_dspt.tiles.cpp_tile import (
     write_noise_on_set,
 )
 from aihwkit_dspt.tiles.tiny_inputs import product
+
+if TYPE_CHECKING:
+    import numpy as np
+    from aihwkit.simulator.configs.devices import PulsedDevice
+    from numpy.typing import NDArray
+
+    from aihwkit_dspt.tiles.pipeline import Pipeline
 
 
 class Crossbar:
@@ -72,7 +79,7 @@ class Crossbar:
         self,
         x_size: int,
         d_size: int,
-        device: Any,
+        device: PulsedDevice,
         forward: Optional[IOParameters] = None,
         backward: Optional[IOParameters] = None,
         update: Optional[UpdateParameters] = None,
@@ -95,7 +102,8 @@ class Crossbar:
         self.cpp = create_cpp_tile(x_size, d_size, config)
         self.bind(zeros(d_size, x_size, dtype=data_type.as_torch(), device="cpu"))
         self.granularity = self.pulse_granularity = cpp_granularity(self.cpp)
-        self.owner: Callable[[], Any] = lambda: None  # weak reference to its pipeline, if any
+        # Weak reference to its pipeline, if any.
+        self.owner: Callable[[], Optional[Pipeline]] = lambda: None
 
     @property
     def tile(self) -> Any:
@@ -116,7 +124,7 @@ class Crossbar:
         self.parameters_version += 1
         self.cpp = tile
 
-    def keep_persistent(self, values: Any) -> None:
+    def keep_persistent(self, values: Optional[NDArray[np.float32]]) -> None:
         """Keep a copy of ``[d_size, x_size]`` persistent weights, ``None`` for the C++ tile's."""
         if self.batched is not None:
             self.batched.persistent = None if values is None else values.copy()

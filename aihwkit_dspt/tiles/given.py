@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import nan
-from typing import Any, Iterator, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, Optional, Sequence
 
 import torch
 from aihwkit.exceptions import ArgumentError, ConfigError, TileError
@@ -18,8 +18,14 @@ from aihwkit_dspt.configs.checks import (
     shown,
 )
 
+if TYPE_CHECKING:
+    from aihwkit_dspt.tiles.crossbar import Crossbar
+    from aihwkit_dspt.tiles.tile import TrackingTile
 
-def require_construction(out_size: Any, in_size: Any, rpu_config: Any, **flags: Any) -> None:
+
+def require_construction(
+    out_size: object, in_size: object, rpu_config: object, **flags: object
+) -> None:
     """Check the arguments of a tile.
 
     Raises:
@@ -37,7 +43,7 @@ def require_construction(out_size: Any, in_size: Any, rpu_config: Any, **flags: 
         require_bool(name, flag)
 
 
-def require_cells(arrays: Sequence[Any], n_devices: int) -> None:
+def require_cells(arrays: Sequence[Crossbar], n_devices: int) -> None:
     """Check the cells that were drawn for a new tile; a copy has those of its original.
 
     A reference at the symmetric point is no number in a cell whose pulses only go one way, nor is
@@ -62,7 +68,7 @@ def require_cells(arrays: Sequence[Any], n_devices: int) -> None:
         )
 
 
-def require_weights(tile: Any, weight: Any, bias: Any) -> None:
+def require_weights(tile: TrackingTile, weight: object, bias: object) -> None:
     """Check the weights and biases that a tile is to hold, before any is changed.
 
     aihwkit reshapes a weight of other sizes, a transposed one too, and repeats a bias of one entry.
@@ -107,7 +113,7 @@ def require_rate(value: Any) -> float:
     return rate
 
 
-def require_omega(value: Any) -> None:
+def require_omega(value: object) -> None:
     """Check the largest weight that weights are to be scaled to, ``None`` for the mapping's.
 
     Raises:
@@ -118,7 +124,7 @@ def require_omega(value: Any) -> None:
 
 
 def require_scales(
-    name: str, tile: Any, value: Any, sizes: Sequence[int], is_first: bool = False
+    name: str, tile: TrackingTile, value: object, sizes: Sequence[int], is_first: bool = False
 ) -> Tensor:
     """Return output scales that a tile is to have as a vector.
 
@@ -160,7 +166,7 @@ def _tensor(name: str, value: object, shape: Sequence[int]) -> Tensor:
 
 
 def fault_of(
-    name: str, values: object, tile: Any, size: int, transposed: bool
+    name: str, values: object, tile: TrackingTile, size: int, transposed: bool
 ) -> Optional[Exception]:
     """Return the error of inputs or errors that a tile cannot take, ``None`` if they fit.
 
@@ -177,7 +183,7 @@ def fault_of(
     return next((TileError(f"{name} {fault}") for fault in faults), None)
 
 
-def _faults(values: object, tile: Any, size: int, transposed: bool) -> Iterator[str]:
+def _faults(values: object, tile: TrackingTile, size: int, transposed: bool) -> Iterator[str]:
     if not hasattr(tile.analog_ctx, "analog_tile"):
         yield (
             "came to a tile whose parameter was replaced (torch.func.functional_call): leave out "

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any, List, Tuple
+from typing import TYPE_CHECKING, List, Tuple
 
 from torch import Tensor, float32, stack
 
 from aihwkit_dspt import fused
-from aihwkit_dspt.stages.uninterrupted import in_one_go
+from aihwkit_dspt.stages.uninterrupted import Call, in_one_go
 
 if TYPE_CHECKING:
     from aihwkit_dspt.tiles.pipeline import Pipeline
 
-Calls = List["partial[Any]"]
+Calls = List[Call]
 
 
 def are_at_once(pipeline: Pipeline) -> bool:

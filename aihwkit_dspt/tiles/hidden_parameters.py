@@ -62,7 +62,7 @@ class HiddenParameters(OrderedDict):  # type: ignore[type-arg]
     remove. It is listed once, under our name.
     """
 
-    def _own(self, name: Any) -> Any:
+    def _own(self, name: object) -> object:
         known = own_names(self)
         return known.get(name, name) if isinstance(name, str) else name
 
@@ -83,7 +83,7 @@ class HiddenParameters(OrderedDict):  # type: ignore[type-arg]
     get: Any = MutableMapping.get
     setdefault: Any = MutableMapping.setdefault
 
-    def pop(self, name: str, *default: Any) -> Any:
+    def pop(self, name: str, *default: object) -> object:
         """Remove an entry and return it, or ``default`` if there is none of this name."""
         return super().pop(self._own(name), *default)
 
@@ -92,7 +92,9 @@ class HiddenParameters(OrderedDict):  # type: ignore[type-arg]
         super().move_to_end(self._own(name), last)
 
 
-def in_order(given: Any, names: List[str], current: Mapping[str, Tensor]) -> Optional[List[Tensor]]:
+def in_order(
+    given: object, names: List[str], current: Mapping[str, Tensor]
+) -> Optional[List[Tensor]]:
     """Return the values of a dictionary in the order of the tile's hidden parameters.
 
     Where both names of a quantity are there, aihwkit's counts: a plain copy of our dictionary has

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import inf
-from typing import Any, Dict, Optional, Tuple
+from typing import Dict, Mapping, Optional, Tuple
 
 from numpy import float32
 
@@ -131,11 +131,11 @@ class FastLearningRate:
             value = value * scale
         return value
 
-    def state(self) -> Dict[str, Any]:
+    def state(self) -> Dict[str, float]:
         """Return the running averages."""
         return {name: float(getattr(self, name)) for name in ("m_x", "m_d", "current")}
 
-    def load_state(self, state: Dict[str, Any]) -> None:
+    def load_state(self, state: Mapping[str, float]) -> None:
         """Set the running averages."""
         for name, value in state.items():
             setattr(self, name, float32(value))
@@ -199,7 +199,7 @@ class TransferLearningRate:
         self.granularity = granularity
         self.accumulation_cap = float32(1.0) / fast
         self.version += 1
-        self._last: Optional[Tuple[Any, float]] = None
+        self._last: Optional[Tuple[object, float]] = None
 
     def set_largest(self, learning_rate: float) -> None:
         """Take over the largest SGD learning rate so far."""

@@ -6,7 +6,7 @@ Longer than other files: each stage of a transfer event notes how far it has com
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from numpy import float32
 from torch import Tensor, float64
@@ -125,7 +125,7 @@ class Link:
         self.target_scale = 1.0
         self.event: Optional[TransferEvent] = None
         self.listeners: List[Listener] = []
-        self._of_sweep: Tuple[Any, Tuple[float, bool, bool]] = None, (0.0, False, False)
+        self._of_sweep: Tuple[object, Tuple[float, bool, bool]] = None, (0.0, False, False)
         self._at_once: Tuple[Optional[FusedLine], Optional[CpuEvent]] = None, None
 
     def named_stages(self) -> Dict[str, Module]:

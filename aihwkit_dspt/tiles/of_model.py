@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Dict
 
 from aihwkit.exceptions import TileError
 from aihwkit.nn.modules.base import AnalogLayerBase
@@ -12,7 +12,7 @@ from aihwkit_dspt.configs.checks import require_module, shown
 from aihwkit_dspt.tiles.tile import TrackingTile
 
 
-def analog_tiles(model: object) -> Dict[str, Any]:
+def analog_tiles(model: object) -> Dict[str, TileModule]:
     """Return name -> tile of all analog tiles of a model, whatever their kind.
 
     Tiles that other tiles consist of are left out.
@@ -21,7 +21,7 @@ def analog_tiles(model: object) -> Dict[str, Any]:
         ArgumentError: if ``model`` is not a module.
         TileError: if there is none.
     """
-    tiles: Dict[str, Any] = {}
+    tiles: Dict[str, TileModule] = {}
     outer = None
     for name, module in require_module("model", model).named_modules():
         inside = outer is not None and name.startswith(f"{outer}." if outer else "")

@@ -5,8 +5,7 @@ Longer than other files: the order of a step stands in one place.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, List, Optional, Tuple
+from typing import TYPE_CHECKING, List, Optional, Tuple
 from weakref import ref
 
 from aihwkit.exceptions import TileError
@@ -28,6 +27,9 @@ from aihwkit_dspt.tiles.mixer import Mixer, residuals
 from aihwkit_dspt.tiles.names import named_arrays, named_stages
 from aihwkit_dspt.tiles.settled import trainable
 from aihwkit_dspt.tiles.vectors import require_type
+
+if TYPE_CHECKING:
+    from aihwkit_dspt.stages.uninterrupted import Call
 
 
 class Pipeline:
@@ -159,7 +161,7 @@ class Pipeline:
 
     def gradient_calls(
         self, x_vectors: Tensor, d_vectors: Tensor, m_batch: int, due: Tuple[int, ...]
-    ) -> List[partial[Any]]:
+    ) -> List[Call]:
         """CHOP and FAST: see :func:`~aihwkit_dspt.tiles.gradient_pulses.gradient_calls`."""
         return gradient_calls(self, x_vectors, d_vectors, m_batch, due)
 
@@ -266,7 +268,7 @@ class Pipeline:
 
     # -- the parts --------------------------------------------------------------------------------
 
-    def link_of(self, array: Any) -> Link:
+    def link_of(self, array: object) -> Link:
         """Return the link that reads an array.
 
         Args:

@@ -9,10 +9,10 @@ from warnings import warn
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound, chop_period
 
-Difference = Tuple[str, Any, Any]
+Difference = Tuple[str, object, object]
 """Nested name of a field, its value in the saved state and in the tile."""
 
-Meaning = Callable[[Any], Any]
+Meaning = Callable[[Any], object]
 
 
 FIXED: Dict[str, Optional[Meaning]] = {
@@ -39,12 +39,12 @@ portions out of the same buffer.
 """
 
 
-def fixed_settings(config: TrackingTransferCompound) -> Dict[str, Any]:
+def fixed_settings(config: TrackingTransferCompound) -> Dict[str, object]:
     """Return the settings without which a state could not be understood, as copies."""
     return {name: deepcopy(getattr(config, name)) for name in FIXED}
 
 
-def conflicts(saved: Dict[str, Any], config: TrackingTransferCompound) -> List[Difference]:
+def conflicts(saved: Dict[str, object], config: TrackingTransferCompound) -> List[Difference]:
     """Return the settings of a state that a tile has to share and does not."""
     found: List[Difference] = []
     for name, meaning in FIXED.items():
@@ -87,7 +87,7 @@ def described(found: List[Difference]) -> str:
     )
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_short, value))}]"
     return type(value).__name__ if is_dataclass(value) else str(value)

@@ -10,7 +10,7 @@ from torch import inference_mode, is_inference_mode_enabled, no_grad
 if TYPE_CHECKING:
     from aihwkit_dspt.tiles.pipeline import Pipeline
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+Method = TypeVar("Method", bound=Callable[..., object])
 
 
 def trainable(method: Method) -> Method:
@@ -20,7 +20,7 @@ def trainable(method: Method) -> Method:
     """
 
     @wraps(method)
-    def run(*args: Any, **kwargs: Any) -> Any:
+    def run(*args: object, **kwargs: object) -> object:
         if not is_inference_mode_enabled():
             return method(*args, **kwargs)
         with inference_mode(False), no_grad():
@@ -37,7 +37,7 @@ def settled(method: Method) -> Method:
 
     @trainable
     @wraps(method)
-    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def run(self: Any, *args: object, **kwargs: object) -> object:
         pipeline: Pipeline = self.pipeline
         if pipeline.unfinished and pipeline.is_changing:
             return method(self, *args, **kwargs)  # within another such method

@@ -219,7 +219,7 @@ class TrackingSimulatorTile(SimulatorTile):
             self.pipeline.learning_rate = require_rate(learning_rate)
 
     @settled
-    def _apply(self, method: str, *args: Any) -> None:
+    def _apply(self, method: str, *args: object) -> None:
         for array in self.pipeline.device_arrays():
             getattr(array.tile, method)(*args)
         self.pipeline.follow_arrays()
@@ -298,13 +298,13 @@ class TrackingSimulatorTile(SimulatorTile):
         if params.numel() > 0:  # a saved state has them in its extra
             state.set_hidden_parameters(self.pipeline, params)
 
-    def dump_extra(self) -> Dict[str, Any]:
+    def dump_extra(self) -> Dict[str, object]:
         """Return the complete state as nested dicts of CPU tensors and Python values."""
         self.pipeline.settle()
         return state.dump_state(self.pipeline)
 
     @settled
-    def load_extra(self, extra: Dict[str, Any], strict: bool = False) -> None:
+    def load_extra(self, extra: Dict[str, object], strict: bool = False) -> None:
         """Set the state that :meth:`dump_extra` returned.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 from aihwkit.exceptions import TileError
 from torch import Tensor, ones_like, stack
@@ -125,7 +125,7 @@ def dump_state(pipeline: Pipeline) -> Dict[str, Any]:
     return state
 
 
-def _without_arrays(pipeline: Pipeline) -> Dict[str, Any]:
+def _without_arrays(pipeline: Pipeline) -> Dict[str, object]:
     """Return the state but for the arrays, with the tensors that are in use."""
     joined = {"joined": pipeline.joined.state()} if len(pipeline.links) > 1 else {}
     return {
@@ -217,7 +217,7 @@ def require_format(state: object) -> None:
         )
 
 
-def require_method(state: Dict[str, Any], config: TrackingTransferCompound) -> None:
+def require_method(state: Mapping[str, object], config: TrackingTransferCompound) -> None:
     """Raise ``TileError`` unless a state is of the method of a compound."""
     found = state.get("method", "no method")
     if found != config.method_name():
@@ -244,7 +244,7 @@ def _require_same_keys(path: str, given: object, wanted: List[str]) -> None:
         raise StateError(f"{path} has {keys}, this tile needs {sorted(wanted)}: {REMEDY}")
 
 
-def _require_same_layout(path: str, given: Any, wanted: Any) -> None:
+def _require_same_layout(path: str, given: Any, wanted: object) -> None:
     """Raise ``TileError`` unless both have the same keys and tensors of the same shapes."""
     if isinstance(wanted, dict):
         _require_same_keys(path, given, list(wanted))

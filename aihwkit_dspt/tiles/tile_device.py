@@ -10,7 +10,7 @@ from torch import Tensor, bfloat16, float16, float32, float64, is_autocast_enabl
 from torch import device as torch_device
 from torch import dtype as torch_dtype
 
-ON_MOVE: List[Callable[[Any], None]] = []
+ON_MOVE: List[Callable[[AnalogTile], None]] = []
 """What is called with a tile that was moved, as aihwkit's conversion moves each one at its end."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Tuple
+from typing import Iterator, Tuple
 
 from aihwkit.simulator.tiles.analog import AnalogTile
 from torch import nn
@@ -18,11 +18,11 @@ class TileExport(AnalogTile):
     tiles: where one unpacks or compares what has no value yet.
     """
 
-    def __prepare_scriptable__(self) -> Any:
+    def __prepare_scriptable__(self) -> object:
         """Refuse ``torch.jit.script``, which asks each module what to script in its place."""
         raise not_exported(type(self).__name__)
 
-    def named_modules(self, *args: Any, **kwargs: Any) -> Iterator[Tuple[str, nn.Module]]:
+    def named_modules(self, *args: object, **kwargs: object) -> Iterator[Tuple[str, nn.Module]]:
         """Return the modules of the tile.
 
         Raises:

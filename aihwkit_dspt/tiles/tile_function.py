@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 
 import torch
 from torch import Tensor, is_grad_enabled
@@ -10,6 +10,11 @@ from torch._C._functorch import unwrap_if_dead
 from torch.autograd import Function, no_grad
 
 from aihwkit_dspt.optim.wanted import refuse_second_derivatives
+
+if TYPE_CHECKING:
+    from aihwkit.optim.context import AnalogContext
+
+    from aihwkit_dspt.tiles.tile import TrackingTile
 
 _same_memory: Callable[..., Tensor] = torch.ops.aten._unsafe_view.default
 """Returns a tensor in the memory of another one that is no view to torch."""
@@ -27,7 +32,12 @@ class TileFunction(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, context: Any, tile: Any, x_input: Tensor, is_test: bool, scales: Optional[Tensor]
+        ctx: Any,
+        context: AnalogContext,
+        tile: TrackingTile,
+        x_input: Tensor,
+        is_test: bool,
+        scales: Optional[Tensor],
     ) -> Tensor:
         """Return the outputs of the tile for inputs; see :meth:`TrackingTile.forward`.
 
@@ -57,7 +67,7 @@ class TileFunction(Function):
         return output
 
     @staticmethod
-    def backward(ctx: Any, errors: Tensor) -> Tuple[Any, ...]:
+    def backward(ctx: Any, errors: Tensor) -> Tuple[object, ...]:
         """Return the errors of inputs and scales, and keep inputs and errors for the optimizer."""
         context, tile = ctx.context, ctx.tile
         x_input, *scaled = ctx.saved_tensors
@@ -93,7 +103,9 @@ _apply: Callable[..., Tensor] = super(Function, TileFunction).apply
 _checked_apply: Callable[..., Tensor] = TileFunction.apply
 
 
-def through_tile(tile: Any, context: Any, x_input: Tensor, scales: Optional[Tensor]) -> Tensor:
+def through_tile(
+    tile: TrackingTile, context: AnalogContext, x_input: Tensor, scales: Optional[Tensor]
+) -> Tensor:
     """Return the outputs of a tile for inputs; the backward pass of torch finds its way back.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.analog import AnalogTile
@@ -10,6 +10,9 @@ from torch import Tensor
 
 from aihwkit_dspt.reads.output_bound import outputs_at_bound, without
 from aihwkit_dspt.tiles.given import require_omega, require_rate, require_scales
+
+if TYPE_CHECKING:
+    from aihwkit.optim.context import AnalogContext
 
 
 class TilePeriphery(AnalogTile):
@@ -23,7 +26,7 @@ class TilePeriphery(AnalogTile):
         return scales.view(self.get_tensor_view(n_dims, dim))
 
     def _learned_scales(
-        self, context: Any, n_dims: int, tensor_view: Optional[Tuple[int, ...]]
+        self, context: AnalogContext, n_dims: int, tensor_view: Optional[Tuple[int, ...]]
     ) -> Optional[Tensor]:
         """Return the learned output scales in a shape that fits ``n_dims`` dimensions."""
         scales: Optional[Tensor] = self.out_scaling_alpha
@@ -133,7 +136,7 @@ class TilePeriphery(AnalogTile):
         rate = self.mapping_lr_scale
         return x_input, d_input / (scales if rate == 1.0 else scales * rate)
 
-    def backward(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
+    def backward(self, d_input: Tensor, ctx: object = None) -> Optional[Tensor]:
         """Return the input gradients; ``None`` if the layer's input asks for none.
 
         aihwkit computes them in any case. The first layer of a network has no use for them, and
@@ -148,7 +151,7 @@ class TilePeriphery(AnalogTile):
         output: Tensor = super().backward(d_input, ctx)
         return output
 
-    def backward_indexed(self, d_input: Tensor, ctx: Any = None) -> Optional[Tensor]:
+    def backward_indexed(self, d_input: Tensor, ctx: object = None) -> Optional[Tensor]:
         """Return the input gradients of an indexed convolution, as :meth:`backward` does."""
         if self._needs_no_input_gradient(ctx):
             return None

@@ -6,7 +6,7 @@ import pickle
 from copy import deepcopy
 from dataclasses import replace
 from multiprocessing.context import get_spawning_popen
-from typing import Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Type
 
 from aihwkit.exceptions import TileError
 from aihwkit.simulator.tiles.base import AnalogTileStateNames
@@ -34,6 +34,9 @@ from aihwkit_dspt.tiles.state import DERIVED, require_format, require_method, re
 from aihwkit_dspt.tiles.tile_settings import TileSettings
 from aihwkit_dspt.tiles.undo import TileBefore
 
+if TYPE_CHECKING:
+    from aihwkit_dspt.tiles.simulator_tile import TrackingSimulatorTile
+
 
 class _SavedOnce:
     """The simulator tile as aihwkit asks it for its state, without what is in there twice.
@@ -42,7 +45,7 @@ class _SavedOnce:
     in the state as the tile's weights. What differs from cell to cell in its reads stays.
     """
 
-    def __init__(self, tile: Any) -> None:
+    def __init__(self, tile: TrackingSimulatorTile) -> None:
         self._tile = tile
 
     def __getattr__(self, name: str) -> Any:
@@ -51,7 +54,7 @@ class _SavedOnce:
     def get_hidden_parameters(self) -> Tensor:
         return empty(0, device="cpu")
 
-    def dump_extra(self) -> Dict[str, Any]:
+    def dump_extra(self) -> Dict[str, object]:
         extra: Dict[str, Any] = self._tile.dump_extra()
         if DERIVED in extra:
             del extra[DERIVED]["weights"]
@@ -70,7 +73,7 @@ class TileState(TileSettings):
 
     @inference_mode(False)  # what is trained later must not be an inference tensor
     @fork_rng(devices=[])
-    def __setstate__(self, state: Dict[str, Any]) -> None:
+    def __setstate__(self, state: Dict[str, object]) -> None:
         """Set a saved state: of a tracking tile, or of a C++ compound with the same settings.
 
         Torch's generator is left where it is: a run goes on the same, whether it is copied or not.
@@ -156,7 +159,9 @@ class TileState(TileSettings):
             state[AnalogTileStateNames.CONTEXT] = nothing.expand(context.shape)
         return state
 
-    def _save_to_state_dict(self, state_dict: Dict[str, Any], prefix: str, keep_vars: bool) -> None:
+    def _save_to_state_dict(
+        self, state_dict: Dict[str, object], prefix: str, keep_vars: bool
+    ) -> None:
         """Save parameters and buffers, as torch does for every module.
 
         In aihwkit 1.2 the context is a placeholder that cannot be copied. Its shape is kept.
@@ -196,7 +201,7 @@ class TileState(TileSettings):
             # The last argument collects the messages of one load, over all tiles.
             warn_of_settings(found, not is_translated, args[-1])
 
-    def __getstate__(self) -> Dict[str, Any]:
+    def __getstate__(self) -> Dict[str, object]:
         """Return the state for pickling; a frozen tile stays frozen.
 
         Raises:
@@ -225,7 +230,7 @@ class TileState(TileSettings):
         return _unpickled, (type(self), pickle.dumps(self.__getstate__(), protocol))
 
     @inference_mode(False)
-    def __deepcopy__(self, memo: Dict[int, Any]) -> TileState:
+    def __deepcopy__(self, memo: Dict[int, object]) -> TileState:
         """Return an independent copy, cell by cell exact.
 
         The C++ arrays are copied as they are. (A state that is saved and loaded loses persistent
@@ -244,13 +249,13 @@ class TileState(TileSettings):
         return copied
 
 
-def _unpickled(cls: Any, state: bytes) -> Any:
+def _unpickled(cls: Type[TileState], state: bytes) -> object:
     tile = cls.__new__(cls)
     tile.__setstate__(pickle.loads(state))
     return tile
 
 
-def _with_settings(state: Dict[str, Any]) -> Dict[str, Any]:
+def _with_settings(state: Dict[str, object]) -> Dict[str, object]:
     """Return an analog state that says with which settings it was saved, also an old one.
 
     Its configuration is replaced when the tile's own is to be kept.

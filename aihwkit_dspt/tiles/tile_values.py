@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from typing import Mapping, Optional
 
 from aihwkit.simulator.tiles.analog import AnalogTile
 from torch import Tensor, stack
@@ -18,7 +18,7 @@ class TileValues(AnalogTile):
     """aihwkit's analog tile, with the quantities of the method as copies, by two names."""
 
     def set_weights(
-        self, weight: Any, bias: Optional[Any] = None, *args: Any, **kwargs: Any
+        self, weight: object, bias: Optional[object] = None, *args: object, **kwargs: object
     ) -> None:
         """Set the weights and biases, as aihwkit's tile does.
 

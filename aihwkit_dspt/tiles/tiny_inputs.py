@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctypes import c_double, c_float
 from math import isnan
-from typing import Any, Callable
+from typing import Callable
 
 from torch import Tensor, finfo, float32, float64
 
@@ -33,7 +33,7 @@ def is_lost(output: Tensor, is_one: bool = False) -> bool:
 
 
 def product(
-    read: Callable[..., Tensor], vectors: Tensor, *arguments: Any, is_one: bool = False
+    read: Callable[..., Tensor], vectors: Tensor, *arguments: object, is_one: bool = False
 ) -> Tensor:
     """Return aihwkit's product of vectors; denormal numbers count as zero where it is lost.
 

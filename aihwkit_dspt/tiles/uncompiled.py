@@ -13,9 +13,9 @@ from torch._compile import _disable_dynamo
 _is_tracing: Callable[[], bool] = torch._C._is_tracing
 
 # It can be called while torch.compile looks at the functions that are called.
-_callback: Callable[[], Any] = torch._C._dynamo.eval_frame.get_eval_frame_callback
+_callback: Callable[[], object] = torch._C._dynamo.eval_frame.get_eval_frame_callback
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+Method = TypeVar("Method", bound=Callable[..., object])
 
 
 def uncompiled(method: Method) -> Method:
@@ -28,7 +28,7 @@ def uncompiled(method: Method) -> Method:
     apart: Any = _disable_dynamo(method)
 
     @wraps(method)
-    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def run(self: Any, *args: object, **kwargs: object) -> object:
         # Where torch.compile asks is_exporting(), torch 2.10 says yes.
         if getattr(compiler, "_is_exporting_flag", False) or _is_tracing():
             raise not_exported(type(self).__name__)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any, Dict, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator
 
 from torch.nn import ModuleList
 
 from aihwkit_dspt.tiles.context import follow_attributes
+
+if TYPE_CHECKING:
+    from aihwkit.simulator.tiles.module import TileModule
 
 
 class TileBefore:
@@ -18,7 +21,7 @@ class TileBefore:
         tile: any of aihwkit's tile modules.
     """
 
-    def __init__(self, tile: Any) -> None:
+    def __init__(self, tile: TileModule) -> None:
         self.tile = tile
         self.attributes: Dict[str, Any] = {
             name: value.copy() if isinstance(value, dict) else value
@@ -33,7 +36,7 @@ class TileBefore:
 
 
 @contextmanager
-def all_or_none(tiles: Iterable[Any]) -> Iterator[None]:
+def all_or_none(tiles: Iterable[TileModule]) -> Iterator[None]:
     """Change some tiles in the block: if it does not come to its end, all have their state back.
 
     Args:

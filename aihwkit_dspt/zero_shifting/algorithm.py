@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import torch
 from aihwkit.exceptions import ConfigError, TileError
@@ -47,7 +47,7 @@ class ZeroShiftResult:
 
 
 def zero_shift(
-    array: Any,
+    array: object,
     n_pulses: int,
     schedule: str = "cyclic",
     method: str = "pulses",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Mapping, Optional, Tuple, Union
+from typing import Mapping, Optional, Tuple, Union
 
 import torch
 from aihwkit.exceptions import ArgumentError, ConfigError
@@ -38,7 +38,7 @@ class PulseBudget:
 
 
 def pulse_budget(
-    tile_or_device: Any,
+    tile_or_device: object,
     error: float,
     schedule: str = "cyclic",
     *,

@@ -172,7 +172,7 @@ class PulsedArray:
         return self.cells
 
 
-def _meant(given: Any) -> Tuple[Any, Optional[Pipeline]]:
+def _meant(given: object) -> Tuple[object, Optional[Pipeline]]:
     """Return the array that is meant, and the pipeline that it belongs to."""
     if isinstance(given, nn.Module) and not isinstance(given, (TileModule, SimulatorTile)):
         tiles = list(analog_tiles(given).values())
@@ -188,7 +188,7 @@ def _meant(given: Any) -> Tuple[Any, Optional[Pipeline]]:
     return given, given.owner() if isinstance(given, Crossbar) else None
 
 
-def _device_of(array: Any) -> PulsedDevice:
+def _device_of(array: object) -> PulsedDevice:
     if hasattr(array, "device_config"):
         return array.device_config
     if hasattr(array, "rpu_config"):
