@@ -47,7 +47,8 @@ napoleon_use_ivar = True
 nitpicky = True
 OTHERS = "aihwkit|collections|functools|matplotlib|numpy|os|pathlib|pickle|torch|typing"
 ERRORS = "(Argument|Config|Cuda|Module|Tile)Error"
-SHORT = "Axes|PulsedDevice|RPUConfigGeneric|Tensor|TransferTiming|dtype|nn.Module|optional"
+SHORT = "Axes|LRScheduler|MAP_LOCATION|Optimizer|Path|ProcessGroup|PulsedDevice|RPUConfigGeneric"
+SHORT += "|Tensor|TransferTiming|dtype|nn.Module|optional"
 INNER = r"aihwkit_dspt\.(configs|devices|fused|reads|slow_array|stages|tiles)\..*"
 nitpick_ignore_regex = [
     ("py:.*", rf"({OTHERS})\..*|{ERRORS}|{SHORT}|{INNER}|TrackingSimulatorTile\..*")
