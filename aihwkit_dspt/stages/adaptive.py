@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, inf
+from math import ceil, inf, pi
 from typing import Dict
 
 import torch
@@ -14,7 +14,7 @@ SHORTEST, LONGEST = 16, 64
 """Reads in a block at first, and at most."""
 
 ENOUGH = 12.0
-"""Whole reads that a cell needs in a block to be compared with others: it forgets in a sixth."""
+"""Whole reads that a cell needs in a block to be compared with others: it forgets in a quarter."""
 
 MEMORY, SPREAD_MEMORY, MOVE_MEMORY = 1.0 - 1.0 / 16.0, 1.0 - 1.0 / 64.0, 16
 """What is left of the statistics of a line after a block, of its spread after a read; reads over
@@ -22,6 +22,9 @@ which the moves of a cell are averaged."""
 
 SEEN = 16.0
 """Squared moves that many times the variance of a read are not its noise."""
+
+WHOLE = 1.5
+"""Weight of a read where squared moves are as the variance of reads, at most 1."""
 
 LEAST_WEIGHT = 1e-3
 """Weight of a read of a cell that stayed where it was."""
@@ -32,7 +35,7 @@ FEWEST = 30.0
 CERTAINTY = 2.0
 """Standard errors by which the points must be seen to walk."""
 
-FASTEST = 2.0
+FASTEST = 1.0
 """Blocks grow while their length times the final gain is below."""
 
 UNLIKELY = 16.0
@@ -58,16 +61,16 @@ class AdaptiveGain(SymmetricPointEstimator):
     **What a read is worth.** A cell that took no pulse since its last read shows again what it
     showed before. So a read counts by how far the cell has moved of late:
 
-    .. math:: i = \min\left(\frac{\mathrm E(P_k - P_{k-1})^2 - 4 n^2}{r - n^2},\ 1\right),
+    .. math:: i = \min\left(1.5\, \frac{\mathrm E(P_k - P_{k-1})^2 - 4 n^2}{r - n^2},\ 1\right),
         \qquad i \ge 0.001
 
     with the mean over some 16 reads of the cell and the noise :math:`n` of a read. It is 1 for
-    reads of which neighbours correlate by a half or less, and otherwise goes as one over the number
+    reads of which neighbours correlate by two thirds or less, else it goes as one over the number
     of reads that a cell remembers. :math:`r` is the larger of two means over the cells of a line
     and its last 64 reads: that of :math:`(P - Q_{before})(P - Q_{after})`, weighted with
-    :math:`i`, and :math:`\mathrm E\,\Delta^4 / (6\, \mathrm E\,\Delta^2)` of the moves
-    :math:`\Delta = P_k - P_{k-1}` beyond noise. Both are :math:`r` for independent reads; the
-    second is so for cells of which few move, too, and whose estimates follow them closely.
+    :math:`i`, and :math:`(\mathrm E\,\Delta^2 / \mathrm E\,|\Delta|)^2/\pi` of the moves
+    :math:`\Delta = P_k - P_{k-1}` beyond noise. Both are :math:`r` for independent normal reads;
+    the second also for cells of which few move, and whose estimates follow them closely.
 
     **Whether points walk.** Means :math:`m_j` of blocks of :math:`B` reads are compared, those
     three apart with those two apart:
@@ -79,12 +82,12 @@ class AdaptiveGain(SymmetricPointEstimator):
     What scatters from block to block drops out; what moves on does not. A cell counts if its reads
     in each of the blocks are worth 12 whole ones: slower cells, which still remember the block
     before, move from block to block as if their points did. The expectations are means over the
-    cells of a line and its last 16 blocks, 30 at least, after 32 reads. :math:`q` counts
-    by the share :math:`1 - (2\sigma/q)^2`, at least 0, with its standard error :math:`\sigma`.
-    Blocks grow from 16 reads to 64, but not beyond :math:`2/\eta^*`: long ones show slow walks.
-    Where the chopper takes longer to come back (``chop_period``), the gradient moves reads from
-    one such block to the next as a walk does. There blocks are as long as that, so that both of
-    its signs are in each of them.
+    cells of a line and its last 16 blocks, 30 at least, after 32 reads. :math:`q` counts by the
+    share :math:`1 - (2\sigma/q)^2`, at least 0, with its standard error :math:`\sigma`. Blocks grow
+    from 16 reads to 64, but not beyond :math:`1/\eta^*`: long ones show slow walks, short ones miss
+    less of walks that turn back. Where the chopper takes longer to come back (``chop_period``), the
+    gradient moves reads from one such block to the next as a walk does. There blocks are as long as
+    that, so that both of its signs are in each of them.
 
     A cell that got no pulse only shows where it is, not where its symmetric point is. It is unknown
     (:meth:`known_cells`) until its reads scatter more than the noise of a read explains. Till then
@@ -114,7 +117,7 @@ class AdaptiveGain(SymmetricPointEstimator):
         block_length: ``[in_size]`` reads in a block, unless a chopper asks for more.
         n_blocks: ``[in_size]`` blocks since they grew.
         spread_sums: ``[in_size, 4]`` decayed sums for :math:`r`: of weights, of weighted squares,
-            of squared moves and of their squares.
+            of sizes of moves and of their squares.
         sums: ``[in_size, 3]`` decayed number of cells, and sum over them of the differences
             :math:`q B` and of their squares.
     """
@@ -151,13 +154,11 @@ class AdaptiveGain(SymmetricPointEstimator):
             "last_read": full(sizes, inf, dtype=data_type),
             "moves": zeros(sizes, dtype=data_type),
             "n_reads": zeros(in_size, dtype=torch.long),
-            # The sum of the block that is under way, and the means before, the newest first.
             "blocks": full((in_size, 4, out_size), inf, dtype=data_type),
             "weight_in_block": zeros(sizes, dtype=data_type),
             "n_in_block": zeros(in_size, dtype=torch.long),
             "block_length": full((in_size,), SHORTEST, dtype=torch.long),
             "n_blocks": zeros(in_size, dtype=torch.long),
-            # Decayed numbers of cells, and sums over them.
             "spread_sums": zeros(in_size, 4, dtype=data_type),
             "sums": zeros(in_size, 3, dtype=data_type),
         }
@@ -216,17 +217,17 @@ class AdaptiveGain(SymmetricPointEstimator):
         seen = moved.masked_fill_(moved < SEEN * noise, 0.0)
         sums = self.spread_sums[lines]
         sums *= SPREAD_MEMORY
-        sums[:, 2:] += torch.stack([seen, seen.square()], dim=1).sum(2)
+        sums[:, 2:] += torch.stack([seen.sqrt(), seen], dim=1).sum(2)
         # Where noise is most of the scatter, moves are not seen, and all reads count alike.
         least = noise + torch.finfo(spread.dtype).tiny
-        weight = (moves - 4.0 * noise) / (spread - noise).clamp(min=least)
+        weight = WHOLE * (moves - 4.0 * noise) / (spread - noise).clamp(min=least)
         is_whole = ~self.is_known[lines] | spread.isnan()
         return weight.clamp(LEAST_WEIGHT, 1.0).masked_fill(is_whole, 1.0)
 
     def _spread(self, lines: slice) -> Tensor:
         """Return the ``[n_lines]`` variance of reads, NaN where none is known."""
-        weight, total, squares, fourths = self.spread_sums[lines].unbind(1)
-        return (total / weight).fmax(fourths / (6.0 * squares))
+        weight, total, sizes, squares = self.spread_sums[lines].unbind(1)
+        return (total / weight).fmax((squares / sizes).square() / pi)
 
     def _notice(self, lines: slice, scatter: Tensor) -> None:
         """Add ``[n_lines, out_size]`` squares, and let cells start anew that scatter beyond noise.
