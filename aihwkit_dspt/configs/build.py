@@ -31,6 +31,7 @@ from aihwkit_dspt.stages.estimators import LowPassFilter, RunningMean
 
 COMMON: Dict[str, Any] = {
     "sweep_every": 64.0,
+    "spread_remainder": True,
     "start": TransferStart.FIRST_SWEEP,
     "auto_scale": True,
     "auto_scale_by_batch": True,
@@ -56,6 +57,7 @@ PAPER_SETTINGS: Dict[str, Any] = {
     "units_in_mbatch": True,
     "transfer_every": 1.0,
     "sweep_every": 0.0,
+    "spread_remainder": False,
     "start": TransferStart.AFTER_PERIOD,
     "anneal_sweeps": 0.0,
     "estimator": LowPassFilter,

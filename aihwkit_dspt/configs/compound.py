@@ -136,6 +136,14 @@ class TrackingTransferCompound(Buildable, DynamicTransferCompound):
     start: TransferStart = TransferStart.AFTER_PERIOD
     """When the slow array starts to learn, see :class:`~aihwkit_dspt.TransferStart`."""
 
+    spread_remainder: bool = False
+    """Whether weights that are set keep their sums over the inputs of an output.
+
+    Cells that cannot hold theirs take a bound, and the other cells of the output the rest.
+    Otherwise, as in aihwkit, a cell with a reference may show a weight out of its bounds, and takes
+    the bound with its first pulse. Where symmetric points, and so bounds, are shifted to one side,
+    these jumps add up over the inputs. Unit cells are set as aihwkit does."""
+
     sweep_every: float = 0.0
     """Vectors in which the whole fast array is read once, whatever its size, the batch and the
     layer. After each batch as many lines are transferred as its vectors are due, in one event;

@@ -40,7 +40,7 @@ POSITIVE_OR_ZERO = (
 
 FLAGS = (
     *("in_chop_random", "auto_scale", "auto_scale_by_batch", "correct_gradient_magnitudes"),
-    *("forget_buffer", "no_buffer", "scale_fast_lr", "scale_transfer_lr"),
+    *("spread_remainder", "forget_buffer", "no_buffer", "scale_fast_lr", "scale_transfer_lr"),
     *("transfer_lr_follows_schedule", "transfer_columns", "units_in_mbatch"),
     *("experimental_correct_accumulation", "no_self_transfer", "random_selection"),
 )

@@ -45,7 +45,7 @@ class TransferStart(Enum):
     aihwkit's C++ compound. With any other, at the first event."""
 
     FIRST_SWEEP = "FirstSweep"
-    """At the first event. The first phases of the chopper last 1, 1, 2, 4, ... sweeps, until they
+    """At the first event. The first phases of the chopper last 2, 2, 4, 8, ... sweeps, until they
     are as long as its period: the reference is taken early, and again while it settles. Its first
     signs alternate from line to line: what the fast array does on its way to its symmetric points
     does not add up over the inputs of a layer."""

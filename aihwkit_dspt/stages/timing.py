@@ -8,6 +8,9 @@ from math import sqrt
 MOST_GAIN = 4.0
 """Most that increments of the buffer are larger in the first sweeps."""
 
+BOOST, BOOST_SWEEPS = 5.0, 16
+"""Most that gradient pulses are more in the first sweeps, and when they would be none."""
+
 
 @dataclass(frozen=True)
 class TransferTiming:
@@ -24,7 +27,7 @@ class TransferTiming:
     """Whether random choppers also flip when a period is over, so that no phase gets longer."""
 
     settles: bool = False
-    """Whether phases end after 1, 2, 4, ... sweeps until they are as long as the period."""
+    """Whether phases end after 2, 4, 8, ... sweeps until they are as long as the period."""
 
     alternates: bool = False
     """Whether the first signs of a regular chopper alternate from line to line. Until the reference
@@ -79,9 +82,22 @@ class TransferTiming:
             return 1.0
         return min(sqrt(self.anneal_sweeps / (sweep + 1)), MOST_GAIN * target_scale) / target_scale
 
+    def boost(self, sweep: int) -> float:
+        r"""Return the factor of the fast learning rate after ``sweep`` full sweeps.
+
+        .. math:: \max\left(5\,(1 - k / 16), 1\right)
+
+        after :math:`k` sweeps, where phases settle. The fast array reaches its symmetric points
+        sooner, and what it has to tell.
+        """
+        if not self.settles:
+            return 1.0
+        return max(BOOST * (1.0 - sweep / BOOST_SWEEPS), 1.0)
+
     def ends_phase(self, sweep: int) -> bool:
         """Return whether a phase of a regular chopper ends with the sweep after ``sweep`` ones."""
         n_sweeps = sweep + 1
         if self.settles and n_sweeps < self.period:
-            return n_sweeps & (n_sweeps - 1) == 0
+            # Not after the first: the second says whether all cells went the same way.
+            return n_sweeps > 1 and n_sweeps & (n_sweeps - 1) == 0
         return n_sweeps % self.period == 0

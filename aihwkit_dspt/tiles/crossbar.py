@@ -31,6 +31,7 @@ from aihwkit_dspt.tiles.cpp_tile import (
     set_cpp_hidden_parameters,
     write_noise_on_set,
 )
+from aihwkit_dspt.tiles.reachable import reachable
 from aihwkit_dspt.tiles.tiny_inputs import product
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aihwkit_dspt.tiles.pipeline import Pipeline
+
+MIN_BOUND, MAX_BOUND, REFERENCE = "min_bound", "max_bound", "reference"
+"""aihwkit's names of parameters of a cell."""
 
 
 class Crossbar:
@@ -246,12 +250,41 @@ class Crossbar:
         """Return the input gradients of a convolution, of the shape of the images ``like``."""
         return product(self.cpp.backward_indexed, d_input.resolve_neg(), like, True)
 
-    def program(self, weights: Tensor) -> None:
-        """Set the ``[d_size, x_size]`` weights directly, clipped to each cell's bounds."""
-        self.tile.set_weights(weights)
+    def program(self, weights: Tensor, spreads: bool = False) -> None:
+        """Set the ``[d_size, x_size]`` weights directly, clipped to each cell's bounds.
+
+        aihwkit clips to the bounds of a cell before its reference is subtracted, so that it may
+        hold a weight which its first pulse takes away.
+
+        Args:
+            weights: the weights.
+            spreads: whether cells take what they can hold, and the other cells of an output the
+                rest (see :func:`~aihwkit_dspt.tiles.reachable.reachable`). Unit cells, which share
+                a weight out among their devices, are clipped as aihwkit does.
+        """
+        bounds = self.bounds() if spreads else None
+        if bounds is None:
+            self.tile.set_weights(weights)
+        else:
+            self.place(reachable(weights, *bounds))
         if self.noise_on_set > 0.0:
             # Of torch's generator, which has a seed; the C++ tile draws none of its own here.
             self.weights.add_(randn_like(self.weights), alpha=self.noise_on_set)
+
+    def bounds(self) -> Optional[Tuple[Tensor, Tensor]]:
+        """Return the ``[d_size, x_size]`` lower and upper bounds of the cells, in weight units.
+
+        A reference is subtracted. ``None`` for unit cells and arrays without bounds.
+        """
+        names = self.hidden_parameter_names()
+        if not isinstance(self.device_config, PulsedDevice) or MAX_BOUND not in names:
+            return None
+        parameters = self.hidden_parameters()
+        low, high = (parameters[names.index(name)] for name in (MIN_BOUND, MAX_BOUND))
+        if REFERENCE in names:
+            reference = parameters[names.index(REFERENCE)]
+            low, high = low - reference, high - reference
+        return low.to(self.weights), high.to(self.weights)
 
     def place(self, weights: Tensor) -> None:
         """Put the cells at ``[d_size, x_size]`` weights that pulses can reach.

@@ -33,6 +33,9 @@ class FastLearningRate:
         desired_bl: pulse train length of the gradient update.
 
     Attributes:
+        boost: factor of ``fast_lr`` with ``auto_scale``, see
+            :meth:`~aihwkit_dspt.stages.timing.TransferTiming.boost`. What a batch may sum up to
+            stays as it is.
         m_x: running average of the largest input.
         m_d: running average of the largest error.
         current: the learning rate used last.
@@ -45,6 +48,7 @@ class FastLearningRate:
     ) -> None:
         self.config = config
         self.auto_scales = bool(config.auto_scale and config.fast_lr > 0.0)
+        self.boost = 1.0
         self.rest = float32(1.0) - float32(config.auto_momentum)
         self.desired_bl = desired_bl
         self.m_x = float32(0.0)
@@ -101,8 +105,14 @@ class FastLearningRate:
         (else 1), one minus the momentum, the averages and ``auto_scale_limit``.
         """
         scale = learning_rate if self.config.scale_fast_lr else 1.0
-        numbers = float(self.base), scale, float(self.rest), float(self.m_x), float(self.m_d)
-        return (*numbers, self.config.auto_scale_limit)
+        base, limit = self._boosted()
+        numbers = float(base), scale, float(self.rest), float(self.m_x), float(self.m_d)
+        return (*numbers, float(limit))
+
+    def _boosted(self) -> Tuple[float32, float32]:
+        """Return the rate of the largest product, and the limit in units of that."""
+        boost = float32(self.boost)
+        return self.base * boost, float32(self.config.auto_scale_limit) / boost
 
     def keep_last(self, current: float, m_x: float, m_d: float) -> partial[None]:
         """Return the call that keeps the last rate and averages that somebody else has found."""
@@ -121,10 +131,11 @@ class FastLearningRate:
         value = float32(learning_rate)
         if self.config.fast_lr > 0.0:
             scale = value if self.config.scale_fast_lr else float32(1.0)
-            value = self.base if self.auto_scales else float32(self.config.fast_lr)
+            base, limit = self._boosted()
+            value = base if self.auto_scales else float32(self.config.fast_lr)
             m_x, m_d = self._observed
             if self.auto_scales and m_x > 0.0 and m_d > 0.0:
-                unit, limit = m_x * m_d, float32(self.config.auto_scale_limit)
+                unit = m_x * m_d
                 if 0.0 < limit * unit < self._summed < inf:
                     unit = self._summed / limit
                 value = value / unit

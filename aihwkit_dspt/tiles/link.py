@@ -25,6 +25,7 @@ from aihwkit_dspt.stages.listener import Listener
 from aihwkit_dspt.stages.own import require_flips
 from aihwkit_dspt.stages.reference import Reference
 from aihwkit_dspt.stages.schedule import TransferSchedule
+from aihwkit_dspt.stages.settling import Settling
 from aihwkit_dspt.stages.timing import TransferTiming
 from aihwkit_dspt.stages.transfer import TransferStages
 from aihwkit_dspt.stages.uninterrupted import Call, in_one_go
@@ -78,6 +79,7 @@ class Link:
     Attributes:
         write_lr: weight units per step to the slower array.
         target_scale: weight of the target in the weight in use.
+        settling: how much of a transfer goes into the buffer in the first sweeps.
         event: the event that is under way, ``None`` between events.
         listeners: who hears of reads and events of this link, and of steps.
     """
@@ -123,6 +125,7 @@ class Link:
         self.everything = slice(0, schedule.in_size)
         self.write_lr = 0.0
         self.target_scale = 1.0
+        self.settling = Settling(tracks and timing.alternates and chopper.regular)
         self.event: Optional[TransferEvent] = None
         self.listeners: List[Listener] = []
         self._of_sweep: Tuple[object, Tuple[float, bool, bool]] = None, (0.0, False, False)
@@ -222,7 +225,8 @@ class Link:
         See :meth:`transfer` for the arguments. Nearly all events have them in common with the one
         before.
         """
-        key = sweep, learning_rate, source_lr, self.rate.version, self.target_scale
+        settings = self.rate.version, self.target_scale, self.settling.share
+        key = sweep, learning_rate, source_lr, settings
         if self._of_sweep[0] != key:
             beta = self.beta(sweep, learning_rate, source_lr)
             found = beta, self.timing.writes(sweep), self.chopper.may_flip(sweep)
@@ -233,7 +237,14 @@ class Link:
         """Return the increment of the buffer in a sweep, in pulses per weight unit."""
         timing = self.timing
         beta = self.rate(learning_rate, source_lr, sweep % timing.period + 1)
-        return beta * timing.gain(sweep, self.target_scale)
+        return beta * timing.gain(sweep, self.target_scale) * self.settling.share
+
+    def settle(self) -> None:
+        """Look how far the fast array is on its way to its symmetric points, where that is due."""
+        sweep, settling = self.schedule.sweep, self.settling
+        if settling.is_due(sweep):
+            flipped = self.timing.ends_phase(sweep - 1)
+            settling.look(sweep, flipped, self.estimator.sp_estimate, self.reference.values)
 
     def _send(self, event: TransferEvent, counters: OperationCounters) -> bool:
         """SLOW: pulses on the slower array; return whether there were any."""

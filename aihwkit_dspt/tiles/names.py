@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from aihwkit_dspt.stages.schedule import TransferSchedule
+from aihwkit_dspt.stages.settling import Settling
 from aihwkit_dspt.tiles.crossbar import Crossbar
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ def named_stages(pipeline: Pipeline) -> Dict[str, Module]:
 def named_schedules(pipeline: Pipeline) -> Dict[str, TransferSchedule]:
     """Return the schedules by name."""
     return {f"{prefix}schedule": link.schedule for prefix, link in named_links(pipeline)}
+
+
+def named_settlings(pipeline: Pipeline) -> Dict[str, Settling]:
+    """Return what says how much is transferred in the first sweeps, by name."""
+    return {f"{prefix}settling": link.settling for prefix, link in named_links(pipeline)}
 
 
 def named_values(pipeline: Pipeline) -> Dict[str, Tensor]:

@@ -18,9 +18,10 @@ def program_weight(pipeline: Pipeline, weight: Tensor, is_first: bool) -> None:
     r"""Program the arrays so that the mixed weight is ``[d_size, x_size]`` values.
 
     All arrays but the slowest are programmed onto their references, so that the residuals are
-    zero, and the slowest to the weight (as far as the bounds of the cells allow). What was
-    learned about symmetric points and the chopper phases is kept; the transfer buffers, which
-    belong to the old weight, are emptied and line counting starts anew.
+    zero, and the slowest to the weight (as far as the bounds of the cells allow; with
+    ``spread_remainder`` its sums over inputs are kept). What was learned about symmetric points and
+    the chopper phases is kept; the transfer buffers, which belong to the old weight, are emptied
+    and line counting starts anew.
 
     Args:
         pipeline: the pipeline.
@@ -42,7 +43,7 @@ def program_weight(pipeline: Pipeline, weight: Tensor, is_first: bool) -> None:
     for link in pipeline.links:
         link.source.program(pipeline.oriented(link.reference.values))
         link.restart()
-    pipeline.slow.program(weight - pipeline.residual())
+    pipeline.slow.program(weight - pipeline.residual(), pipeline.config.spread_remainder)
     pipeline.refresh_weights()
 
 
@@ -85,7 +86,7 @@ def calibrate(pipeline: Pipeline, symmetric_points: Union[Tensor, Sequence[Tenso
         _sync(pipeline, link, points)
         link.source.place(points)
         link.buffer.hidden.zero_()
-    pipeline.slow.program(weights - pipeline.residual())
+    pipeline.slow.program(weights - pipeline.residual(), pipeline.config.spread_remainder)
     pipeline.refresh_weights()
 
 

@@ -9,11 +9,13 @@ from aihwkit.exceptions import TileError
 from torch import Tensor, ones_like, stack
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
+from aihwkit_dspt.stages.settling import OVER
 from aihwkit_dspt.tiles.array_state import set_parameters, set_state, state_of
 from aihwkit_dspt.tiles.names import (
     named_arrays,
     named_links,
     named_schedules,
+    named_settlings,
     named_stages,
     named_values,
     weight_names,
@@ -132,6 +134,7 @@ def _without_arrays(pipeline: Pipeline) -> Dict[str, object]:
         **joined,
         **{name: stage.state_dict() for name, stage in named_stages(pipeline).items()},
         **{name: schedule.state() for name, schedule in named_schedules(pipeline).items()},
+        **{name: settling.state() for name, settling in named_settlings(pipeline).items()},
         # Lists as in the state of aihwkit's C++ tiles, whose values all have a length.
         "format": [STATE_FORMAT],
         "method": pipeline.config.method_name(),
@@ -165,6 +168,8 @@ def load_state(pipeline: Pipeline, state: Dict[str, Any]) -> None:
     wanted = _without_arrays(pipeline)
     if "joined" in wanted and "joined" not in state:  # of before: all joined from the start
         state = {**state, "joined": {"n_joined": len(pipeline.links), "joined_at": 0}}
+    # Files of before know nothing of it, and go on without.
+    state = {**{name: OVER.copy() for name in named_settlings(pipeline)}, **state}
     _require_same_keys("state", state, [*wanted, *arrays])
     for name, value in wanted.items():
         _require_same_layout(f"state.{name}", state[name], value)
@@ -180,6 +185,8 @@ def load_state(pipeline: Pipeline, state: Dict[str, Any]) -> None:
         stage.load_state_dict(state[name])
     for name, schedule in named_schedules(pipeline).items():
         schedule.load_state(state[name])
+    for name, settling in named_settlings(pipeline).items():
+        settling.load_state(state[name])
     pipeline.fast_lr.load_state(state["fast_lr"])
     pipeline.counters.load_state(state["counters"])
     # Files of before had the present learning rate only.

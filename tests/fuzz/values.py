@@ -159,6 +159,7 @@ COMPOUND: Table = {
     "anneal_sweeps": number([0.0, 2.0]),
     "start": (list(TransferStart), ["FirstSweep"]),
     "auto_scale_by_batch": BOOLEAN,
+    "spread_remainder": BOOLEAN,
     "auto_scale_limit": number([0.0, 0.5, 20.0], -0.1),
     "transfer_lr_follows_schedule": BOOLEAN,
     "no_self_transfer": ([True], [False]),
