@@ -8,7 +8,7 @@ from math import sqrt
 MOST_GAIN = 4.0
 """Most that increments of the buffer are larger in the first sweeps."""
 
-BOOST, BOOST_SWEEPS = 5.0, 16
+BOOST, BOOST_SWEEPS = 5.0, 12
 """Most that gradient pulses are more in the first sweeps, and when they would be none."""
 
 
@@ -85,7 +85,7 @@ class TransferTiming:
     def boost(self, sweep: int) -> float:
         r"""Return the factor of the fast learning rate after ``sweep`` full sweeps.
 
-        .. math:: \max\left(5\,(1 - k / 16), 1\right)
+        .. math:: \max\left(5\,(1 - k / 12), 1\right)
 
         after :math:`k` sweeps, where phases settle. The fast array reaches its symmetric points
         sooner, and what it has to tell.

@@ -62,7 +62,8 @@ def test_first_signs() -> None:
     stage = chopper(timing=TransferTiming.from_first_sweep(4))
     alternating = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0])
     assert torch.equal(stage.in_sign, alternating)
-    assert flip_lines(stage, slice(0, 5), 0) == [0, 1, 2, 3, 4]
+    assert flip_lines(stage, slice(0, 5), 0) == []
+    assert flip_lines(stage, slice(0, 5), 1) == [0, 1, 2, 3, 4]
     assert torch.equal(stage.in_sign, -alternating)
     for timing in (TransferTiming.agad(4, False), TransferTiming.printed(4)):
         assert torch.equal(chopper(timing=timing).in_sign, torch.ones(5))

@@ -21,8 +21,8 @@ def ends(timing: TransferTiming, n_sweeps: int) -> List[int]:
         (TransferTiming.agad(20, False), [20, 40, 60]),
         (TransferTiming.agad(2, True), list(range(2, 65, 2))),
         (TransferTiming.printed(20), [20, 40, 60]),
-        (TransferTiming.from_first_sweep(20), [1, 2, 4, 8, 16, 20, 40, 60]),
-        (TransferTiming.from_first_sweep(2), [1, *range(2, 65, 2)]),
+        (TransferTiming.from_first_sweep(20), [2, 4, 8, 16, 20, 40, 60]),
+        (TransferTiming.from_first_sweep(2), list(range(2, 65, 2))),
     ],
 )
 def test_phases(timing: TransferTiming, expected: List[int]) -> None:
@@ -54,3 +54,11 @@ def test_increments_fall(scale: float) -> None:
         gains = {k: min(gain / scale, 4.0) for k, gain in falling.items()}
         assert {k: annealed.gain(k - 1, scale) for k in gains} == gains
         assert [timing.gain(k - 1, scale) for k in gains] == [1.0] * len(gains)
+
+
+def test_gradient_pulses_are_more_at_first() -> None:
+    """Five times as many at the start, as given from the 11th sweep on; only where phases settle."""
+    timing = TransferTiming.from_first_sweep(20)
+    assert [timing.boost(sweep) for sweep in (0, 3, 6, 9, 10, 1000)] == [5, 3.75, 2.5, 1.25, 1, 1]
+    for other in (TransferTiming.agad(20, False), TransferTiming.printed(20)):
+        assert other.boost(0) == 1.0

@@ -80,7 +80,8 @@ def test_auto_scale_limit(limit: float, lr: float) -> None:
 def test_what_a_batch_sends_has_a_limit(n_vectors: int, by_batch: bool) -> None:
     """Pulses of a cell are those of the sum of products, or those that the limit says.
 
-    All products are half of the largest one, so :math:`S = n / 4` in its units.
+    All products are half of the largest one, so :math:`S = n / 4` in its units. In the first sweep
+    pulses are five times as many, and the limit is the same.
     """
     torch.manual_seed(1)
     config = build_config("e-rider", SoftBoundsDevice(dw_min=0.01), auto_scale_by_batch=by_batch)
@@ -93,7 +94,7 @@ def test_what_a_batch_sends_has_a_limit(n_vectors: int, by_batch: bool) -> None:
     mean = x.abs().mean() * d.abs().mean()
     sent = tile.tile.pipeline.counters.state()["expected_coincidences"] / 24.0
     most = 0.1 * config.device.fast_lr * config.update.desired_bl
-    expected = most * min(n_vectors * float(mean), config.device.auto_scale_limit)
+    expected = most * min(5.0 * n_vectors * float(mean), config.device.auto_scale_limit)
     assert sent == pytest.approx(expected, rel=1e-3)
 
 
