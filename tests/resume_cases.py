@@ -17,6 +17,7 @@ from aihwkit_dspt import (
     LowPassFilter,
     TrackingTile,
     TransferScope,
+    TransferStart,
     load_checkpoint,
 )
 from tests.helpers import quiet_config, quiet_device
@@ -37,6 +38,14 @@ SETTINGS: Dict[str, Settings] = {
     "E-RIDER-reference_device": {
         **METHODS["E-RIDER"],
         "reference_device": quiet_device(dw_min=0.02),
+    },
+    "E-RIDER-first sweep": {
+        **METHODS["E-RIDER"],
+        "in_chop_prob": 0.05,
+        "transfer_every": 1.0,
+        "start": TransferStart.FIRST_SWEEP,
+        "auto_scale": True,
+        "spread_remainder": True,
     },
     "E-RIDER-array": {**METHODS["E-RIDER"], "transfer_scope": TransferScope.ARRAY},
     **{

@@ -38,7 +38,7 @@ class Settling:
     symmetric points on both sides of zero :math:`D` is small, and :math:`s` close to one.
 
     Args:
-        is_on: whether there is a reference that follows, and signs that alternate.
+        is_on: whether there is a reference that follows when signs flip, and signs that alternate.
 
     Attributes:
         share: :math:`s`.

@@ -125,7 +125,8 @@ class Link:
         self.everything = slice(0, schedule.in_size)
         self.write_lr = 0.0
         self.target_scale = 1.0
-        self.settling = Settling(tracks and timing.alternates and chopper.regular)
+        follows_flips = tracks and not syncs_every_read
+        self.settling = Settling(follows_flips and timing.alternates and chopper.regular)
         self.event: Optional[TransferEvent] = None
         self.listeners: List[Listener] = []
         self._of_sweep: Tuple[object, Tuple[float, bool, bool]] = None, (0.0, False, False)
@@ -239,7 +240,7 @@ class Link:
         beta = self.rate(learning_rate, source_lr, sweep % timing.period + 1)
         return beta * timing.gain(sweep, self.target_scale) * self.settling.share
 
-    def settle(self) -> None:
+    def hold_back(self) -> None:
         """Look how far the fast array is on its way to its symmetric points, where that is due."""
         sweep, settling = self.schedule.sweep, self.settling
         if settling.is_due(sweep):

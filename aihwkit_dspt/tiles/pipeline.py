@@ -128,7 +128,7 @@ class Pipeline:
         if not -self.largest_lr <= learning_rate <= self.largest_lr:
             self.follow_learning_rate(learning_rate)
         for link in self.active:
-            link.settle()
+            link.hold_back()
         self.fast_lr.boost = self.link.timing.boost(self.link.schedule.sweep)
         for form in self.forms:
             if form.update(self, x_vectors, d_vectors, m_batch):

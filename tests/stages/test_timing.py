@@ -57,7 +57,7 @@ def test_increments_fall(scale: float) -> None:
 
 
 def test_gradient_pulses_are_more_at_first() -> None:
-    """Five times as many at the start, as given from the 11th sweep on; only where phases settle."""
+    """Five times as many at the start, as given from the 11th sweep on, where phases settle."""
     timing = TransferTiming.from_first_sweep(20)
     assert [timing.boost(sweep) for sweep in (0, 3, 6, 9, 10, 1000)] == [5, 3.75, 2.5, 1.25, 1, 1]
     for other in (TransferTiming.agad(20, False), TransferTiming.printed(20)):
