@@ -122,7 +122,8 @@ def of_loss(model: nn.Module, loss: Callable[[nn.Module], Tensor], lr: float) ->
         vectors = now["update_cycles"] - before[name]["update_cycles"]
         pulses = now["expected_coincidences"] - before[name]["expected_coincidences"]
         at_one = vectors * pipeline.fast.weights.numel() * fast_lr / pipeline.fast.pulse_granularity
-        found[name] = Signals(vectors, pulses / at_one if at_one else 0.0, fast_lr)
+        later = pipeline.fast_lr.without_boost(lr)  # the plan is one of the whole run
+        found[name] = Signals(vectors, pulses / at_one if at_one else 0.0, later)
     return _seen(found, "loss")
 
 

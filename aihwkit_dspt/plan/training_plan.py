@@ -92,7 +92,9 @@ def training_plan(
 
     Exact are the numbers of the schedule (sweeps, reads, first write of W, programmed lines): its
     own objects go through the steps, from their present state on. Pulses are estimates, see
-    :class:`~aihwkit_dspt.TilePlan`. One of these says what the tiles see::
+    :class:`~aihwkit_dspt.TilePlan`, of a run that has started: in its first twelve sweeps the fast
+    array gets up to five times as many, and transfers may be held back. One of these says what the
+    tiles see::
 
         print(training_plan(model, vectors_per_step=64, steps=5000))
         print(training_plan(model, input_shape=(8, 1, 28, 28), steps=5000))

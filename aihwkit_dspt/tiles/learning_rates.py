@@ -142,6 +142,18 @@ class FastLearningRate:
             value = value * scale
         return value
 
+    def without_boost(self, learning_rate: float) -> float:
+        """Return the rate of the last update as it will be when the boost is over.
+
+        Args:
+            learning_rate: that of the SGD.
+        """
+        unit = float(self.m_x * self.m_d)
+        if not self.auto_scales or not unit > 0.0:
+            return float(self.current)
+        scale = learning_rate if self.config.scale_fast_lr else 1.0
+        return min(float(self.current), float(self.base) * scale / unit)
+
     def state(self) -> Dict[str, float]:
         """Return the running averages."""
         return {name: float(getattr(self, name)) for name in ("m_x", "m_d", "current")}

@@ -75,6 +75,25 @@ def test_auto_scale_limit(limit: float, lr: float) -> None:
         assert rate(lr) == pytest.approx(lr * 0.7 * BL * GRANULARITY / unit, rel=1e-6)
 
 
+@pytest.mark.parametrize("total", [0.0, 0.3, 3.0, 30.0])
+def test_boost(total: float) -> None:
+    """The rate is five times as large, and what a batch may sum up to the same.
+
+    :meth:`without_boost` says what it would be otherwise, from the rate and the averages alone.
+    """
+    device = TrackingTransferCompound(
+        auto_scale=True, fast_lr=0.7, scale_fast_lr=True, auto_scale_limit=10.0
+    )
+    rate = FastLearningRate(device, GRANULARITY, BL)
+    rate.observe(0.5, 0.25, 1, total)
+    rate.keep()()
+    plain = rate(0.1)
+    rate.boost = 5.0
+    expected = 0.1 * 0.7 * BL * GRANULARITY * min(5.0 / 0.125, 10.0 / max(total, 1e-9))
+    assert rate(0.1) == pytest.approx(expected, rel=1e-6)
+    assert rate.without_boost(0.1) == pytest.approx(plain, rel=1e-6)
+
+
 @pytest.mark.parametrize("by_batch", [True, False])
 @pytest.mark.parametrize("n_vectors", [1, 10, 2000])
 def test_what_a_batch_sends_has_a_limit(n_vectors: int, by_batch: bool) -> None:
