@@ -122,7 +122,7 @@ def of_loss(model: nn.Module, loss: Callable[[nn.Module], Tensor], lr: float) ->
         vectors = now["update_cycles"] - before[name]["update_cycles"]
         pulses = now["expected_coincidences"] - before[name]["expected_coincidences"]
         at_one = vectors * pipeline.fast.weights.numel() * fast_lr / pipeline.fast.pulse_granularity
-        later = pipeline.fast_lr.without_boost(lr)  # the plan is one of the whole run
+        later = pipeline.fast_lr.after_start(lr)  # the plan is one of the whole run
         found[name] = Signals(vectors, pulses / at_one if at_one else 0.0, later)
     return _seen(found, "loss")
 

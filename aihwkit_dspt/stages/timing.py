@@ -8,8 +8,8 @@ from math import sqrt
 MOST_GAIN = 4.0
 """Most that increments of the buffer are larger in the first sweeps."""
 
-BOOST, BOOST_SWEEPS = 5.0, 12
-"""Most that gradient pulses are more in the first sweeps, and when they would be none."""
+START_SWEEPS = 12
+"""Sweeps of the faster start of gradient pulses."""
 
 
 @dataclass(frozen=True)
@@ -82,17 +82,13 @@ class TransferTiming:
             return 1.0
         return min(sqrt(self.anneal_sweeps / (sweep + 1)), MOST_GAIN * target_scale) / target_scale
 
-    def boost(self, sweep: int) -> float:
-        r"""Return the factor of the fast learning rate after ``sweep`` full sweeps.
+    def start(self, sweep: int) -> float:
+        """Return how much of the faster start of gradient pulses is left after ``sweep`` sweeps.
 
-        .. math:: \max\left(5\,(1 - k / 12), 1\right)
-
-        after :math:`k` sweeps, where phases settle. The fast array reaches its symmetric points
-        sooner, and what it has to tell.
+        It falls from 1 to 0 in the first 12 sweeps where phases settle, see
+        :class:`~aihwkit_dspt.tiles.learning_rates.FastLearningRate`.
         """
-        if not self.settles:
-            return 1.0
-        return max(BOOST * (1.0 - sweep / BOOST_SWEEPS), 1.0)
+        return max(1.0 - sweep / START_SWEEPS, 0.0) if self.settles else 0.0
 
     def ends_phase(self, sweep: int) -> bool:
         """Return whether a phase of a regular chopper ends with the sweep after ``sweep`` ones."""

@@ -10,6 +10,9 @@ from numpy import float32
 
 from aihwkit_dspt.configs.compound import TrackingTransferCompound
 
+FASTEST, FAST = 5.0, 0.15
+"""Most that learning rates are multiplied with at the start, and up to which learning rate."""
+
 
 class FastLearningRate:
     r"""Learning rate :math:`\alpha` of the gradient pulses on the fast array.
@@ -24,6 +27,12 @@ class FastLearningRate:
     is a sum over the vectors of a batch (of a part of it, times the number of such parts) and
     :math:`L` is ``auto_scale_limit``; with 0, as in aihwkit, :math:`S` does not count. A maximum
     of zero is not averaged in, nor one that is not finite, of which an average would never recover.
+    In the first sweeps :math:`\mathtt{fast\_lr}` is multiplied with
+
+    .. math:: \max\left(\min(5, 0.15 / \mathtt{lr})\; s, 1\right)
+
+    where ``lr`` is the learning rate of the SGD and :math:`s` is what is left of the start;
+    :math:`L` stays as it is. Small learning rates so reach the symmetric points sooner.
     Arithmetic is in single precision like the simulator's, since a pulse more or less hangs on
     the last bit.
 
@@ -33,9 +42,8 @@ class FastLearningRate:
         desired_bl: pulse train length of the gradient update.
 
     Attributes:
-        boost: factor of ``fast_lr`` with ``auto_scale``, see
-            :meth:`~aihwkit_dspt.stages.timing.TransferTiming.boost`. What a batch may sum up to
-            stays as it is.
+        start: how much of the faster start is left, see
+            :meth:`~aihwkit_dspt.stages.timing.TransferTiming.start`.
         m_x: running average of the largest input.
         m_d: running average of the largest error.
         current: the learning rate used last.
@@ -48,7 +56,7 @@ class FastLearningRate:
     ) -> None:
         self.config = config
         self.auto_scales = bool(config.auto_scale and config.fast_lr > 0.0)
-        self.boost = 1.0
+        self.start = 0.0
         self.rest = float32(1.0) - float32(config.auto_momentum)
         self.desired_bl = desired_bl
         self.m_x = float32(0.0)
@@ -105,14 +113,21 @@ class FastLearningRate:
         (else 1), one minus the momentum, the averages and ``auto_scale_limit``.
         """
         scale = learning_rate if self.config.scale_fast_lr else 1.0
-        base, limit = self._boosted()
+        base, limit = self._at_start(scale)
         numbers = float(base), scale, float(self.rest), float(self.m_x), float(self.m_d)
         return (*numbers, float(limit))
 
-    def _boosted(self) -> Tuple[float32, float32]:
-        """Return the rate of the largest product, and the limit in units of that."""
-        boost = float32(self.boost)
-        return self.base * boost, float32(self.config.auto_scale_limit) / boost
+    def _at_start(self, scale: float) -> Tuple[float32, float32]:
+        """Return the rate of the largest product, and the limit in units of that.
+
+        Args:
+            scale: the learning rate of the SGD if it counts, else 1.
+        """
+        limit = float32(self.config.auto_scale_limit)
+        if self.start == 0.0 or scale == 0.0:
+            return self.base, limit
+        factor = float32(max(min(FASTEST, FAST / abs(scale)) * self.start, 1.0))
+        return self.base * factor, limit / factor
 
     def keep_last(self, current: float, m_x: float, m_d: float) -> partial[None]:
         """Return the call that keeps the last rate and averages that somebody else has found."""
@@ -131,7 +146,7 @@ class FastLearningRate:
         value = float32(learning_rate)
         if self.config.fast_lr > 0.0:
             scale = value if self.config.scale_fast_lr else float32(1.0)
-            base, limit = self._boosted()
+            base, limit = self._at_start(float(scale))
             value = base if self.auto_scales else float32(self.config.fast_lr)
             m_x, m_d = self._observed
             if self.auto_scales and m_x > 0.0 and m_d > 0.0:
@@ -142,8 +157,8 @@ class FastLearningRate:
             value = value * scale
         return value
 
-    def without_boost(self, learning_rate: float) -> float:
-        """Return the rate of the last update as it will be when the boost is over.
+    def after_start(self, learning_rate: float) -> float:
+        """Return the rate of the last update as it will be when the faster start is over.
 
         Args:
             learning_rate: that of the SGD.
@@ -152,7 +167,7 @@ class FastLearningRate:
         if not self.auto_scales or not unit > 0.0:
             return float(self.current)
         scale = learning_rate if self.config.scale_fast_lr else 1.0
-        return min(float(self.current), float(self.base) * scale / unit)
+        return min(float(self.current), float(self.base) * scale / unit, key=abs)
 
     def state(self) -> Dict[str, float]:
         """Return the running averages."""

@@ -129,7 +129,7 @@ class Pipeline:
             self.follow_learning_rate(learning_rate)
         for link in self.active:
             link.hold_back()
-        self.fast_lr.boost = self.link.timing.boost(self.link.schedule.sweep)
+        self.fast_lr.start = self.link.timing.start(self.link.schedule.sweep)
         for form in self.forms:
             if form.update(self, x_vectors, d_vectors, m_batch):
                 break
