@@ -139,7 +139,7 @@ def _fast_lr(pipeline: Pipeline, lr: float, product: float) -> float:
         product: sum over the vectors of a step of the mean size of their products.
     """
     rate = copy(pipeline.fast_lr)
-    rate.start = 0.0
+    rate.start, rate.share = 0.0, 1.0
     if rate.auto_scales:
         rate.observe(1.0, 1.0, 1, product)
     return float(rate(lr))

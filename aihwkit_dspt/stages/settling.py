@@ -27,7 +27,8 @@ class Settling:
     for the most part. Where these lie on one side of zero, all cells go the same way. The pulses
     that this sends to the slow array let it drift towards its own symmetric points, all cells the
     same way again, and the sums over the inputs of a layer saturate what comes after it. So the
-    increments of the buffer are multiplied with
+    increments of the buffer are multiplied with (and the pulses of gradients divided by, up to five
+    times: :class:`~aihwkit_dspt.tiles.learning_rates.FastLearningRate`)
 
     .. math:: s = \frac{1}{1 + (D / 0.3)^2}, \qquad
               D = \frac{|\langle Q - \tilde Q \rangle|}

@@ -29,10 +29,12 @@ class FastLearningRate:
     of zero is not averaged in, nor one that is not finite, of which an average would never recover.
     In the first sweeps :math:`\mathtt{fast\_lr}` is multiplied with
 
-    .. math:: \max\left(\min(5, 0.15 / \mathtt{lr})\; s, 1\right)
+    .. math:: \max\left(\min(5, 0.15 / \mathtt{lr})\; k, \min(5, 1 / s), 1\right)
 
-    where ``lr`` is the learning rate of the SGD and :math:`s` is what is left of the start;
-    :math:`L` stays as it is. Small learning rates so reach the symmetric points sooner.
+    where ``lr`` is the learning rate of the SGD, :math:`k` is what is left of the start and
+    :math:`s` is the share of transfers (:class:`~aihwkit_dspt.stages.settling.Settling`);
+    :math:`L` stays as it is. So the fast array is the sooner at its symmetric points, and what it
+    tells with a small learning rate is more than the noise of a read.
     Arithmetic is in single precision like the simulator's, since a pulse more or less hangs on
     the last bit.
 
@@ -44,6 +46,7 @@ class FastLearningRate:
     Attributes:
         start: how much of the faster start is left, see
             :meth:`~aihwkit_dspt.stages.timing.TransferTiming.start`.
+        share: share of transfers.
         m_x: running average of the largest input.
         m_d: running average of the largest error.
         current: the learning rate used last.
@@ -57,6 +60,7 @@ class FastLearningRate:
         self.config = config
         self.auto_scales = bool(config.auto_scale and config.fast_lr > 0.0)
         self.start = 0.0
+        self.share = 1.0
         self.rest = float32(1.0) - float32(config.auto_momentum)
         self.desired_bl = desired_bl
         self.m_x = float32(0.0)
@@ -124,9 +128,10 @@ class FastLearningRate:
             scale: the learning rate of the SGD if it counts, else 1.
         """
         limit = float32(self.config.auto_scale_limit)
-        if self.start == 0.0 or scale == 0.0:
+        if (self.start == 0.0 and self.share == 1.0) or scale == 0.0:
             return self.base, limit
-        factor = float32(max(min(FASTEST, FAST / abs(scale)) * self.start, 1.0))
+        of_start = min(FASTEST, FAST / abs(scale)) * self.start
+        factor = float32(max(of_start, min(FASTEST, 1.0 / self.share), 1.0))
         return self.base * factor, limit / factor
 
     def keep_last(self, current: float, m_x: float, m_d: float) -> partial[None]:

@@ -129,7 +129,8 @@ class Pipeline:
             self.follow_learning_rate(learning_rate)
         for link in self.active:
             link.hold_back()
-        self.fast_lr.start = self.link.timing.start(self.link.schedule.sweep)
+        fast_lr, link = self.fast_lr, self.link
+        fast_lr.start, fast_lr.share = link.timing.start(link.schedule.sweep), link.settling.share
         for form in self.forms:
             if form.update(self, x_vectors, d_vectors, m_batch):
                 break
