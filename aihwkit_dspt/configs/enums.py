@@ -48,7 +48,9 @@ class TransferStart(Enum):
     """At the first event. The first phases of the chopper last 2, 2, 4, 8, ... sweeps, until they
     are as long as its period: the reference is taken early, and again while it settles. Its first
     signs alternate from line to line: what the fast array does on its way to its symmetric points
-    does not add up over the inputs of a layer."""
+    does not add up over the inputs of a layer. Where all cells go the same way, transfers wait for
+    the reference (:class:`~aihwkit_dspt.stages.settling.Settling`), and with ``auto_scale`` gradient
+    pulses are more for as long."""
 
 
 class PulseMode(Enum):

@@ -87,7 +87,7 @@ def test_auto_scale_limit(limit: float, lr: float) -> None:
 def test_faster_start(lr: float, start: float, share: float, factor: float, total: float) -> None:
     """Rates are larger if they are small, or while transfers are held back.
 
-    What a batch may sum up to is the same. :meth:`after_start` says what the rate would be otherwise,
+    What a batch may sum up to is the same. :meth:`after_start` says what rates would be otherwise,
     from the rate and the averages alone.
     """
     device = TrackingTransferCompound(
