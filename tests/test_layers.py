@@ -22,10 +22,11 @@ LAYERS: Dict[str, str] = {
         reads.product reads.thresholds
     """,
     "compiled functions": """
-        fused fused.addresses fused.batch_kernels_cpu fused.coincidences_cpu fused.compiled
-        fused.fine_pulses_cpu fused.gpu.* fused.line_kernels_cpu fused.line_pulses_cpu
-        fused.noise_cpu fused.pulses_cpu fused.random_bits fused.rates_cpu fused.read_kernels_cpu
-        fused.shared fused.step_kernels_cpu fused.trains_cpu fused.update_kernels_cpu
+        fused fused.addresses fused.batch_kernels_cpu fused.coincidences_cpu
+        fused.column_kernels_cpu fused.compiled fused.fine_pulses_cpu fused.gpu.*
+        fused.line_kernels_cpu fused.line_pulses_cpu fused.noise_cpu fused.pulses_cpu
+        fused.random_bits fused.rates_cpu fused.read_kernels_cpu fused.shared fused.step_kernels_cpu
+        fused.trains_cpu fused.update_kernels_cpu
     """,
     "stages": "stages.*",
     "settings": "configs.*",

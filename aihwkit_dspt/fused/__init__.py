@@ -12,6 +12,7 @@ from aihwkit_dspt._later import imported_later
 if TYPE_CHECKING:
     from aihwkit_dspt.fused import (  # noqa: F401
         batch_kernels_cpu,
+        column_kernels_cpu,
         fine_pulses_cpu,
         line_kernels_cpu,
         line_pulses_cpu,

@@ -11,7 +11,7 @@ from torch import Tensor
 from aihwkit_dspt import fused
 from aihwkit_dspt.fused.events import Events
 from aihwkit_dspt.fused.line_cpu import NumbaLine
-from aihwkit_dspt.fused.plan_cpu import BY_NOBODY, TrainPlan
+from aihwkit_dspt.fused.plan_cpu import BY_NOBODY, SIZES, TrainPlan
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
 from aihwkit_dspt.fused.update import FusedUpdate
 from aihwkit_dspt.fused.usual_cpu import count_sent, usual_parts
@@ -89,7 +89,9 @@ class CpuBatch(FusedUpdate):
         columns, schedule = pipeline.config.transfer_columns, pipeline.link.schedule
         x_vectors, d_vectors = x_vectors.contiguous(), d_vectors.contiguous()
         self.plan(pipeline, x_vectors, d_vectors, None)
+        self.fast.keep_sizes(x_vectors, d_vectors, self.plan.trains[:, SIZES:])
         drawn = self.fast.draw(x_vectors, d_vectors, *self.plan.trains[:, 3].tolist())
+        self.fast.forget_sizes()
         source_lr = pipeline.fast_lr.current if self.plan.by == BY_NOBODY else 1.0
         events = Events(link, m_batch, None, rate, source_lr)
         own, across = (drawn.columns, drawn.rows) if columns else (drawn.rows, drawn.columns)

@@ -110,13 +110,17 @@ def take_at_once(
 
 @compiled
 def take_by_words(
-    row: Singles, shared: Singles, pulses: Words, signs: Words, own: Words, own_signs: Words,
-    weights: Singles, variances: Singles, left: Counts, state: Any, normals: Singles,
+    row: Singles, taken: Counts, shared: Singles, pulses: Words, signs: Words, own: Words,
+    own_signs: Words, weights: Singles, variances: Singles, left: Counts, state: Any,
+    normals: Singles,
 ) -> Any:  # fmt: skip
     """Let the cells of a row that are left take the pulses of fewer words at once, or one by one.
 
+    Most of them may take those of one half of the words, and then those of the other.
+
     Args:
         row: see :func:`take_at_once`.
+        taken: see there.
         shared: ``[8]`` numbers of all cells.
         pulses: ``[n_words, n_columns]`` pulses of columns.
         signs: ``[n_words, n_columns]`` whether their inputs are negative.
@@ -131,11 +135,26 @@ def take_by_words(
     Returns:
         the next state.
     """
+    half = (len(own) + 1) // 2
     for place in range(weights.shape[0]):
         if left[place] == 0:
             continue
         cell, weight, variance = row[:, place], weights[place], variances[place]
         most, begin = most_at_once(cell[1], cell[3]), 0
+        n_all, n_up = 0, 0
+        for word in range(half):
+            both = pulses[word, place] & own[word]
+            n_all += count_ones(both)
+            n_up += count_ones(both & (signs[word, place] ^ own_signs[word]))
+        others = int(taken[0, place]) - n_all
+        if n_all <= most and others <= most:
+            done, mean, spread = pulsed_at_once(cell, shared, weight, variance, n_up, n_all - n_up)
+            if done:
+                n_up = int(taken[1, place]) - n_up
+                done, mean, spread = pulsed_at_once(cell, shared, mean, spread, n_up, others - n_up)
+            if done:
+                weights[place], variances[place] = mean, spread
+                continue
         while begin < len(own):
             # Words as long as their pulses do not change the steps too much.
             n_pulses, n_unlike, end = 0, 0, begin
@@ -235,8 +254,9 @@ def pulse_fine_cells(
                     continue
                 if take_at_once(row_cells, is_part, taken, held, variances, left) > 0:
                     state = take_by_words(
-                        row_cells, shared, pulses[begin:word], signs[begin:word], own[begin:word],
-                        own_signs[begin:word], held, variances, left, state, normals,
+                        row_cells, taken, shared, pulses[begin:word], signs[begin:word],
+                        own[begin:word], own_signs[begin:word], held, variances, left, state,
+                        normals,
                     )  # fmt: skip
                 is_pulsed |= taken[0]
                 taken[:], begin = 0, word

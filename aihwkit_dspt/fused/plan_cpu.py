@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 BY_NOBODY, BY_VECTOR, BY_PART = 0, 1, 2
 """What learning rates follow."""
 
+SIZES, N_NUMBERS = 4, 7
+"""Of the numbers of a vector, the first one of its sizes, and how many there are."""
+
 
 class TrainPlan:
     """Finds learning rates and trains of the vectors of a batch whose events are known.
@@ -28,8 +31,8 @@ class TrainPlan:
         pulses: the pulses of its fast array.
 
     Attributes:
-        trains: ``[n_vectors, 4]`` slots, scales of columns and rows, and learning rates of the last
-            batch.
+        trains: ``[n_vectors, 7]`` slots, scales of columns and rows, and learning rates of the last
+            batch, and the three of :func:`~aihwkit_dspt.fused.trains_cpu.sizes_of`.
         current: learning rate of its last vector.
     """
 
@@ -38,7 +41,7 @@ class TrainPlan:
         self.by = BY_NOBODY
         if pipeline.fast_lr.auto_scales:
             self.by = BY_PART if pipeline.config.auto_scale_by_batch else BY_VECTOR
-        self.trains = np.zeros((1, 4), np.float32)
+        self.trains = np.zeros((1, N_NUMBERS), np.float32)
         self.current = 0.0
         shape = pipeline.fast.weights.shape
         self._places = np.array([*shape, self.by, 0, 0, 0, 0, 0], np.int64)
@@ -61,7 +64,7 @@ class TrainPlan:
         """
         m_batch, places, settings = x_vectors.shape[0], self._places, self._settings
         if len(self.trains) != m_batch:
-            self.trains = np.zeros((m_batch, 4), np.float32)
+            self.trains = np.zeros((m_batch, N_NUMBERS), np.float32)
         granularity = pipeline.fast.pulse_granularity
         if self._law[0] != granularity:
             self._law = granularity, self.pulses.train_numbers()

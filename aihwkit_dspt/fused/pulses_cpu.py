@@ -8,7 +8,7 @@ import numpy as np
 from numba import uint64
 from numpy.typing import NDArray
 
-from aihwkit_dspt.fused.compiled import compiled, compiled_inside, compiled_sums
+from aihwkit_dspt.fused.compiled import compiled, compiled_inside
 from aihwkit_dspt.fused.random_bits import advance, normal, stream
 from aihwkit_dspt.pulses.cells import LARGEST_CHANGE
 
@@ -23,23 +23,6 @@ TOLERANCE = np.float32(LARGEST_CHANGE)
 
 SPREADS = np.float32(5.0)
 """Standard deviations of the noise of pulses that are kept from the bounds."""
-
-
-@compiled_sums
-def mean_products(x_values: Singles, d_values: Singles) -> float:
-    r"""Return :math:`\sum_n \overline{|x_n|}\; \overline{|d_n|}` of ``[n, size]`` vectors.
-
-    In one pass: beside the pulses of a batch, several operations of a library would take long.
-    """
-    total = 0.0
-    for vector in range(x_values.shape[0]):
-        x_sum, d_sum = np.float32(0.0), np.float32(0.0)
-        for cell in range(x_values.shape[1]):
-            x_sum += abs(x_values[vector, cell])
-        for cell in range(d_values.shape[1]):
-            d_sum += abs(d_values[vector, cell])
-        total += float(x_sum) * float(d_sum)
-    return float(total / (x_values.shape[1] * d_values.shape[1]))
 
 
 @compiled_inside

@@ -2,62 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any
 
 import numpy as np
-from numba import carray, types
-from numba.extending import intrinsic
+from numba import carray
 from numpy.typing import NDArray
 
 from aihwkit_dspt.fused.addresses import single_at
 from aihwkit_dspt.fused.coincidences_cpu import LONGEST
-from aihwkit_dspt.fused.compiled import compiled, compiled_inside, compiled_sums
-from aihwkit_dspt.fused.trains_cpu import train_of
+from aihwkit_dspt.fused.compiled import compiled, compiled_inside
+from aihwkit_dspt.fused.trains_cpu import size_of, train_of
 
 Singles = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _as_number(_: Any, bits: Any) -> Any:
-    """Return the single-precision number of the lowest 32 bits."""
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lowest = builder.trunc(arguments[0], context.get_value_type(types.int32))
-        return builder.bitcast(lowest, context.get_value_type(signature.return_type))
-
-    return types.float32(types.int64), code
-
-
-@compiled_sums
-def size_of(values: Singles) -> Tuple[Any, Any]:
-    """Return the largest and the summed size of the entries of a vector.
-
-    In the order of their bits numbers without a sign are in order, and what is no number is the
-    largest: so processors take several at once.
-    """
-    most, total = 0, np.float32(0.0)
-    bits = values.view(np.int32)
-    for place in range(values.shape[0]):
-        most = max(most, bits[place] & 0x7FFFFFFF)
-        total += abs(values[place])
-    return _as_number(most), total
-
-
-@compiled
-def mean_sizes(x_values: Singles, d_values: Singles) -> Tuple[Any, Any, Any]:
-    """Return the means of the largest sizes of ``[n_vectors, size]`` inputs and errors, and the sum
-    over the vectors of the mean sizes of their products.
-    """
-    x_max, d_max, total = np.float32(0.0), np.float32(0.0), np.float32(0.0)
-    for vector in range(len(x_values)):
-        x_most, x_sum = size_of(x_values[vector])
-        d_most, d_sum = size_of(d_values[vector])
-        x_max += x_most
-        d_max += d_most
-        total += x_sum * d_sum
-    size = np.float32(len(x_values))
-    return x_max / size, d_max / size, total / np.float32(x_values.shape[1] * d_values.shape[1])
 
 
 @compiled_inside
@@ -94,7 +51,8 @@ def plan_trains(
             averages :math:`m_x` and :math:`m_d`, ``auto_scale_limit``. Written: the first one
             becomes the rate of the last vector, and the averages those after it.
         law: see :func:`~aihwkit_dspt.fused.trains_cpu.train_of`.
-        trains: ``[n_vectors, 4]``, written: slots, scale of columns, scale of rows, learning rate.
+        trains: ``[n_vectors, 7]``, written: slots, scale of columns, scale of rows, learning rate,
+            and the three of :func:`~aihwkit_dspt.fused.trains_cpu.sizes_of`.
 
     Returns:
         how many pulses a cell takes on average, as long as trains are long enough; infinite where
@@ -112,17 +70,16 @@ def plan_trains(
     for vector in range(n_vectors):
         x_most, x_sum = size_of(x_values[vector])
         d_most, d_sum = size_of(d_values[vector])
-        trains[vector, 0], trains[vector, 1] = x_most, d_most
-        trains[vector, 3] = x_sum * d_sum
+        trains[vector, 4], trains[vector, 5], trains[vector, 6] = x_most, d_most, x_sum * d_sum
     while start < n_vectors:
         if by == 1 or stop > n_vectors or stop <= start:
             stop = start + 1 if by == 1 else n_vectors
         if by > 0:
             x_max = d_max = total = number(0.0)
             for vector in range(start, stop):
-                total += trains[vector, 3]
-                x_max += trains[vector, 0]
-                d_max += trains[vector, 1]
+                total += trains[vector, 6]
+                x_max += trains[vector, 4]
+                d_max += trains[vector, 5]
             size = number(stop - start)
             parts = number(n_vectors / (stop - start))
             m_x = averaged(m_x, x_max / size, rest, parts)
@@ -136,8 +93,8 @@ def plan_trains(
                 rate = rate / unit
             rate = rate * scale
         for vector in range(start, stop):
-            n_pulses += rate * trains[vector, 3]
-            length, x_scale, d_scale = train_of(trains[vector, 0], trains[vector, 1], rate, law)
+            n_pulses += rate * trains[vector, 6]
+            length, x_scale, d_scale = train_of(trains[vector, 4], trains[vector, 5], rate, law)
             trains[vector, 0], trains[vector, 1], trains[vector, 2] = length, x_scale, d_scale
             trains[vector, 3] = rate
             if length > LONGEST:

@@ -68,6 +68,13 @@ class FusedProduct(FusedForm, ABC):
     def __call__(self, matrix: Tensor, vectors: Tensor) -> Tensor:
         """Return ``[n, out_size]`` products of ``[n, in_size]`` vectors."""
 
+    def of_columns(self, matrix: Tensor, vectors: Tensor) -> Tensor:
+        """Return ``[n, out_size, m]`` products of ``[n, in_size, m]`` vectors.
+
+        The matrix is ``[out_size, in_size]``. A form that suits :attr:`Layout.UNFOLDED` has it.
+        """
+        raise NotImplementedError(self.NAME)
+
 
 class FusedLine(FusedForm, ABC):
     """Reads lines of an array in single precision.

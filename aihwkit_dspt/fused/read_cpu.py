@@ -30,13 +30,14 @@ class NumbaConverters(FusedProduct):
 
     def __init__(self, law: ReadLaw, backward: bool) -> None:
         super().__init__(law, backward)
-        self._multiply = PlainProduct(law, draw_normal).multiply
+        self._plain = PlainProduct(law, draw_normal)
+        self._multiply = self._plain.multiply
         self._before, self._after = converter_settings(law)
 
     def suits(self, size: ProductSize, thresholds: Thresholds) -> bool:
-        """Return whether vectors are rows, and enough of them."""
-        is_rows = size.layout in (Layout.MATRIX, Layout.ROWS)
-        return is_rows and thresholds.takes_batch(size.n_vectors, size.in_size * size.out_size)
+        """Return whether vectors are enough, and do not come first in their tensor."""
+        is_taken = size.layout in (Layout.MATRIX, Layout.ROWS, Layout.UNFOLDED)
+        return is_taken and thresholds.takes_batch(size.n_vectors, size.in_size * size.out_size)
 
     def __call__(self, matrix: Tensor, vectors: Tensor) -> Tensor:
         """Return ``[n, out_size]`` products."""
@@ -49,6 +50,20 @@ class NumbaConverters(FusedProduct):
             read_again(
                 self.law, lambda rows: self._multiply(matrix, rows, -1), vectors, output, scales
             )
+        return output
+
+    def of_columns(self, matrix: Tensor, vectors: Tensor) -> Tensor:
+        """Return ``[n, out_size, m]`` products of ``[n, in_size, m]`` vectors; see the base."""
+        vectors = vectors.contiguous()
+        inputs, scales = empty_like(vectors), vectors.new_empty(len(vectors), 1, vectors.shape[2])
+        kernels = fused.column_kernels_cpu
+        kernels.convert_input_columns(
+            vectors.numpy(), inputs.numpy(), scales.numpy(), *self._before
+        )
+        output = self._multiply(matrix, inputs, -2)
+        if kernels.convert_output_columns(output.numpy(), scales.numpy(), *self._after):
+            scales = self._plain.manage_bounds(matrix, vectors, scales, output, -2)
+            output.mul_(scales * self.law.factor)
         return output
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any, Tuple
 
 import numpy as np
-from numba import int32, int64, uint64
+from numba import int32, int64, types, uint64
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from aihwkit_dspt.fused.compiled import compiled
+from aihwkit_dspt.fused.compiled import compiled, compiled_sums
 from aihwkit_dspt.fused.random_bits import stream
 
 Singles = NDArray[np.float32]
@@ -109,18 +110,48 @@ def draw_trains(
         pulses[:, place >> 6], signs[:, place >> 6] = word_pulses, word_signs
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _as_number(_: Any, bits: Any) -> Any:
+    """Return the single-precision number of the lowest 32 bits."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lowest = builder.trunc(arguments[0], context.get_value_type(types.int32))
+        return builder.bitcast(lowest, context.get_value_type(signature.return_type))
+
+    return types.float32(types.int64), code
+
+
+@compiled_sums
+def size_of(values: Singles) -> Tuple[Any, Any]:
+    """Return the largest and the summed size of the entries of a vector.
+
+    In the order of their bits numbers without a sign are in order, and what is no number is the
+    largest: so processors take several at once.
+    """
+    most, total = 0, np.float32(0.0)
+    bits = values.view(np.int32)
+    for place in range(values.shape[0]):
+        most = max(most, bits[place] & 0x7FFFFFFF)
+        total += abs(values[place])
+    return _as_number(most), total
+
+
 @compiled
-def largest(values: Singles) -> Singles:
-    """Return the ``[n_vectors]`` largest size of ``[n_vectors, size]`` inputs, as NumPy does."""
-    found = np.zeros(len(values), np.float32)
-    for vector in range(len(values)):
-        most = np.float32(0.0)
-        for cell in range(values.shape[1]):
-            size = abs(values[vector, cell])
-            # What is no number stays.
-            if not (np.isnan(most) or size <= most):
-                most = size
-        found[vector] = most
+def sizes_of(x_values: Singles, d_values: Singles) -> Singles:
+    """Return the largest sizes of vectors, and the products of their summed sizes.
+
+    ``[n_vectors, 3]``: the largest size of an input and of an error, and the sum of the sizes of
+    the inputs times that of the errors.
+
+    Args:
+        x_values: ``[n_vectors, x_size]`` inputs.
+        d_values: ``[n_vectors, d_size]`` errors.
+    """
+    found = np.empty((len(x_values), 3), np.float32)
+    for vector in range(len(x_values)):
+        x_most, x_sum = size_of(x_values[vector])
+        d_most, d_sum = size_of(d_values[vector])
+        found[vector, 0], found[vector, 1], found[vector, 2] = x_most, d_most, x_sum * d_sum
     return found
 
 
@@ -188,9 +219,25 @@ def trains_of(
 
 
 @compiled
+def flip(pulses: Words, signs: Words, of_lines: Singles) -> None:
+    """Turn the signs of the pulses of lines that have a chopper sign below zero.
+
+    Args:
+        pulses: ``[size, n_words]`` pulses.
+        signs: ``[size, n_words]`` whether their inputs are negative, changed.
+        of_lines: ``[size]`` chopper signs, or none.
+    """
+    for line in range(len(of_lines)):
+        if of_lines[line] < np.float32(0.0):
+            for word in range(pulses.shape[1]):
+                signs[line, word] ^= pulses[line, word]
+
+
+@compiled
 def draw_batch(
-    x_values: Singles, d_values: Singles, seeds: NDArray[np.int64], rates: Singles, law: Doubles
-) -> Words:
+    x_values: Singles, d_values: Singles, sizes: Singles, x_signs: Singles, d_signs: Singles,
+    seeds: NDArray[np.int64], rates: Singles, law: Doubles,
+) -> Words:  # fmt: skip
     """Return the slots of all vectors up to each, and pulses and signs of columns and rows.
 
     All in one array, one after the other: ``[n_vectors]`` ends, ``[x_size, n_words]`` pulses and
@@ -199,6 +246,9 @@ def draw_batch(
     Args:
         x_values: ``[n_vectors, x_size]`` inputs of columns.
         d_values: ``[n_vectors, d_size]`` inputs of rows.
+        sizes: ``[n_vectors, 3]`` see :func:`sizes_of`.
+        x_signs: ``[x_size]`` chopper signs that the inputs take, or none.
+        d_signs: ``[d_size]`` chopper signs that the errors take, or none.
         seeds: ``[2]`` seeds, of columns and rows.
         rates: see :func:`trains_of`.
         law: see :func:`train_of`.
@@ -206,7 +256,7 @@ def draw_batch(
     n_vectors, x_size, d_size = len(x_values), x_values.shape[1], d_values.shape[1]
     lengths = np.empty(n_vectors, np.int64)
     x_scale, d_scale = np.empty(n_vectors, np.float32), np.empty(n_vectors, np.float32)
-    trains_of(largest(x_values), largest(d_values), rates, law, lengths, x_scale, d_scale)
+    trains_of(sizes[:, 0], sizes[:, 1], rates, law, lengths, x_scale, d_scale)
     n_words = (lengths.sum() + 63) >> 6
     found = np.empty(n_vectors + 2 * (x_size + d_size) * n_words, np.uint64)
     total = uint64(0)
@@ -215,14 +265,12 @@ def draw_batch(
         found[vector] = total
     of_columns, start = x_size * n_words, n_vectors
     of_rows, middle = d_size * n_words, n_vectors + 2 * of_columns
-    draw_trains(
-        x_values, x_scale, lengths, seeds[0],
-        found[start : start + of_columns].reshape((x_size, n_words)),
-        found[start + of_columns : middle].reshape((x_size, n_words)),
-    )  # fmt: skip
-    draw_trains(
-        d_values, d_scale, lengths, seeds[1],
-        found[middle : middle + of_rows].reshape((d_size, n_words)),
-        found[middle + of_rows :].reshape((d_size, n_words)),
-    )  # fmt: skip
+    pulses = found[start : start + of_columns].reshape((x_size, n_words))
+    signs = found[start + of_columns : middle].reshape((x_size, n_words))
+    draw_trains(x_values, x_scale, lengths, seeds[0], pulses, signs)
+    flip(pulses, signs, x_signs)
+    pulses = found[middle : middle + of_rows].reshape((d_size, n_words))
+    signs = found[middle + of_rows :].reshape((d_size, n_words))
+    draw_trains(d_values, d_scale, lengths, seeds[1], pulses, signs)
+    flip(pulses, signs, d_signs)
     return found

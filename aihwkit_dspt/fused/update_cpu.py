@@ -12,7 +12,7 @@ from torch import Tensor, float32, from_numpy
 from aihwkit_dspt import fused
 from aihwkit_dspt.fused.events import Events
 from aihwkit_dspt.fused.line_cpu import NumbaLine
-from aihwkit_dspt.fused.plan_cpu import BY_NOBODY, TrainPlan
+from aihwkit_dspt.fused.plan_cpu import BY_NOBODY, SIZES, TrainPlan
 from aihwkit_dspt.fused.transfer_cpu import CpuTransfer
 from aihwkit_dspt.fused.update import FusedUpdate
 from aihwkit_dspt.fused.usual_cpu import count_sent, usual_parts
@@ -104,6 +104,7 @@ class CpuUpdate(FusedUpdate):
             return False
         x_vectors, d_vectors = x_vectors.contiguous(), d_vectors.contiguous()
         if not self.plan(pipeline, x_vectors, d_vectors, n_due) < self.most_pulses:
+            self.fast.keep_sizes(x_vectors, d_vectors, self.plan.trains[:, SIZES:])
             return False
         # Rates that follow the vectors do not reach the transfers, see ``scales_apart``.
         source_lr = pipeline.fast_lr.current if self.plan.by == BY_NOBODY else 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Optional, Tuple
+from weakref import ref
 
 import numpy as np
 from aihwkit.simulator.parameters.training import UpdateParameters
@@ -23,6 +24,11 @@ Words = NDArray[np.uint64]
 
 Lines = Tuple[Words, Words]
 LineTrains = Tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]
+Signs = Tuple[Optional[Tensor], Optional[Tensor]]
+"""Chopper signs of columns and of rows, ``None`` where all are one."""
+
+ALL_ONE: Signs = None, None
+NO_SIGNS = np.empty(0, np.float32)
 
 FEWEST_VECTORS, FEWEST_SLOTS = 4, 20
 """Fewer vectors are left to aihwkit's tile, unless their trains have many slots and there is no
@@ -105,6 +111,26 @@ class BatchedPulses:
         self._not_asked = 0
         self._version = -1
         self._cells: Optional[Cells] = None
+        self._sized: Optional[Tuple[ref[Tensor], ref[Tensor], NDArray[np.float32]]] = None
+
+    def keep_sizes(self, x_input: Tensor, d_input: Tensor, sizes: NDArray[np.float32]) -> None:
+        """Keep the sizes of the vectors of a batch, which others will ask for.
+
+        ``sizes`` is what :meth:`sizes` returns, until :meth:`forget_sizes`. Nobody may change the
+        vectors before that.
+        """
+        self._sized = ref(x_input), ref(d_input), np.ascontiguousarray(sizes)
+
+    def forget_sizes(self) -> None:
+        """Forget the sizes that were kept."""
+        self._sized = None
+
+    def sizes(self, x_input: Tensor, d_input: Tensor) -> NDArray[np.float32]:
+        """Return :func:`~aihwkit_dspt.fused.trains_cpu.sizes_of` ``[n_vectors, size]`` vectors."""
+        kept = self._sized
+        if kept is not None and kept[0]() is x_input and kept[1]() is d_input:
+            return kept[2]
+        return sizes_of(x_input, d_input)
 
     def takes(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> bool:
         """Return whether the pulses of a batch are sent this way.
@@ -135,14 +161,17 @@ class BatchedPulses:
         .. math:: \frac{\lambda}{\delta} \sum_n \overline{|x_n|}\; \overline{|d_n|}
         """
         steps = abs(learning_rate) / self.crossbar.pulse_granularity
-        return steps * fused.pulses_cpu.mean_products(_plain(x_input), _plain(d_input))
+        total = self.sizes(x_input, d_input)[:, 2].sum(dtype=np.float64)
+        return steps * float(total) / (x_input.shape[1] * d_input.shape[1])
 
-    def pulses(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> Call:
+    def pulses(
+        self, x_input: Tensor, d_input: Tensor, learning_rate: float, signs: Signs = ALL_ONE
+    ) -> Call:
         """Return the call that sends pulses.
 
         See :meth:`~aihwkit_dspt.tiles.crossbar.Crossbar.pulses` for the arguments.
         """
-        cells, drawn = self.cells(), self.draw(x_input, d_input, learning_rate)
+        cells, drawn = self.cells(), self.draw(x_input, d_input, learning_rate, signs=signs)
         if learning_rate == 0.0 or drawn.columns[0].size == 0:
             return partial(bool)  # nothing to send
         arrays = cells.values, cells.shared, *drawn.columns, *drawn.rows
@@ -153,16 +182,20 @@ class BatchedPulses:
             send = partial(fused.pulses_cpu.pulse_cells, weights, visible, cells.kind, *arrays)
         return partial(send, self.write_noise, drawn.seed, fused.random_bits.NORMALS)
 
-    def draw(self, x_input: Tensor, d_input: Tensor, *learning_rates: float) -> Drawn:
+    def draw(
+        self, x_input: Tensor, d_input: Tensor, *learning_rates: float, signs: Signs = ALL_ONE
+    ) -> Drawn:
         """Return the pulses of all lines for a batch.
 
         See :meth:`~aihwkit_dspt.tiles.crossbar.Crossbar.pulses` for the arguments; there is one
         learning rate for all vectors, or one for each.
         """
+        x_signs, d_signs = (NO_SIGNS if values is None else values.numpy() for values in signs)
         rates = np.array(learning_rates, np.float32)
         law, seeds = self.train_numbers(), np.array(fused.random_bits.new_seeds(3))
         x_values, d_values = _plain(x_input), _plain(d_input)
-        found = fused.trains_cpu.draw_batch(x_values, d_values, seeds, rates, law)
+        vectors = x_values, d_values, self.sizes(x_input, d_input), x_signs, d_signs
+        found = fused.trains_cpu.draw_batch(*vectors, seeds, rates, law)
         (n_vectors, x_size), d_size = x_values.shape, d_values.shape[1]
         ends, words = found[:n_vectors].view(np.int64), found[n_vectors:]
         words = words.reshape(2 * (x_size + d_size), -1)
@@ -246,6 +279,12 @@ class BatchedPulses:
             # Last: an interrupt in between leaves the cells to be found again.
             self._version = version
         return self._cells
+
+
+def sizes_of(x_input: Tensor, d_input: Tensor) -> NDArray[np.float32]:
+    """Return :func:`~aihwkit_dspt.fused.trains_cpu.sizes_of` ``[n_vectors, size]`` vectors."""
+    sizes: NDArray[np.float32] = fused.trains_cpu.sizes_of(_plain(x_input), _plain(d_input))
+    return sizes
 
 
 def _random_numbers() -> Tuple[int, NDArray[np.float32]]:

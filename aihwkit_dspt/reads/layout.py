@@ -38,14 +38,16 @@ def multiply(product: Product, matrix: Tensor, vectors: Tensor, layout: Layout) 
     Vectors are ``[*, in_size]``, or ``[in_size, *]`` if transposed; the matrix is
     ``[in_size, out_size]``. The product is one that takes this layout.
     """
-    if isinstance(product, PlainProduct):
-        if layout is Layout.TRANSPOSED:
-            columns = vectors.reshape(1, len(vectors), -1)
-            output = product(matrix.t(), columns, dim=-2)
-            return output.view(matrix.shape[1], *vectors.shape[1:])
-        if layout is Layout.UNFOLDED and vectors.stride(1) == 1:
-            # No copy: the patches lie one after the other in memory.
-            return product(matrix.t(), vectors.transpose(1, 2), dim=-2).transpose(1, 2)
+    if isinstance(product, PlainProduct) and layout is Layout.TRANSPOSED:
+        columns = vectors.reshape(1, len(vectors), -1)
+        output = product(matrix.t(), columns, dim=-2)
+        return output.view(matrix.shape[1], *vectors.shape[1:])
+    if layout is Layout.UNFOLDED and vectors.stride(1) == 1:
+        # No copy: the patches lie one after the other in memory.
+        columns = vectors.transpose(1, 2)
+        if isinstance(product, PlainProduct):
+            return product(matrix.t(), columns, dim=-2).transpose(1, 2)
+        return product.of_columns(matrix.t(), columns).transpose(1, 2)
     rows = product(matrix, vectors.reshape(-1, vectors.shape[-1]))
     return rows.view(*vectors.shape[:-1], matrix.shape[1])
 

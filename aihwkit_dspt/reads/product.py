@@ -55,7 +55,7 @@ class PlainProduct:
             if not law.manages_bounds:
                 output.clamp_(-law.bound, law.bound)
             elif self._exceeds(output):
-                scale = self._manage_bounds(matrix, vectors, scale, output, dim)
+                scale = self.manage_bounds(matrix, vectors, scale, output, dim)
         factor = law.factor
         if scale is None:
             return output.mul_(factor) if factor != 1.0 else output
@@ -150,7 +150,7 @@ class PlainProduct:
             return bool((output.abs() > law.out_limit).any())
         return high > law.out_limit or low < -law.out_limit
 
-    def _manage_bounds(
+    def manage_bounds(
         self, matrix: Tensor, vectors: Tensor, scale: Optional[Tensor], output: Tensor, dim: int
     ) -> Tensor:
         """Read vectors whose outputs exceed the bound again with halved inputs; return the scales.

@@ -20,7 +20,7 @@ from torch import Tensor, float32, from_numpy, randn_like, stack, zeros
 from torch import device as torch_device
 
 from aihwkit_dspt.devices.simulated import PERSISTENT
-from aihwkit_dspt.pulses.batched import BatchedPulses
+from aihwkit_dspt.pulses.batched import ALL_ONE, BatchedPulses
 from aihwkit_dspt.stages.uninterrupted import Call, in_one_go
 from aihwkit_dspt.tiles.cpp_tile import (
     DATA_TYPES,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from aihwkit.simulator.configs.devices import PulsedDevice
     from numpy.typing import NDArray
 
+    from aihwkit_dspt.tiles.link import Link
     from aihwkit_dspt.tiles.pipeline import Pipeline
 
 MIN_BOUND, MAX_BOUND, REFERENCE = "min_bound", "max_bound", "reference"
@@ -180,15 +181,25 @@ class Crossbar:
         """
         in_one_go(self.pulses(x_input, d_input, learning_rate), *then)
 
-    def pulses(self, x_input: Tensor, d_input: Tensor, learning_rate: float) -> Call:
-        """Return the call that sends pulses, to be made at once; see :meth:`pulse`."""
+    def pulses(
+        self, x_input: Tensor, d_input: Tensor, learning_rate: float, chop: Optional[Link] = None
+    ) -> Call:
+        """Return the call that sends pulses, to be made at once; see :meth:`pulse`.
+
+        The vectors take the chopper signs of a link on their way, if there is one.
+        """
         self.cpp.set_learning_rate(learning_rate)
         batched, tile = self.batched, self.cpp
         if batched is not None:
             if batched.takes(x_input, d_input, learning_rate):
-                return batched.pulses(x_input, d_input, learning_rate)
+                signs = None if chop is None else chop.signs()
+                if chop is not None and signs is None:
+                    x_input, d_input = chop.modulate(x_input, d_input)
+                return batched.pulses(x_input, d_input, learning_rate, signs or ALL_ONE)
             if batched.persistent is not None:
                 tile = self.tile
+        if chop is not None:
+            x_input, d_input = chop.modulate(x_input, d_input)
         return partial(tile.update, x_input, d_input, False, False, False, True)
 
     def pulse_lines(

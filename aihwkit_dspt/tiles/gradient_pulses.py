@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, List, Tuple
+from typing import TYPE_CHECKING, List, Optional, Tuple
 
+from numpy import float64
 from torch import Tensor, float32, stack
 
-from aihwkit_dspt import fused
+from aihwkit_dspt.pulses.batched import sizes_of
 from aihwkit_dspt.stages.uninterrupted import Call, in_one_go
 
 if TYPE_CHECKING:
+    from aihwkit_dspt.tiles.link import Link
     from aihwkit_dspt.tiles.pipeline import Pipeline
 
 Calls = List[Call]
@@ -56,13 +58,14 @@ def gradient_calls(
     See :func:`send_gradient` for the arguments.
     """
     if pipeline.fast_lr.auto_scales:
-        x_max, d_max, product = _mean_sizes(x_vectors, d_vectors)
+        x_max, d_max, product = _mean_sizes(pipeline, x_vectors, d_vectors)
         pipeline.fast_lr.observe(x_max, d_max, m_batch / x_vectors.shape[0], product)
-    x_chopped, d_chopped = pipeline.link.modulate(x_vectors, d_vectors)
-    return _calls(pipeline, x_chopped, d_chopped, due)
+    return _calls(pipeline, x_vectors, d_vectors, due, pipeline.link)
 
 
-def _mean_sizes(x_vectors: Tensor, d_vectors: Tensor) -> Tuple[float, float, float]:
+def _mean_sizes(
+    pipeline: Pipeline, x_vectors: Tensor, d_vectors: Tensor
+) -> Tuple[float, float, float]:
     """Return the means of the largest sizes of inputs and errors, and the sum over the vectors of
     the mean sizes of their products.
     """
@@ -74,15 +77,30 @@ def _mean_sizes(x_vectors: Tensor, d_vectors: Tensor) -> Tuple[float, float, flo
         ).tolist()
         return x_max, d_max, total
     # Half a dozen operations of torch take as long as the pulses of a small layer.
-    x_max, d_max, total = fused.rates_cpu.mean_sizes(x_vectors.numpy(), d_vectors.numpy())
-    return float(x_max), float(d_max), float(total)
+    batched = pipeline.fast.batched
+    if batched is None:
+        sizes = sizes_of(x_vectors, d_vectors)
+    else:
+        sizes = batched.sizes(x_vectors, d_vectors)
+        batched.keep_sizes(x_vectors, d_vectors, sizes)
+    x_max, d_max, total = sizes.sum(0, float64).tolist()
+    n_vectors, x_size = x_vectors.shape
+    return x_max / n_vectors, d_max / n_vectors, total / (x_size * d_vectors.shape[1])
 
 
-def _calls(pipeline: Pipeline, x_input: Tensor, d_input: Tensor, due: Tuple[int, ...]) -> Calls:
+def _calls(
+    pipeline: Pipeline,
+    x_input: Tensor,
+    d_input: Tensor,
+    due: Tuple[int, ...],
+    chop: Optional[Link] = None,
+) -> Calls:
     # Not by len(), which torch answers in Python.
     n_vectors, counters = x_input.shape[0], pipeline.counters
     fast_lr = pipeline.fast_lr(pipeline.learning_rate)
-    calls = [pipeline.fast.pulses(x_input, d_input, fast_lr)]
+    calls = [pipeline.fast.pulses(x_input, d_input, fast_lr, chop)]
+    if pipeline.fast.batched is not None:
+        pipeline.fast.batched.forget_sizes()
     for schedule, n_due in zip(pipeline.schedules, due):
         calls.append(schedule.count(n_vectors, n_due))
     calls.append(counters.count_update_cycles(n_vectors))

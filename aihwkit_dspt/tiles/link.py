@@ -15,6 +15,7 @@ from torch.nn import Module
 from aihwkit_dspt.fused.event_cpu import CpuEvent
 from aihwkit_dspt.fused.read import FusedLine
 from aihwkit_dspt.fused.table import fused_event
+from aihwkit_dspt.pulses.batched import Signs
 from aihwkit_dspt.reads.line import LineReads
 from aihwkit_dspt.stages.buffer import TransferBuffer
 from aihwkit_dspt.stages.chopper import Chopper, as_index
@@ -155,6 +156,18 @@ class Link:
             return self.chopper.modulate(x_vectors, d_vectors)
         d_chopped, x_chopped = self.chopper.modulate(d_vectors, x_vectors)
         return x_chopped, d_chopped
+
+    def signs(self) -> Optional[Signs]:
+        """Return the signs that :meth:`modulate` gives columns and rows, ``None`` if not by sign.
+
+        A chopper of one's own may do something else.
+        """
+        chopper = self.chopper
+        if type(chopper).modulate is not Chopper.modulate:
+            return None
+        lines = chopper.in_sign if chopper.has_input else None
+        cells = chopper.out_sign if chopper.has_output else None
+        return (lines, cells) if self.lines.columns else (cells, lines)
 
     def transfer(
         self,

@@ -194,6 +194,8 @@ class Pipeline:
         """
         if not self.unfinished:
             return
+        if self.fast.batched is not None:
+            self.fast.batched.forget_sizes()
         for form in self.forms:
             form.count(self)
         for number, schedule in enumerate(self.schedules):

@@ -17,6 +17,7 @@ from packaging.version import Version
 from torch import Tensor
 
 from aihwkit_dspt.fused import line_cpu, read_cpu, read_gpu
+from aihwkit_dspt.fused.column_kernels_cpu import BESIDE
 from aihwkit_dspt.fused.read import FusedLine, FusedProduct
 from aihwkit_dspt.fused.read_cpu import NumbaConverters
 from aihwkit_dspt.fused.table import FUSED_LINES, FUSED_PRODUCTS
@@ -143,6 +144,33 @@ def test_product_equals_plain_torch(
     assert expected[5:].std() > 0.1
     strided = torch.cat([there[1], there[1]], 1)[:, :IN_SIZE]
     again = with_seed(lambda: fused(there[0], strided))
+    assert torch.equal(again.nan_to_num(1e9), found.nan_to_num(1e9))
+
+
+@pytest.mark.parametrize(
+    ("name", "backward"),
+    [(name, backward) for kind, name, backward in CASES if kind is NumbaConverters],
+)
+def test_columns_equal_plain_torch(
+    name: str, backward: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vectors in the second dimension: bit by bit, of more than the loops take side by side."""
+    monkeypatch.setattr(read_cpu, "draw_normal", Tensor.normal_)
+    torch.manual_seed(8)
+    law = ReadLaw.of(IOParameters(**SETTINGS[name]), backward)
+    matrix = 0.4 * torch.randn(OUT_SIZE, IN_SIZE)
+    vectors = 3.0 * torch.rand(3, 1, BESIDE + 9) * torch.randn(3, IN_SIZE, BESIDE + 9)
+    vectors[1, :, 4] = 0.0
+    vectors[1, 3, 5], vectors[1, 2, 6] = torch.nan, torch.inf
+    vectors[1, :, 7] *= 1e-42
+    before = vectors.clone()
+    expected = with_seed(lambda: PlainProduct(law)(matrix, vectors, dim=-2))
+    found = with_seed(lambda: NumbaConverters(law, backward).of_columns(matrix, vectors))
+    assert torch.equal(vectors.nan_to_num(1e9), before.nan_to_num(1e9))
+    assert torch.equal(found.nan_to_num(1e9), expected.nan_to_num(1e9))
+    assert expected[0].std() > 0.1
+    strided = vectors.transpose(1, 2).contiguous().transpose(1, 2)
+    again = with_seed(lambda: NumbaConverters(law, backward).of_columns(matrix, strided))
     assert torch.equal(again.nan_to_num(1e9), found.nan_to_num(1e9))
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from aihwkit_dspt import PulseMode, TrackingRPUConfig, TrackingTile, TrackingTransferCompound
 from aihwkit_dspt.fused.fine_pulses_cpu import WORDS
-from aihwkit_dspt.fused.trains_cpu import largest
+from aihwkit_dspt.fused.trains_cpu import sizes_of
 from aihwkit_dspt.pulses import cells
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.pulses.coverage import DEVICES, device_obstacle
@@ -94,6 +94,26 @@ def test_same_law_on_many_words_and_columns() -> None:
     start = tile.weights.clone()
     wanted, found = (samples(array, start, pulsed(x, d, rate)) for array in (tile, batched))
     assert same_law(found, wanted, start, is_dense=True)
+
+
+def test_signs_are_those_of_modulated_vectors() -> None:
+    """A chopper's signs turn pulses that are drawn as vectors with these signs turn theirs."""
+    _, batched = arrays(NOISY["soft"](), UpdateParameters(desired_bl=15))
+    assert batched.batched is not None
+    x, d = vectors(64, is_sparse=True)
+    signs = torch.randn(X_SIZE).sign(), torch.randn(D_SIZE).sign()
+    for x_signs, d_signs in ((signs[0], None), (None, signs[1]), signs):
+        torch.manual_seed(21)
+        found = batched.batched.draw(x, d, 0.1, signs=(x_signs, d_signs))
+        x_chopped = x if x_signs is None else x * x_signs
+        d_chopped = d if d_signs is None else d * d_signs
+        torch.manual_seed(21)
+        wanted = batched.batched.draw(x_chopped, d_chopped, 0.1)
+        for one, other in zip(found.columns + found.rows, wanted.columns + wanted.rows):
+            assert np.array_equal(one, other)
+        torch.manual_seed(21)
+        plain = batched.batched.draw(x, d, 0.1)
+        assert not np.array_equal(found.columns[1], plain.columns[1]) or x_signs is None
 
 
 @pytest.mark.parametrize("fault", ["mean", "spread"])
@@ -343,9 +363,14 @@ def test_presets_are_covered(name: str) -> None:
 
 
 def test_largest_inputs() -> None:
-    """Those of each vector; what is no number stays, and such a vector has no pulses."""
+    """Those of each vector, and their sums; what is no number stays."""
     values = np.random.default_rng(1).normal(size=(6, 9)).astype(np.float32)
     values[1, 0] = values[2, 4] = values[3, 8] = np.nan
     values[4] = 0.0
     values[5, 2] = -np.inf
-    assert np.array_equal(largest(values), np.abs(values).max(1), equal_nan=True)
+    others = np.random.default_rng(2).normal(size=(6, 5)).astype(np.float32)
+    largest, of_others, products = sizes_of(values, others).T
+    assert np.array_equal(largest, np.abs(values).max(1), equal_nan=True)
+    assert np.array_equal(of_others, np.abs(others).max(1))
+    wanted = np.abs(values).sum(1) * np.abs(others).sum(1)
+    assert np.allclose(products, wanted, rtol=1e-6, equal_nan=True)

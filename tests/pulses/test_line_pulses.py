@@ -10,6 +10,8 @@ from aihwkit.simulator.configs.devices import ConstantStepDevice, SoftBoundsDevi
 from aihwkit.simulator.parameters.training import UpdateParameters
 from torch import Tensor
 
+from aihwkit_dspt.fused.line_pulses_cpu import FEWEST_BESIDE
+from aihwkit_dspt.fused.trains_cpu import MOST_SLOTS
 from aihwkit_dspt.pulses.batched import BatchedPulses
 from aihwkit_dspt.tiles.crossbar import Crossbar
 from aihwkit_dspt.tiles.lines import LineAccess
@@ -57,6 +59,34 @@ def test_same_law_as_the_tile(name: str, update: str, columns: bool) -> None:
 
     def send(array: Crossbar) -> None:
         access(columns).pulse(array, lines, values, array.granularity)
+
+    wanted, found = samples(tile, start, send), samples(batched, start, send)
+    assert not torch.equal(wanted.mean(0), start.flatten())
+    assert same_law(found, wanted, start, is_dense=False)
+    assert same_correlations(found, wanted)
+
+
+@pytest.mark.parametrize("columns", [True, False], ids=["columns", "rows"])
+@pytest.mark.parametrize("length", [12, MOST_SLOTS + 9])
+def test_same_law_of_many_cells_side_by_side(length: int, columns: bool) -> None:
+    """Of which most, or few, may have pulses; trains differ from line to line, and have chance."""
+    torch.manual_seed(24)
+    n_cells = 3 * FEWEST_BESIDE
+    update = UpdateParameters(desired_bl=length, update_bl_management=False)
+    tile, batched = arrays(NOISY["soft"](), update, x_size=n_cells)
+    lines = slice(0, n_cells if columns else D_SIZE)
+    values = torch.empty(D_SIZE, n_cells).uniform_(-0.8 * length, 0.8 * length).round()
+    values[1] = 0.0
+    values[1, :2] = 3.0
+    values[:, 3] *= 0.1
+    values = values.t().contiguous() if columns else values
+    tile.program(torch.empty(D_SIZE, n_cells).uniform_(-0.3, 0.3))
+    start = tile.weights.clone()
+
+    def send(array: Crossbar) -> None:
+        LineAccess(n_cells if columns else D_SIZE, columns).pulse(
+            array, lines, values, array.granularity
+        )
 
     wanted, found = samples(tile, start, send), samples(batched, start, send)
     assert not torch.equal(wanted.mean(0), start.flatten())

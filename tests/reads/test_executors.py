@@ -40,7 +40,7 @@ def tile_with(
         ({}, 14, "matrix", ("numba-few", "numba-converters", "numba-line")),
         ({}, 10, "rows", ("numba-converters", "numba-converters", "numba-line")),
         ({"bias": True}, 10, "matrix", ("numba-converters", "numba-converters", "numba-line")),
-        ({}, 10, "unfolded", ("torch", "torch", "numba-line")),
+        ({}, 10, "unfolded", ("numba-converters", "numba-converters", "numba-line")),
         ({"reads": {"inp_noise": 0.1}}, 10, "matrix", ("torch", "torch", "numba-line")),
         ({"reads": {"ir_drop": 1.0}}, 10, "matrix", ("cpp", "cpp", "numba-line")),
         ({"sizes": (3, 4)}, 10, "matrix", ("cpp", "cpp", "numba-line")),
