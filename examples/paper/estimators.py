@@ -91,6 +91,7 @@ class Estimates(Listener):
         """Keep what each estimator is off by now."""
         moved = (self.tile.fast_weights != self.start).t()
         self.moved.append(moved.float().mean().item())
+        moved &= self.points.isfinite()  # a cell with steps in one direction only has no point
         for name, estimator in [*self.estimators.items(), ("in training", self.own)]:
             found = errors(estimator.sp_estimate[moved], self.points[moved])
             for kind, value in found.items():

@@ -7,11 +7,13 @@ beside theory: :math:`\eta r/(2-\eta) + q(1-\eta)^2/(\eta(2-\eta))` for a fixed 
 
 Second part: a network trains on scikit-learn's digits for as long as its SPs walk by their own
 range. Compared are a reference that was calibrated without error, AGAD (``gamma=0``), E-RIDER with
-the paper's filter, with the running mean, and with the adaptive gain.
+the paper's filter, with the running mean, and with the adaptive gain: with the default's phases of
+20 sweeps, and with phases of 10.
 
     python examples/paper/moving_points.py            # both; a run that was stopped goes on
     python examples/paper/moving_points.py --parts tracking
     python examples/paper/moving_points.py --parts training --methods "calibrated reference" AGAD
+    python examples/paper/moving_points.py --parts training --walked 0.2 --out slower
 
 Writes ``moving_points.json`` and ``moving_points.png``.
 """
@@ -64,6 +66,7 @@ METHODS: Dict[str, Dict[str, Any]] = {
     "E-RIDER, filter": {"estimator": LowPassFilter},
     "E-RIDER, running mean": {"estimator": RunningMean},
     "E-RIDER, adaptive": {"estimator": AdaptiveGain},
+    "E-RIDER, adaptive, phases of 10": {"estimator": AdaptiveGain, "in_chop_prob": 0.1},
 }
 
 
@@ -136,8 +139,8 @@ def theory(name: str, q: float, r: float, n_reads: int) -> float:
     return eta * r / (2.0 - eta) + q * (1.0 - eta) ** 2 / (eta * (2.0 - eta))
 
 
-def train(method: str, moves: bool, seed: int, n_steps: int) -> Dict[str, Any]:
-    """Return test accuracies at ten instants of a training on digits."""
+def train(method: str, walked: float, seed: int, n_steps: int) -> Dict[str, Any]:
+    """Return test accuracies at ten instants of a training on digits while SPs walk so far."""
     settings = dict(METHODS[method])
     torch.manual_seed(seed)
     images = load_digits()
@@ -150,7 +153,7 @@ def train(method: str, moves: bool, seed: int, n_steps: int) -> Dict[str, Any]:
         for tile in (tile for tile in model.modules() if isinstance(tile, TrackingTile)):
             tile.set_reference(symmetric_points(tile).fast.values.nan_to_num(0.0))
     optimizer = AnalogSGD(model.parameters(), lr=0.1)
-    walk = WALKED / n_steps**0.5 if moves else 0.0
+    walk = walked / n_steps**0.5
     criterion, accuracies = nn.NLLLoss(), []
     order = torch.Generator().manual_seed(seed)
     with SymmetricPointDrift(model, walk=walk, every=EVERY, seed=seed):
@@ -170,13 +173,15 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=["tracking", "training"])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    words = "how far SPs walk in a training: standard deviation over the cells"
+    parser.add_argument("--walked", type=float, default=WALKED, help=words)
     parser.add_argument("--steps", type=int, default=N_STEPS, help="of a training, 10 or more")
     parser.add_argument("--sweeps", type=int, default=N_SWEEPS, help="over an array, 10 or more")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder of the results")
     options = parser.parse_args()
     torch.set_num_threads(1)
     steps, sweeps = max(options.steps, 10), max(options.sweeps, 10)
-    settings = {"steps": steps, "walked": WALKED, "sweeps": sweeps, "ratios": list(RATIOS)}
+    settings = {"steps": steps, "walked": options.walked, "sweeps": sweeps, "ratios": list(RATIOS)}
     results = Results(options.out / "moving_points.json", settings)
     if "tracking" in options.parts:
         measure_tracking(results, sweeps)
@@ -186,9 +191,9 @@ def main() -> None:
                 for moves in (True, False):
                     key = f"{method}, {'moving' if moves else 'fixed'}, seed {seed}"
                     if key not in results.numbers:
-                        results.add(key, train(method, moves, seed, steps))
+                        results.add(key, train(method, options.walked * moves, seed, steps))
                     print(key, results.numbers[key]["end"], flush=True)
-    draw(results.numbers, steps, options.out / "moving_points.png")
+    draw(results.numbers, steps, options.walked, options.out / "moving_points.png")
 
 
 def measure_tracking(results: Results, n_sweeps: int) -> None:
@@ -213,7 +218,7 @@ def measure_tracking(results: Results, n_sweeps: int) -> None:
             print(f"{key} {name:14} {both['measured'][name]:.5f} theory {value:.5f}", flush=True)
 
 
-def draw(numbers: Dict[str, Any], n_steps: int, path: Path) -> None:
+def draw(numbers: Dict[str, Any], n_steps: int, walked: float, path: Path) -> None:
     """Draw both parts."""
     import matplotlib
 
@@ -223,7 +228,7 @@ def draw(numbers: Dict[str, Any], n_steps: int, path: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     figure.suptitle("What only tracking can do: symmetric points that walk", fontsize=11)
     draw_tracking(left, numbers)
-    draw_training(right, numbers, n_steps)
+    draw_training(right, numbers, n_steps, walked)
     figure.savefig(path, dpi=110)
 
 
@@ -244,7 +249,7 @@ def draw_tracking(axes: Any, numbers: Dict[str, Any]) -> None:
         axes.legend(fontsize=7)
 
 
-def draw_training(axes: Any, numbers: Dict[str, Any], n_steps: int) -> None:
+def draw_training(axes: Any, numbers: Dict[str, Any], n_steps: int, walked: float) -> None:
     """Draw the accuracy along a training: the mean of the seeds, and their range."""
     steps = [n_steps // 10 * part for part in range(1, 11)]
     for colour, method in enumerate(METHODS):
@@ -262,7 +267,7 @@ def draw_training(axes: Any, numbers: Dict[str, Any], n_steps: int) -> None:
                 low, high = (list(map(of, zip(*of_method))) for of in (min, max))
                 axes.fill_between(steps, low, high, color=f"C{colour}", alpha=0.2, linewidth=0)
     axes.set(xlabel="training step", ylabel="test accuracy (%)", ylim=(20, 100))
-    axes.set_title(f"accuracy: SPs walk by {WALKED} (lines) or stay (dotted)", fontsize=9)
+    axes.set_title(f"accuracy: SPs walk by {walked:g} (lines) or stay (dotted)", fontsize=9)
     if axes.lines:
         axes.legend(fontsize=7)
 

@@ -28,9 +28,9 @@ def test_moving_points(tmp_path: Path) -> None:
         assert names == set(row["theory"]) == set(row["measured"]) - {"reads", "walk per read"}
         assert min(*row["theory"].values(), *row["measured"].values()) > 0.0
     trained = {name: value for name, value in found.items() if name.endswith("seed 1")}
-    assert len(trained) == 10
+    assert len(trained) == 12
     assert all(len(value["accuracy"]) == 10 for value in trained.values())
-    assert len(printed.splitlines()) == 3 * 4 + 10
+    assert len(printed.splitlines()) == 3 * 4 + 12
     assert run("moving_points.py", *arguments) == printed
 
 
