@@ -13,7 +13,7 @@ FIRST_SHARE = 0.5
 """Share before anything is known."""
 
 SMALL = 0.3
-"""Part in common, relative to the root mean square, at which half is transferred. That of gradients
+"""Part in common, relative to the root mean square, at which a quarter is transferred. That of gradients
 is below a tenth: their first signs alternate from line to line."""
 
 OVER: Dict[str, float] = {"share": 1.0, "sweep": SETTLED}
@@ -30,7 +30,7 @@ class Settling:
     increments of the buffer are multiplied with (and the pulses of gradients divided by, up to five
     times: :class:`~aihwkit_dspt.tiles.learning_rates.FastLearningRate`)
 
-    .. math:: s = \frac{1}{1 + (D / 0.3)^2}, \qquad
+    .. math:: s = \left(1 + (D / 0.3)^2\right)^{-2}, \qquad
               D = \frac{|\langle Q - \tilde Q \rangle|}
                        {\sqrt{\langle (Q - \tilde Q)^2 \rangle}}
 
@@ -72,7 +72,7 @@ class Settling:
             residual = (estimate - reference).double()
             square = float(residual.square().mean())
             if square > 0.0:
-                share = 1.0 / (1.0 + float(residual.mean()) ** 2 / (SMALL**2 * square))
+                share = (1.0 + float(residual.mean()) ** 2 / (SMALL**2 * square)) ** -2.0
         vars(self).update(share=share, sweep=sweep)
 
     def state(self) -> Dict[str, float]:

@@ -16,14 +16,14 @@ SHIFTS = {"one side": (0.4, 0.2), "both sides": (0.0, 0.4)}
 
 @pytest.mark.parametrize("mean", [0.0, 0.1, -0.3, 1.0])
 def test_share(mean: float) -> None:
-    """``1 / (1 + (D / 0.3)**2)`` with the mean over the root mean square."""
+    """``(1 + (D / 0.3)**2)**-2`` with the mean over the root mean square."""
     torch.manual_seed(1)
     residual = mean + 0.2 * torch.randn(40, 50)
     settling = Settling(True)
     assert (settling.share, settling.is_due(0), settling.is_due(1)) == (0.5, False, True)
     settling.look(1, False, residual + 0.7, torch.full_like(residual, 0.7))
     common = float(residual.mean().abs() / residual.square().mean().sqrt())
-    assert settling.share == pytest.approx(1.0 / (1.0 + (common / 0.3) ** 2), rel=1e-5)
+    assert settling.share == pytest.approx((1.0 + (common / 0.3) ** 2) ** -2, rel=1e-5)
     assert not settling.is_due(1)
 
 
