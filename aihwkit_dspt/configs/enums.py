@@ -49,8 +49,8 @@ class TransferStart(Enum):
     are as long as its period: the reference is taken early, and again while it settles. Its first
     signs alternate from line to line: what the fast array does on its way to its symmetric points
     does not add up over the inputs of a layer. Where all cells go the same way, transfers wait for
-    the reference (:class:`~aihwkit_dspt.stages.settling.Settling`), and with ``auto_scale`` gradient
-    pulses are more for as long."""
+    the reference, and with ``auto_scale`` gradient pulses are more for as long (see
+    ``docs/defaults.md``). Small learning rates are larger in the first twelve sweeps."""
 
 
 class PulseMode(Enum):

@@ -13,8 +13,8 @@ FIRST_SHARE = 0.5
 """Share before anything is known."""
 
 SMALL = 0.3
-"""Part in common, relative to the root mean square, at which a quarter is transferred. That of gradients
-is below a tenth: their first signs alternate from line to line."""
+"""Part in common, relative to the root mean square, at which a quarter is transferred. Gradients
+have less than a tenth: their first signs alternate from line to line."""
 
 OVER: Dict[str, float] = {"share": 1.0, "sweep": SETTLED}
 """State in which all is transferred from now on."""
