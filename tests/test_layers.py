@@ -32,8 +32,8 @@ LAYERS: Dict[str, str] = {
     "settings": "configs.*",
     "arrays and their pulses": """
         pulses.* tiles.array_state tiles.cpp_tile
-        tiles.crossbar tiles.gradient_pulses tiles.lines tiles.moved_steps tiles.tiny_inputs
-        tiles.vectors
+        tiles.crossbar tiles.gradient_pulses tiles.lines tiles.moved_steps tiles.reachable
+        tiles.tiny_inputs tiles.vectors
     """,
     "fused forms": "fused.*",
     "who chooses a form": "reads.* stages.mixer stages.transfer",

@@ -79,6 +79,9 @@ def test_an_interrupted_update_is_done_or_not(settings: Dict[str, Any]) -> None:
     x, d = signs(6, IN_SIZE), signs(6, OUT_SIZE)
     for _ in range(20):
         tile.update(x, d)
+    link = tile.tile.pipeline.link
+    while link.settling.is_due(link.schedule.sweep):  # a look is done before the update, and once
+        tile.update(x, d)
     start = tile.tile.dump_extra()
     states = [state_and_pulses(tile)]
 

@@ -49,8 +49,9 @@ def _assert_well(outcomes: Dict[int, str]) -> None:
     assert not _faults(outcomes)
     trained = sum(outcome == "trained" for outcome in outcomes.values())
     # A fifth of the cases has a wrong value; most of these and some unit cells are refused, and
-    # plain torch and batched pulses refuse what they do not cover.
-    assert trained > 0.5 * len(outcomes)
+    # plain torch and batched pulses refuse what they do not cover. That is half of them, with a
+    # standard deviation of 0.065 for sixty.
+    assert trained > 0.35 * len(outcomes)
 
 
 def test_sixty_configurations() -> None:
