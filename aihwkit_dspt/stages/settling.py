@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, Mapping
 
-from torch import Tensor
+from torch import Tensor, float64
 
 SETTLED = 50
 """Sweeps after which all is transferred: the reference has followed several times."""
@@ -69,10 +69,11 @@ class Settling:
         if sweep >= SETTLED:
             share = 1.0
         elif not has_flipped:
-            residual = (estimate - reference).double()
-            square = float(residual.square().mean())
+            residual = estimate - reference
+            mean = float(residual.mean(dtype=float64))
+            square = float(residual.square_().mean(dtype=float64))
             if square > 0.0:
-                share = (1.0 + float(residual.mean()) ** 2 / (SMALL**2 * square)) ** -2.0
+                share = (1.0 + mean**2 / (SMALL**2 * square)) ** -2.0
         vars(self).update(share=share, sweep=sweep)
 
     def state(self) -> Dict[str, float]:

@@ -104,6 +104,8 @@ class Crossbar:
         self.batched: Optional[BatchedPulses] = None
         self.faults: Tuple[int, List[str]] = 0, []
         self.noise_on_set = write_noise_on_set(config.device)
+        # Version of the parameters, and the bounds that all cells have.
+        self._reach = -1, 0.0, 0.0
         self.cpp = create_cpp_tile(x_size, d_size, config)
         self.bind(zeros(d_size, x_size, dtype=data_type.as_torch(), device="cpu"))
         self.granularity = self.pulse_granularity = cpp_granularity(self.cpp)
@@ -273,11 +275,12 @@ class Crossbar:
                 rest (see :func:`~aihwkit_dspt.tiles.reachable.reachable`). Unit cells, which share
                 a weight out among their devices, are clipped as aihwkit does.
         """
-        bounds = self.bounds() if spreads else None
-        if bounds is None:
+        if not spreads or self.faults[0] or not self._has_bounds():
             self.tile.set_weights(weights)
+        elif self._hold(weights):
+            self.place(weights)
         else:
-            self.place(reachable(weights, *bounds))
+            self.place(reachable(weights, *self._bounds(self.hidden_parameters())))
         if self.noise_on_set > 0.0:
             # Of torch's generator, which has a seed; the C++ tile draws none of its own here.
             self.weights.add_(randn_like(self.weights), alpha=self.noise_on_set)
@@ -287,15 +290,29 @@ class Crossbar:
 
         A reference is subtracted. ``None`` for unit cells and arrays without bounds.
         """
+        return self._bounds(self.hidden_parameters()) if self._has_bounds() else None
+
+    def _has_bounds(self) -> bool:
+        is_plain = isinstance(self.device_config, PulsedDevice)
+        return is_plain and MAX_BOUND in self.hidden_parameter_names()
+
+    def _bounds(self, parameters: Tensor) -> Tuple[Tensor, Tensor]:
         names = self.hidden_parameter_names()
-        if not isinstance(self.device_config, PulsedDevice) or MAX_BOUND not in names:
-            return None
-        parameters = self.hidden_parameters()
         low, high = (parameters[names.index(name)] for name in (MIN_BOUND, MAX_BOUND))
         if REFERENCE in names:
             reference = parameters[names.index(REFERENCE)]
             low, high = low - reference, high - reference
         return low.to(self.weights), high.to(self.weights)
+
+    def _hold(self, weights: Tensor) -> bool:
+        """Return whether all cells can hold all of these weights, as far as that is known.
+
+        It spares large arrays a copy of all parameters.
+        """
+        version, low, high = self._reach
+        if version != self.parameters_version:
+            return False
+        return low <= float(weights.min()) and float(weights.max()) <= high
 
     def place(self, weights: Tensor) -> None:
         """Put the cells at ``[d_size, x_size]`` weights that pulses can reach.
@@ -336,6 +353,9 @@ class Crossbar:
         extremes = (stack(values.aminmax()).isfinite().all() for values in parameters)
         names = [name for name, fit in zip(self.hidden_parameter_names(), extremes) if not fit]
         n_cells = int((~parameters.isfinite()).any(0).sum()) if names else 0
+        if self._has_bounds():
+            low, high = self._bounds(parameters)
+            self._reach = self.parameters_version, float(low.max()), float(high.min())
         self.faults = n_cells, names
 
     def device_parameters(self) -> Dict[str, Tensor]:

@@ -7,6 +7,9 @@ from torch import Tensor, where
 N_HALVINGS = 48
 """Halvings of the shift of an output: it is exact to single precision then."""
 
+CELLS_AT_ONCE = 2**18
+"""Cells that are projected at once: it takes some numbers of each in double precision."""
+
 
 def reachable(weights: Tensor, low: Tensor, high: Tensor) -> Tensor:
     r"""Return the nearest weights within bounds that have the same sums over inputs.
@@ -28,9 +31,13 @@ def reachable(weights: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """
     found = weights.clamp(low, high)
     rows = (found != weights).any(1).nonzero()[:, 0]
-    if not len(rows):
-        return found
-    wanted, low, high = (values[rows].double() for values in (weights, low, high))
+    for some in rows.split(max(CELLS_AT_ONCE // max(weights.shape[1], 1), 1)):
+        found[some] = _projected(weights[some], low[some], high[some]).to(found)
+    return found
+
+
+def _projected(weights: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    wanted, low, high = weights.double(), low.double(), high.double()
     sums = wanted.sum(1, keepdim=True)
     # At the lowest shift all cells are at their lower bound, at the highest at the upper one.
     least = (low - wanted).amin(1, keepdim=True)
@@ -39,5 +46,4 @@ def reachable(weights: Tensor, low: Tensor, high: Tensor) -> Tensor:
         middle = (least + most) / 2
         is_less = (wanted + middle).clamp(low, high).sum(1, keepdim=True) < sums
         least, most = where(is_less, middle, least), where(is_less, most, middle)
-    found[rows] = (wanted + most).clamp(low, high).to(found)
-    return found
+    return (wanted + most).clamp(low, high)

@@ -142,3 +142,33 @@ def test_set_weights_of_a_model() -> None:
         weights = 0.3 * torch.randn(20, 30)
         layer.set_weights(weights)
         assert torch.allclose(layer.get_weights()[0].sum(1), weights.sum(1), atol=1e-4) is spreads
+
+
+@pytest.mark.parametrize("name", NOISY)
+def test_weights_that_all_cells_hold_need_no_parameters(name: str) -> None:
+    """The shorter way does the same, and is not taken with other parameters."""
+    torch.manual_seed(8)
+    arrays = [Crossbar(20, 10, NOISY[name]()) for _ in range(2)]
+    arrays[1].set_hidden_parameters(arrays[0].hidden_parameters())
+    arrays[0].find_faults()
+    low, high = arrays[0].bounds() or (torch.zeros(1), torch.zeros(1))
+    for scale in (1e-3, 10.0):
+        middle = (float(low.max()) + float(high.min())) / 2
+        weights = middle + scale * torch.randn(10, 20)
+        for array in arrays:
+            array.noise_on_set = 0.0
+            array.program(weights, spreads=True)
+        assert torch.equal(arrays[0].weights, arrays[1].weights)
+        assert torch.equal(arrays[0].weights, weights) is (scale == 1e-3)
+
+
+def test_arrays_with_faults_are_set_as_they_are() -> None:
+    """A bound that is no number would make all weights of its output so."""
+    torch.manual_seed(9)
+    array = Crossbar(4, 3, NOISY["soft"]())
+    parameters = array.hidden_parameters()
+    parameters[array.hidden_parameter_names().index("max_bound"), 1, 2] = torch.nan
+    array.set_hidden_parameters(parameters)
+    array.find_faults()
+    array.program(torch.full((3, 4), 0.01), spreads=True)
+    assert array.weights.isnan().sum() <= 1
