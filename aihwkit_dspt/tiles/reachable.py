@@ -31,7 +31,9 @@ def reachable(weights: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """
     found = weights.clamp(low, high)
     rows = (found != weights).any(1).nonzero()[:, 0]
-    for some in rows.split(max(CELLS_AT_ONCE // max(weights.shape[1], 1), 1)):
+    n_rows = max(CELLS_AT_ONCE // max(weights.shape[1], 1), 1)
+    for start in range(0, len(rows), n_rows):
+        some = rows[start : start + n_rows]
         found[some] = _projected(weights[some], low[some], high[some]).to(found)
     return found
 
