@@ -159,8 +159,11 @@ def test_plain_torch_is_the_same_for_one_vector_and_many(backward: bool) -> None
     ],
     ids=str,
 )
-def test_thresholds(thresholds: Dict[str, int], expected: List[str]) -> None:
-    """Each number moves the sizes that it says."""
+def test_thresholds(
+    thresholds: Dict[str, int], expected: List[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each number moves the sizes that it says; with one thread, whatever the machine has."""
+    monkeypatch.setattr("aihwkit_dspt.reads.choose.get_num_threads", lambda: 1)
     reads = ArrayReads(
         array(200, 300), QUIET, QUIET, ReadMode.AUTO, replace(MEASURED, **thresholds)
     )
