@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from aihwkit.simulator.configs.configs import SingleRPUConfig
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 MIN_BOUND, MAX_BOUND, REFERENCE = "min_bound", "max_bound", "reference"
 """aihwkit's names of parameters of a cell."""
+
+ROWS_AT_ONCE = 64
+"""Rows of which bounds are looked at together."""
 
 
 class Crossbar:
@@ -354,8 +358,12 @@ class Crossbar:
         names = [name for name, fit in zip(self.hidden_parameter_names(), extremes) if not fit]
         n_cells = int((~parameters.isfinite()).any(0).sum()) if names else 0
         if self._has_bounds():
-            low, high = self._bounds(parameters)
-            self._reach = self.parameters_version, float(low.max()), float(high.min())
+            # Some rows at a time: that takes no memory either.
+            low, high = -inf, inf
+            for start in range(0, self.d_size, ROWS_AT_ONCE):
+                least, most = self._bounds(parameters[:, start : start + ROWS_AT_ONCE])
+                low, high = max(low, float(least.max())), min(high, float(most.min()))
+            self._reach = self.parameters_version, low, high
         self.faults = n_cells, names
 
     def device_parameters(self) -> Dict[str, Tensor]:
