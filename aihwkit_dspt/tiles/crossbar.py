@@ -279,28 +279,27 @@ class Crossbar:
                 rest (see :func:`~aihwkit_dspt.tiles.reachable.reachable`). Unit cells, which share
                 a weight out among their devices, are clipped as aihwkit does.
         """
-        if not spreads or self.faults[0] or not self._has_bounds():
+        if not spreads or self.faults[0] or not self.has_bounds():
             self.tile.set_weights(weights)
         elif self._hold(weights):
             self.place(weights)
         else:
-            self.place(reachable(weights, *self._bounds(self.hidden_parameters())))
+            self.place(reachable(weights, *self.bounds(self.hidden_parameters())))
         if self.noise_on_set > 0.0:
             # Of torch's generator, which has a seed; the C++ tile draws none of its own here.
             self.weights.add_(randn_like(self.weights), alpha=self.noise_on_set)
 
-    def bounds(self) -> Optional[Tuple[Tensor, Tensor]]:
-        """Return the ``[d_size, x_size]`` lower and upper bounds of the cells, in weight units.
-
-        A reference is subtracted. ``None`` for unit cells and arrays without bounds.
-        """
-        return self._bounds(self.hidden_parameters()) if self._has_bounds() else None
-
-    def _has_bounds(self) -> bool:
+    def has_bounds(self) -> bool:
+        """Return whether each cell has bounds of its own: not in unit cells and ideal arrays."""
         is_plain = isinstance(self.device_config, PulsedDevice)
         return is_plain and MAX_BOUND in self.hidden_parameter_names()
 
-    def _bounds(self, parameters: Tensor) -> Tuple[Tensor, Tensor]:
+    def bounds(self, parameters: Tensor) -> Tuple[Tensor, Tensor]:
+        """Return the lower and upper bounds of cells, in weight units, the reference subtracted.
+
+        Args:
+            parameters: ``[n_names, n_rows, x_size]`` rows of :meth:`hidden_parameters`.
+        """
         names = self.hidden_parameter_names()
         low, high = (parameters[names.index(name)] for name in (MIN_BOUND, MAX_BOUND))
         if REFERENCE in names:
@@ -357,11 +356,11 @@ class Crossbar:
         extremes = (stack(values.aminmax()).isfinite().all() for values in parameters)
         names = [name for name, fit in zip(self.hidden_parameter_names(), extremes) if not fit]
         n_cells = int((~parameters.isfinite()).any(0).sum()) if names else 0
-        if self._has_bounds():
+        if self.has_bounds():
             # Some rows at a time: that takes no memory either.
             low, high = -inf, inf
             for start in range(0, self.d_size, ROWS_AT_ONCE):
-                least, most = self._bounds(parameters[:, start : start + ROWS_AT_ONCE])
+                least, most = self.bounds(parameters[:, start : start + ROWS_AT_ONCE])
                 low, high = max(low, float(least.max())), min(high, float(most.min()))
             self._reach = self.parameters_version, low, high
         self.faults = n_cells, names
